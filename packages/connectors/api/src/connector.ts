@@ -1,0 +1,113 @@
+import type { Clock, Logger, Random } from '@dmg/base';
+import type { ChunkRef, ConnectorSpec, CopyEnd, Mark, Phase, Plan, PlanTarget, Receipt, SourceKind, SourceObject } from '@dmg/model';
+
+/** A store's way in and out. Small on purpose: retry, back-pressure, counting and progress are the engine's. */
+export interface Connector {
+  readonly spec: ConnectorSpec;
+  /** Tries to reach the store with this connection; throws a DmgError that says what is wrong and what to do. */
+  check(end: CopyEnd, context: ConnectorContext): Promise<void>;
+  openSource(end: CopyEnd, context: ConnectorContext): Promise<Source>;
+  openSink(end: CopyEnd, job: SinkJob, context: ConnectorContext): Promise<Sink>;
+}
+
+export interface ConnectorContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Secrets of `CopyEnd.connection` in clear, by property name; `connection` itself holds only ciphertext. */
+  readonly secrets: ReadonlyMap<string, string>;
+  /** Time limit of a single call to the store. */
+  readonly callLimitMs: number;
+}
+
+/** Who writes. `attemptId` is 32 hex digits. */
+export interface SinkJob {
+  readonly jobId: string;
+  readonly attemptId: string;
+}
+
+/** A store of byte-addressable objects (files, blobs). */
+export interface Source {
+  readonly kind: SourceKind;
+  /**
+   * Everything that the location and settings select, in order of path. Our own work files (`.dmg…`) are never listed. A named
+   * file that does not exist is an error; a wildcard that matches nothing is an empty list.
+   */
+  list(signal: AbortSignal): AsyncIterable<SourceObject>;
+  /**
+   * Fills `into` from `position` on and returns how many bytes it read: fewer than `into.length` only at the end of the object.
+   * Calls may run in parallel. Throws `SOURCE_CHANGED` when the object is not the one that `object.identity` pins.
+   */
+  read(object: SourceObject, position: number, into: Uint8Array, signal: AbortSignal): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface SinkLimits {
+  /** Best size of a part, in bytes. */
+  readonly partBytes: number;
+  readonly partBytesMax: number;
+  /** Parts that one target may have. */
+  readonly partsPerTargetMax: number;
+  /** Chunks that one target may have. */
+  readonly chunksPerTargetMax: number;
+  /** Parts that may be under way at once. */
+  readonly parallelParts: number;
+}
+
+/** What of a job stands at the sink. */
+export interface SinkState {
+  readonly phase: Phase;
+  readonly plan: Plan | undefined;
+  /** Present when the phase is done. */
+  readonly receipt: Receipt | undefined;
+}
+
+/**
+ * Plan, marks and phase of one job at one store (DESIGN §7). All methods may be called again after an unknown outcome, by any
+ * attempt, at any time; whoever comes second finds what stands.
+ */
+export interface Sink {
+  readonly limits: SinkLimits;
+  /** `yes`: the guarantee is exactly once. */
+  readonly atomicPublish: 'yes' | 'renameOnly' | 'none';
+  state(signal: AbortSignal): Promise<SinkState>;
+  /**
+   * The base state of each target, in order, for the plan: `absent`, or what identifies the one that stands there now. Refuses
+   * what could not be published later (a folder in the way, foreign blocks) now, with the remedy.
+   */
+  bases(paths: readonly string[], signal: AbortSignal): Promise<string[]>;
+  /** Inserts the plan if none stands; returns the plan that stands. Throws `JOB_CLOSED` when the phase is done or aborted. */
+  insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan>;
+  /** Marks of one target of the plan that stands, in order of chunk. Read afresh from the sink. */
+  marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]>;
+  openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter>;
+  /**
+   * Publishes every target and sets the phase `done` with the receipt; returns the receipt that stands. Marks missing →
+   * `MARKS_MISSING` (the engine copies them and calls again). Phase aborted → `JOB_CLOSED`. Target changed by a stranger since the
+   * plan was made → `TARGET_CHANGED`. A target that was published and then taken away by a consumer is not published again.
+   */
+  finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt>;
+  /**
+   * Sets the phase `aborted`, also when no plan stands, and removes what was staged. Afterwards no attempt can change anything at
+   * the sink for this job. When the job is already done, changes nothing and says so. Safe to repeat.
+   */
+  abort(signal: AbortSignal): Promise<SinkState>;
+  close(): Promise<void>;
+}
+
+/** What the engine knows of a chunk when it is complete. */
+export type ChunkFacts = Pick<Mark, 'bytes' | 'rows' | 'hash' | 'sourceStart' | 'sourceEnd'>;
+
+/** One chunk being written by one attempt. Nothing of it counts before `mark` has resolved. */
+export interface ChunkWriter {
+  /** Hands over part `part` (from 0). `bytes` may be reused once the promise resolves. Calls may run in parallel. */
+  writePart(part: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  /**
+   * Hands over the last part and marks the chunk, in one durable step; earlier `writePart`s must have resolved. `already`: another
+   * attempt was first, and its bytes are the ones that count.
+   */
+  mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'>;
+  /** Gives the chunk up; what was written is removed now or by `abort`. Never throws. */
+  discard(): Promise<void>;
+}
+

@@ -1,0 +1,69 @@
+import type { Fault } from '@dmg/base';
+import type { Receipt } from './receipt.ts';
+
+/** The fencing token of a dispatcher's grant: ordered by `n`, then `token` (DESIGN-RULES 12). */
+export interface Epoch {
+  readonly n: number;
+  /** 32 hex digits, random for each grant. */
+  readonly token: string;
+}
+
+export function compareEpochs(a: Epoch, b: Epoch): number {
+  if (a.n !== b.n) return a.n < b.n ? -1 : 1;
+  if (a.token === b.token) return 0;
+  return a.token < b.token ? -1 : 1;
+}
+
+export function formatEpoch(epoch: Epoch): string {
+  return `${epoch.n}.${epoch.token}`;
+}
+
+/**
+ * What an attempt is to do: `copy` runs plan, copy and finish; `abort` closes the sink and cleans up, and is idempotent.
+ */
+export type AttemptStep = 'copy' | 'abort';
+
+/** Why a worker did not accept a job. Normal operation, not an error. */
+export const refusalReasons = ['STALE_EPOCH', 'NO_FREE_SLOT', 'DRAINING', 'NOT_ELIGIBLE', 'BAD_SIGNATURE', 'ALREADY_RUNNING'] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
+
+export interface AttemptProgress {
+  readonly step: 'plan' | 'copy' | 'finish' | 'abort';
+  readonly bytesTotal: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly rowsWritten: number;
+  readonly filesTotal: number;
+  readonly filesWritten: number;
+}
+
+/** How an attempt ended. */
+export type AttemptOutcome =
+  /** The sink says done. True from whichever attempt it comes. */
+  | { readonly kind: 'succeeded'; readonly receipt: Receipt; readonly details: AttemptDetails }
+  /** `sink: open` when the policy has tries left; `aborted` when the sink was closed; `unconfirmed` when it could not be. */
+  | { readonly kind: 'failed'; readonly fault: Fault; readonly sink: 'open' | 'aborted' | 'unconfirmed' }
+  | { readonly kind: 'cancelled'; readonly sink: 'aborted' | 'unconfirmed' }
+  /** Drained or shut down: nothing is wrong, the job is placed again. */
+  | { readonly kind: 'stopped' }
+  /** The executor is gone without a word. */
+  | { readonly kind: 'lost'; readonly reason: string };
+
+/** Where time went, for the activity's output. */
+export interface AttemptDetails {
+  readonly planMs: number;
+  readonly copyMs: number;
+  readonly finishMs: number;
+  readonly readMs: number;
+  readonly writeMs: number;
+  readonly parallelCopies: number;
+}
+
+/** One line of a worker's complete list of what it runs. */
+export interface RunningAttempt {
+  readonly jobId: string;
+  readonly tryNumber: number;
+  readonly attemptId: string;
+  readonly step: AttemptStep;
+  readonly progress: AttemptProgress | undefined;
+}

@@ -1,0 +1,61 @@
+/** How the bytes of a file are to be understood. `Binary` means: not at all. */
+export type DataFormat = BinaryFormat | DelimitedTextFormat;
+
+export interface BinaryFormat {
+  readonly type: 'Binary';
+}
+
+/** `DelimitedText` of Data Factory v2, all properties resolved to their defaults. */
+export interface DelimitedTextFormat {
+  readonly type: 'DelimitedText';
+  readonly columnDelimiter: string;
+  /** Reading: empty means `\r\n`, `\r` or `\n`, whichever stands there. Writing: empty means `\r\n`. */
+  readonly rowDelimiter: string;
+  /** Empty: no quoting. */
+  readonly quoteChar: string;
+  /** Empty: no escaping. Equal to `quoteChar`: a quote is doubled. */
+  readonly escapeChar: string;
+  readonly firstRowAsHeader: boolean;
+  readonly nullValue: string;
+  readonly encodingName: string;
+  readonly skipLineCount: number;
+  /** Sink only: quote every field. */
+  readonly quoteAllText: boolean;
+}
+
+/** Interim types of Data Factory's two-step conversion. */
+export const interimTypes = [
+  'String', 'Boolean', 'Byte', 'SByte', 'Int16', 'UInt16', 'Int32', 'UInt32', 'Int64', 'UInt64', 'Single', 'Double',
+  'Decimal', 'DateTime', 'DateTimeOffset', 'TimeSpan', 'Guid', 'Byte[]',
+] as const;
+export type InterimType = (typeof interimTypes)[number];
+
+export interface ColumnRef {
+  readonly name?: string;
+  /** From 1. */
+  readonly ordinal?: number;
+  readonly type?: InterimType;
+  readonly format?: string;
+  readonly culture?: string;
+}
+
+export interface ColumnMapping {
+  readonly source: ColumnRef;
+  readonly sink: ColumnRef;
+}
+
+export interface TypeConversionSettings {
+  readonly allowDataTruncation: boolean;
+  readonly treatBooleanAsNumber: boolean;
+  readonly dateTimeFormat?: string;
+  readonly dateTimeOffsetFormat?: string;
+  readonly timeSpanFormat?: string;
+  readonly culture?: string;
+}
+
+/** `TabularTranslator`, resolved. No mappings: columns by name in source order. */
+export interface Translator {
+  readonly mappings: readonly ColumnMapping[];
+  readonly typeConversion: boolean;
+  readonly typeConversionSettings: TypeConversionSettings;
+}

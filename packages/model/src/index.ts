@@ -1,0 +1,17 @@
+export {
+  type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs, type Epoch, formatEpoch,
+  type RefusalReason, refusalReasons, type RunningAttempt,
+} from './attempt.ts';
+export type { ConnectorSpec, ObjectSpec, PropertySpec } from './connector-spec.ts';
+export {
+  type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
+  interimTypes, type Translator, type TypeConversionSettings,
+} from './formats.ts';
+export { type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy } from './job.ts';
+export type { JsonObject, JsonValue } from './json.ts';
+export type {
+  AliveReport, DeadLetterReport, DesiredState, DispatcherReport, JobReport, RegisterRequest, RegisterResponse, RunningReport,
+} from './node-messages.ts';
+export type { ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject } from './plan.ts';
+export type { Consistency, Guarantee, Receipt, VerificationLevel } from './receipt.ts';
+export { type GatewayStatus, type NodeStatus, type RunStatus, terminalRunStatuses } from './status.ts';

@@ -1,0 +1,83 @@
+/** What one file or blob is, so that a changed one is recognised. */
+export interface SourceObject {
+  /** Relative to the copy's source folder, `/` between parts. Never `..`. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Pins the content: an ETag, or size, modification time (ns) and inode. Opaque to all but its connector. */
+  readonly identity: string;
+  readonly lastModifiedMs?: number;
+}
+
+/**
+ * The immutable list of what each chunk is, kept at the sink and inserted there before the first byte moves (DESIGN-RULES 1).
+ * Whoever loses the insert uses the winner's plan. A different plan is the next generation.
+ */
+export interface Plan {
+  readonly formatVersion: 1;
+  readonly jobId: string;
+  /** From 1. */
+  readonly generation: number;
+  /** Digest of the job's activity: the same job with another definition is refused, not resumed. */
+  readonly activityDigest: string;
+  readonly sourceKind: SourceKind;
+  readonly representation: Representation;
+  /** Size of the parts in which chunks are handed to the sink. */
+  readonly partBytes: number;
+  readonly targets: readonly PlanTarget[];
+}
+
+/** What a new attempt may do with unmarked chunks (DESIGN-RULES 2). */
+export type SourceKind = 'addressable' | 'snapshotBound' | 'onePass';
+/** What source and sink exchange: bytes as they are, or rows decoded and encoded in place. */
+export type Representation = 'bytes' | 'rows';
+
+/** One file or blob to be made. */
+export interface PlanTarget {
+  /** Index in `Plan.targets`. */
+  readonly target: number;
+  /** Relative to the copy's sink folder. */
+  readonly path: string;
+  /** State of the target when the plan was made, in the sink's terms: `absent`, an ETag … Publishing is conditional on it. */
+  readonly base: string;
+  readonly sources: readonly SourceObject[];
+  readonly cutting: Cutting;
+}
+
+/**
+ * `ranges`: every chunk is known beforehand. `sequential`: row boundaries show only while parsing, so chunk k + 1 starts where
+ * the mark of chunk k says it ended, and a chunk ends at the first row boundary after `chunkBytes` of the source.
+ */
+export type Cutting =
+  | { readonly kind: 'ranges'; readonly chunks: readonly ChunkRange[] }
+  | { readonly kind: 'sequential'; readonly chunkBytes: number };
+
+export interface ChunkRange {
+  /** From 0 within the target; chunks stand in the target in this order. */
+  readonly chunk: number;
+  /** Index in `PlanTarget.sources`. */
+  readonly source: number;
+  readonly startByte: number;
+  /** Exclusive. */
+  readonly endByte: number;
+}
+
+export interface ChunkRef {
+  readonly target: number;
+  readonly chunk: number;
+}
+
+/** The sink's durable note that a chunk is in. The first writer wins. */
+export interface Mark extends ChunkRef {
+  readonly attemptId: string;
+  readonly bytes: number;
+  /** 0 where the representation is `bytes`. */
+  readonly rows: number;
+  /** 16 hex digits; what it is depends on the representation. */
+  readonly hash: string;
+  /** Position in the source where the chunk starts and ends. */
+  readonly sourceStart: number;
+  readonly sourceEnd: number;
+}
+
+/** At the sink: open, then done or aborted, once. `none`: nothing of this job is there. */
+export type Phase = 'none' | 'open' | 'done' | 'aborted';

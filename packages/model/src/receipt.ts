@@ -1,0 +1,29 @@
+export type Guarantee = 'exactlyOnce' | 'atLeastOnce' | 'atMostOnce';
+export type VerificationLevel = 'acknowledged' | 'reread';
+export type Consistency = 'snapshot' | 'perChunk';
+
+/** Counts, hashes, guarantee and verification of a finished copy. Counts come from marks, never from counters in memory. */
+export interface Receipt {
+  readonly formatVersion: 1;
+  readonly jobId: string;
+  readonly generation: number;
+  readonly guarantee: Guarantee;
+  readonly verification: VerificationLevel;
+  readonly consistency: Consistency;
+  readonly filesRead: number;
+  readonly filesWritten: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly rowsRead: number;
+  readonly rowsWritten: number;
+  readonly rowsSkipped: number;
+  readonly chunks: number;
+  /** Sum of the marks' hashes modulo 2^64, 16 hex digits. */
+  readonly hash: string;
+  /** Attempts whose marks stand, in no order. */
+  readonly attempts: readonly string[];
+  /** The attempt that finished, its node and the epoch under which it was dispatched. */
+  readonly finishedBy: { readonly attemptId: string; readonly nodeName: string; readonly epoch: string };
+  /** ISO 8601, wall clock of the finishing node. */
+  readonly finishedAt: string;
+}
