@@ -1,0 +1,5 @@
+export { type ChildRoot, type ChildRootOptions, startChildRoot } from './child-root.ts';
+export { lifecycleErrors } from './errors.ts';
+export { describeError, type ExitCode, exitCodeFor, exitCodes } from './exit-codes.ts';
+export { runRoot, type RunningRoot } from './run-root.ts';
+export { type SupervisedRoot, superviseRoot } from './supervisor.ts';

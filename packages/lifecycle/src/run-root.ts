@@ -1,0 +1,75 @@
+import { describeError, exitCodeFor, exitCodes } from './exit-codes.ts';
+import { asDmgError, type Clock } from '@dmg/base';
+
+export interface RunningRoot {
+  /** Printed as the one line on standard output when the root is ready, with `ready: <name>` in front. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Ends everything in order. Called once. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a program's whole life: starts it, prints the ready line, waits for SIGTERM, SIGINT or (with `exitWithParent`) the end of
+ * standard input, stops it within `stopLimitMs`, and exits. Never returns.
+ *
+ * Ctrl-C reaches a process under npm twice within a millisecond; a second signal therefore only counts when it comes later
+ * than `doubleSignalMs` after the first, and then means: now.
+ */
+export async function runRoot(options: {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly exitWithParent: boolean;
+  readonly stopLimitMs?: number;
+  start(stopRequested: AbortSignal): Promise<RunningRoot>;
+}): Promise<never> {
+  const { name, clock } = options;
+  const stopLimitMs = options.stopLimitMs ?? 5000;
+  const doubleSignalMs = 50;
+  const stopRequested = new AbortController();
+  let firstSignalMs: number | undefined;
+  const requestStop = (): void => {
+    const nowMs = clock.monotonicMs();
+    if (firstSignalMs === undefined) {
+      firstSignalMs = nowMs;
+      stopRequested.abort();
+    } else if (nowMs - firstSignalMs > doubleSignalMs) {
+      process.exit(exitCodes.failed);
+    }
+  };
+  process.on('SIGTERM', requestStop);
+  process.on('SIGINT', requestStop);
+  if (options.exitWithParent) followParent(requestStop);
+
+  let running: RunningRoot;
+  try {
+    running = await options.start(stopRequested.signal);
+  } catch (error) {
+    if (stopRequested.signal.aborted) process.exit(exitCodes.ok);
+    process.stderr.write(`${name}: ${describeError(error)}\n`);
+    process.exit(exitCodeFor(asDmgError(error)));
+  }
+  process.stdout.write(`${JSON.stringify({ ready: name, ...running.ready })}\n`);
+
+  if (!stopRequested.signal.aborted) {
+    await new Promise<void>((resolve) => stopRequested.signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+  clock.after(stopLimitMs, () => {
+    process.stderr.write(`${name}: did not stop within ${stopLimitMs} ms and was ended\n`);
+    process.exit(exitCodes.failed);
+  }, { unref: true });
+  try {
+    await running.stop();
+    process.exit(exitCodes.ok);
+  } catch (error) {
+    process.stderr.write(`${name}: ${describeError(error)}\n`);
+    process.exit(exitCodes.failed);
+  }
+}
+
+/** The parent holds the other end of our standard input for as long as it lives, even if it is killed. */
+function followParent(onGone: () => void): void {
+  process.stdin.on('end', onGone);
+  process.stdin.on('close', onGone);
+  process.stdin.on('error', onGone);
+  process.stdin.resume();
+}
