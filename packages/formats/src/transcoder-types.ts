@@ -1,0 +1,64 @@
+import type { DelimitedTextFormat, Translator } from '@dmg/model';
+
+export interface TranscoderOptions {
+  readonly source: DelimitedTextFormat;
+  readonly sink: DelimitedTextFormat;
+  readonly translator?: Translator;
+  /** For error messages. */
+  readonly fileName: string;
+  /**
+   * Names of the source's columns as `readHeader` gave them. Needed when `startPosition` is over 0 and the source has a header;
+   * otherwise the transcoder reads them itself.
+   */
+  readonly header?: readonly string[];
+  /** Source position of the first byte that will be pushed: 0, or a record boundary that an earlier transcoder reported. */
+  readonly startPosition?: number;
+  /** Records before `startPosition`, so that errors name the file's row. */
+  readonly startRow?: number;
+  /** Ends at the first record boundary at or after this source position. Default: at the end of the source. */
+  readonly limitPosition?: number;
+  /** Writes the sink's header before the first record. Only chunk 0 of a target does so. Default false. */
+  readonly writeHeader?: boolean;
+  /** Size limit of one record, so that memory stays bounded. Default 64 MiB. */
+  readonly recordBytesMax?: number;
+}
+
+/** How far the output goes: all records up to `sourcePosition` and none after it. */
+export interface RecordBoundary {
+  /** A record boundary of the source: a new transcoder may start here. */
+  readonly sourcePosition: number;
+  /** Records written by this transcoder, headers not counted. */
+  readonly rows: number;
+  /** Sum of the rows' hashes modulo 2^64, 16 hex digits. */
+  readonly hash: string;
+}
+
+/**
+ * Reads delimited text and writes delimited text. The caller's duties:
+ *
+ * 1. Create it with `startPosition` 0, or at a boundary that another transcoder of the same options reported.
+ * 2. `push` the source's bytes from there on, in order, blocks of any size (1 MiB is good). Push the last block of the source
+ *    with `atEnd` true; an empty block will do. The block may be reused as soon as `push` returns.
+ * 3. After each `push`, drain: call `drainInto` until `pendingBytes` is 0. What is not drained is kept in memory.
+ * 4. Stop when `finished` is true: the limit was reached, or the end of the source was pushed. Bytes beyond what `push` returned
+ *    belong to the next chunk.
+ * 5. When finished and drained, `boundary` describes exactly the bytes that were drained.
+ * 6. Throw it away after an error: every method may throw a DmgError (`DMG_FORMATS_…`), and its state is then undefined.
+ */
+export interface Transcoder {
+  /** Takes the next bytes; returns how many of them belong to this chunk (all of them, unless `limitPosition` was reached). */
+  push(block: Uint8Array, atEnd: boolean): number;
+  /** Moves output into `target` from `offset` on; returns how many bytes were moved. */
+  drainInto(target: Uint8Array, offset: number): number;
+  /** Output that waits to be drained. */
+  readonly pendingBytes: number;
+  readonly finished: boolean;
+  readonly boundary: RecordBoundary;
+}
+
+export interface HeaderReader {
+  /** Takes the file's first bytes in order; true when `header` is known. Push the end of the file with `atEnd`. */
+  push(block: Uint8Array, atEnd: boolean): boolean;
+  /** Column names, or undefined when the file has no header row (`firstRowAsHeader` false, or the file is empty). */
+  readonly header: readonly string[] | undefined;
+}
