@@ -78,7 +78,10 @@ export interface Sink {
   bases(paths: readonly string[], signal: AbortSignal): Promise<string[]>;
   /** Inserts the plan if none stands; returns the plan that stands. Throws `JOB_CLOSED` when the phase is done or aborted. */
   insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan>;
-  /** Marks of one target of the plan that stands, in order of chunk. Read afresh from the sink. */
+  /**
+   * Marks of one target of the plan that stands, in order of chunk (those that count: see `chooseMarks`). Read afresh from the
+   * sink. Job done or aborted → `JOB_CLOSED`. Whether the target is complete says `missingChunks`.
+   */
   marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]>;
   openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter>;
   /**
@@ -100,10 +103,13 @@ export type ChunkFacts = Pick<Mark, 'bytes' | 'rows' | 'hash' | 'sourceStart' | 
 
 /** One chunk being written by one attempt. Nothing of it counts before `mark` has resolved. */
 export interface ChunkWriter {
-  /** Hands over part `part` (from 0). `bytes` may be reused once the promise resolves. Calls may run in parallel. */
+  /**
+   * Hands over part `part` (from 0). Every part but the last of a chunk has exactly `plan.partBytes` bytes. `bytes` may be reused
+   * once the promise resolves. Calls may run in parallel and in any order.
+   */
   writePart(part: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
   /**
-   * Hands over the last part and marks the chunk, in one durable step; earlier `writePart`s must have resolved. `already`: another
+   * Hands over the last part (of at most `plan.partBytes` bytes; empty only for an empty chunk's part 0 or after whole parts) and marks the chunk, in one durable step; earlier `writePart`s must have resolved. `already`: another
    * attempt was first, and its bytes are the ones that count.
    */
   mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'>;

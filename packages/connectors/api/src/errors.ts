@@ -42,6 +42,11 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     message: 'Cannot use the path {path}: {reason}.',
     fix: 'Use a path inside the folder of the linked service, without `..` parts.',
   },
+  BAD_SETTING: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot use the setting {name}: {reason}.',
+    fix: '{remedy}',
+  },
   TOO_LARGE: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot write {path}: {sizeBytes} bytes are more than {store} takes ({limitBytes}).',

@@ -1,2 +1,6 @@
 export type { ChunkFacts, ChunkWriter, Connector, ConnectorContext, Sink, SinkJob, SinkLimits, SinkState, Source } from './connector.ts';
 export { connectorErrors } from './errors.ts';
+export { chooseMarks, missingChunks } from './mark-chain.ts';
+export { checkedObjectPath, checkedPath, comparePaths, isOwnPath, joinPath } from './object-path.ts';
+export { type ObjectSelection, selectObjects, textOf } from './object-selection.ts';
+export { hasWildcard, literalOf, matchesWildcard } from './wildcard.ts';

@@ -1,0 +1,34 @@
+import type { Mark, PlanTarget } from '@dmg/model';
+
+/**
+ * Of everything that is complete at the sink, the marks that count, in order of chunk. Where a chunk has several complete versions
+ * the lowest attempt id is taken, so that every reader takes the same. Under `sequential` cutting a version counts only if it
+ * starts where the one before it ended, and nothing counts after a gap (DESIGN-RULES 5.2).
+ */
+export function chooseMarks(target: PlanTarget, complete: readonly Mark[]): Mark[] {
+  const ordered = complete.toSorted((a, b) => a.chunk - b.chunk || (a.attemptId < b.attemptId ? -1 : a.attemptId > b.attemptId ? 1 : 0));
+  const chosen: Mark[] = [];
+  if (target.cutting.kind === 'ranges') {
+    const planned = new Set(target.cutting.chunks.map((range) => range.chunk));
+    for (const mark of ordered) if (planned.has(mark.chunk) && chosen.at(-1)?.chunk !== mark.chunk) chosen.push(mark);
+    return chosen;
+  }
+  for (const mark of ordered) {
+    if (mark.chunk === chosen.length && mark.sourceStart === (chosen.at(-1)?.sourceEnd ?? 0)) chosen.push(mark);
+  }
+  return chosen;
+}
+
+/**
+ * How many chunks of a target are not among `marks` (as `chooseMarks` gives them). Under `sequential` cutting the number is not
+ * known beforehand: 1 says that the chain of marks does not reach the end of the sources yet.
+ */
+export function missingChunks(target: PlanTarget, marks: readonly Mark[]): number {
+  if (target.cutting.kind === 'ranges') {
+    const present = new Set(marks.map((mark) => mark.chunk));
+    return target.cutting.chunks.filter((range) => !present.has(range.chunk)).length;
+  }
+  const sizeBytes = target.sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+  const last = marks.at(-1);
+  return last !== undefined && last.sourceEnd === sizeBytes ? 0 : 1;
+}
