@@ -1,4 +1,4 @@
-export type { JobRecord, JobState } from './job-record.ts';
+export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
 export type {
   Delivery, DispatchAnswer, DispatchRequest, JobQueue, JobSender, Ledger, QueueState, ReportGateway, WorkerEvent, WorkerPort,
 } from './ports.ts';

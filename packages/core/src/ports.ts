@@ -82,10 +82,13 @@ export type WorkerEvent =
 export interface WorkerPort {
   readonly nodeId: string;
   readonly nodeName: string;
-  /** Promises to obey nothing smaller than `epoch` and, in the same step, lists everything that runs. */
+  /**
+   * Promises to obey nothing smaller than `epoch` and, in the same step, lists everything that runs (each with its `signedJob`).
+   * An equal epoch is accepted again: the dispatcher repeats its hello to compare lists.
+   */
   hello(epoch: Epoch): Promise<{ accepted: true; attempts: readonly RunningAttempt[]; limit: number; used: number } | { accepted: false; known: Epoch }>;
   dispatch(request: DispatchRequest): Promise<DispatchAnswer>;
-  /** Asks an attempt to stop for good: it closes the sink and ends `cancelled`. */
+  /** Asks an attempt to stop for good: it closes the sink and ends `cancelled`. An attempt that is not running: nothing happens. */
   cancel(attemptId: string): Promise<void>;
   subscribe(listen: (event: WorkerEvent) => void): () => void;
 }

@@ -66,4 +66,6 @@ export interface RunningAttempt {
   readonly attemptId: string;
   readonly step: AttemptStep;
   readonly progress: AttemptProgress | undefined;
+  /** The signed job as it was dispatched: a dispatcher whose ledger lost the job writes it again from this copy (DESIGN-RULES 12.8). */
+  readonly signedJob?: string;
 }

@@ -65,6 +65,7 @@ export interface DispatcherReport {
 export interface JobReport {
   readonly jobId: string;
   readonly tryNumber: number;
+  /** Empty when the job ended before any attempt was made (cancelled while it waited). */
   readonly attemptId: string;
   readonly nodeName: string;
   readonly outcome: AttemptOutcome;
