@@ -21,6 +21,8 @@ export async function runRoot(options: {
   readonly exitWithParent: boolean;
   readonly stopLimitMs?: number;
   start(stopRequested: AbortSignal): Promise<RunningRoot>;
+  /** How the ready line looks; JSON unless a root speaks to people. */
+  readonly announce?: (ready: Readonly<Record<string, unknown>>) => string;
 }): Promise<never> {
   const { name, clock } = options;
   const stopLimitMs = options.stopLimitMs ?? 5000;
@@ -38,7 +40,8 @@ export async function runRoot(options: {
   };
   process.on('SIGTERM', requestStop);
   process.on('SIGINT', requestStop);
-  if (options.exitWithParent) followParent(requestStop);
+  // Never counts as a second signal: a parent that stops us by a signal and then ends does both.
+  if (options.exitWithParent) followParent(() => stopRequested.abort());
 
   let running: RunningRoot;
   try {
@@ -48,7 +51,8 @@ export async function runRoot(options: {
     process.stderr.write(`${name}: ${describeError(error)}\n`);
     process.exit(exitCodeFor(asDmgError(error)));
   }
-  process.stdout.write(`${JSON.stringify({ ready: name, ...running.ready })}\n`);
+  const announce = options.announce ?? ((ready) => JSON.stringify({ ready: name, ...ready }));
+  process.stdout.write(`${announce(running.ready)}\n`);
 
   if (!stopRequested.signal.aborted) {
     await new Promise<void>((resolve) => stopRequested.signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { firstLine, Secret, systemClock } from '@dmg/base';
+import { HttpsJsonClient } from '@dmg/https-json';
+import { cliErrors } from './errors.ts';
+import type { Environment } from './environment.ts';
+
+/** Which control plane, and as whom: from flags, the environment, or the file that `dmg up` leaves. */
+export interface ContextFlags {
+  readonly endpoint?: string;
+  readonly ca?: string;
+  readonly tokenFile?: string;
+  readonly state?: string;
+  readonly factory?: string;
+}
+
+export interface UpFile {
+  readonly endpoint: string;
+  /** Path of the CA's PEM file. */
+  readonly ca: string;
+  readonly token: string;
+  readonly subscriptionId: string;
+  readonly resourceGroupName: string;
+  readonly factoryName: string;
+  readonly redis: string;
+  readonly serviceBus: string;
+  readonly blob: string;
+}
+
+export interface Context {
+  readonly client: HttpsJsonClient;
+  readonly subscriptionId: string;
+  readonly resourceGroupName: string;
+  readonly factoryName: string;
+  /** What `dmg up` runs, when the context came from its file. */
+  readonly up: UpFile | undefined;
+}
+
+export const defaultFactory = 'local';
+
+/** `/var/lib/dmg` for root, `$XDG_STATE_HOME/dmg` for everybody else. */
+export function defaultStateFolder(environment: Environment): string {
+  if (environment.DMG_STATE !== undefined) return environment.DMG_STATE;
+  if (process.getuid?.() === 0) return '/var/lib/dmg';
+  return join(environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'dmg');
+}
+
+export function upFilePath(stateFolder: string): string {
+  return join(stateFolder, 'up.json');
+}
+
+export async function readUpFile(stateFolder: string): Promise<UpFile> {
+  const file = upFilePath(stateFolder);
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as UpFile;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw cliErrors.NO_CONTEXT.create({ file });
+    throw cliErrors.BAD_CONTEXT.create({ file, reason: firstLine(error) }, { cause: error });
+  }
+}
+
+export async function openContext(flags: ContextFlags, environment: Environment): Promise<Context> {
+  const endpoint = flags.endpoint ?? environment.DMG_ENDPOINT;
+  const up = endpoint === undefined ? await readUpFile(flags.state ?? defaultStateFolder(environment)) : undefined;
+  const caFile = flags.ca ?? environment.DMG_CA ?? up?.ca;
+  if (caFile === undefined) throw cliErrors.BAD_CONTEXT.create({ file: '--ca', reason: 'the CA of the control plane is not given' });
+  const token = await readToken(flags, environment, up);
+  return {
+    client: new HttpsJsonClient({
+      endpoint: endpoint ?? up?.endpoint ?? '',
+      caPem: await readText(caFile),
+      token: new Secret(token),
+      clock: systemClock,
+      callLimitMs: 30_000,
+    }),
+    subscriptionId: environment.DMG_SUBSCRIPTION ?? up?.subscriptionId ?? '00000000-0000-0000-0000-000000000000',
+    resourceGroupName: environment.DMG_RESOURCE_GROUP ?? up?.resourceGroupName ?? 'local',
+    factoryName: flags.factory ?? environment.DMG_FACTORY ?? up?.factoryName ?? defaultFactory,
+    up,
+  };
+}
+
+async function readToken(flags: ContextFlags, environment: Environment, up: UpFile | undefined): Promise<string> {
+  if (flags.tokenFile !== undefined) return (await readText(flags.tokenFile)).trim();
+  const token = environment.DMG_TOKEN ?? up?.token;
+  if (token === undefined) throw cliErrors.BAD_CONTEXT.create({ file: '--token-file', reason: 'no token is given' });
+  return token;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw cliErrors.BAD_CONTEXT.create({ file, reason: firstLine(error) }, { cause: error });
+  }
+}

@@ -1,0 +1,23 @@
+/** The only place where this root reads its environment. */
+export type Environment = Readonly<
+  Partial<
+    Record<
+      | 'DMG_STATE' | 'DMG_ENDPOINT' | 'DMG_CA' | 'DMG_TOKEN' | 'DMG_SUBSCRIPTION' | 'DMG_RESOURCE_GROUP' | 'DMG_FACTORY'
+      | 'DMG_GATEWAY_KEY' | 'DMG_LOG_LEVEL' | 'DMG_EXIT_WITH_PARENT' | 'DMG_REDIS' | 'DMG_SERVICE_BUS' | 'XDG_STATE_HOME' | 'NO_COLOR',
+      string
+    >
+  >
+>;
+
+export function readEnvironment(): Environment {
+  return process.env as Environment;
+}
+
+/** What children need of our environment besides what we set for them: nothing of `DMG_*` leaks by accident. */
+export function childEnvironment(added: Readonly<Record<string, string>>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && (!name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER' || name === 'DMG_LOG_LEVEL')) kept[name] = value;
+  }
+  return { ...kept, ...added };
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import { createLogger, type LogLevel } from '@dmg/telemetry';
+import { asDmgError } from '@dmg/base';
+import { exitCodeFor, exitCodes } from '@dmg/lifecycle';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { apply } from './commands/apply.ts';
+import * as gateway from './commands/gateway.ts';
+import { node, type NodeFlags } from './commands/node.ts';
+import { cancel, run, runs } from './commands/runs.ts';
+import { up } from './commands/up.ts';
+import { type Context, type ContextFlags, openContext } from './context.ts';
+import { readEnvironment } from './environment.ts';
+import { createOutput, type Output } from './output.ts';
+
+const environment = readEnvironment();
+const logger = createLogger({ component: 'cli', level: (environment.DMG_LOG_LEVEL as LogLevel | undefined) ?? 'warn' });
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+const program = new Command('dmg')
+  .description('Data Management Gateway: moves data between private networks and the cloud.')
+  .version(version)
+  .option('--json', 'results as JSON (also when standard output is no terminal)', false)
+  .option('--endpoint <url>', 'control plane (DMG_ENDPOINT; default: the one that `dmg up` runs)')
+  .option('--ca <file>', "the control plane's CA (DMG_CA)")
+  .option('--token-file <file>', 'file with the bearer token (or DMG_TOKEN)')
+  .option('--factory <name>', 'factory (DMG_FACTORY; default: local)')
+  .option('--state <folder>', 'state folder (DMG_STATE; default: /var/lib/dmg, or $XDG_STATE_HOME/dmg for a user)')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .showHelpAfterError('(dmg --help tells more)')
+  .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 usage, 3 unreachable, 4 refused.');
+
+interface GlobalFlags extends ContextFlags {
+  readonly json: boolean;
+}
+
+const globals = (): GlobalFlags => program.opts<GlobalFlags>();
+const outputOf = (): Output => createOutput({ json: globals().json });
+
+/** Runs a command that talks to the control plane and closes the connection after it. */
+async function withContext(work: (context: Context, output: Output) => Promise<void | number>): Promise<void> {
+  const output = outputOf();
+  const context = await openContext(globals(), environment);
+  try {
+    process.exitCode = (await work(context, output)) ?? exitCodes.ok;
+  } finally {
+    context.client.close();
+  }
+}
+
+function wholeNumber(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < minimum || value > maximum) {
+      throw new InvalidArgumentError(`a whole number from ${minimum} to ${maximum} is needed.`);
+    }
+    return value;
+  };
+}
+
+function parameter(text: string, collected: Record<string, unknown>): Record<string, unknown> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('NAME=VALUE is needed.');
+  const value = text.slice(at + 1);
+  return { ...collected, [text.slice(0, at)]: asJson(value) };
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // Plain text needs no quotes on the command line.
+  }
+}
+
+program
+  .command('up')
+  .description('run the local cloud, the control plane and nodes on this machine until Ctrl-C')
+  .option('--nodes <n>', 'nodes to run', wholeNumber(0, 4), 1)
+  .option('--gateway <name>', 'gateway that the nodes register with', 'local')
+  .option('--port <port>', 'port of the control plane; 0 is any free one', wholeNumber(0, 65_535), 0)
+  .action(async (flags: { nodes: number; gateway: string; port: number }) => {
+    const { json, state } = globals();
+    await up({ ...flags, json, ...(state === undefined ? {} : { state }) }, environment, logger);
+  });
+
+program
+  .command('apply')
+  .description('create or update linked services, datasets, pipelines and gateways from Data Factory JSON')
+  .requiredOption('-f, --file <path...>', 'files or folders')
+  .action((flags: { file: string[] }) => withContext((context, output) => apply(flags.file, context, output)));
+
+program
+  .command('run <pipeline>')
+  .description('run a pipeline')
+  .option('--wait', 'follow it to its end; the exit code is 1 unless it succeeded', false)
+  .option('-p, --param <name=value>', 'parameter; may be repeated', parameter, {})
+  .action((pipeline: string, flags: { wait: boolean; param: Record<string, unknown> }) =>
+    withContext((context, output) => {
+      const stop = new AbortController();
+      process.once('SIGINT', () => stop.abort(new CommanderError(130, 'dmg.interrupted', 'interrupted; the run goes on')));
+      return run(pipeline, { wait: flags.wait, parameters: flags.param }, context, output, stop.signal);
+    }),
+  );
+
+program
+  .command('runs [run]')
+  .description('list runs, or show one with its activities')
+  .option('--hours <n>', 'how far back', wholeNumber(1, 24 * 45), 24)
+  .action((runId: string | undefined, flags: { hours: number }) => withContext((context, output) => runs(runId, flags.hours, context, output)));
+
+program
+  .command('cancel <run>')
+  .description('cancel a run')
+  .action((runId: string) => withContext((context, output) => cancel(runId, context, output)));
+
+const gatewayCommand = program.command('gateway').description('logical gateways (integration runtimes)');
+gatewayCommand
+  .command('create <name>')
+  .option('--description <text>')
+  .description('create a gateway')
+  .action((name: string, flags: { description?: string }) => withContext((context, output) => gateway.create(name, flags.description, context, output)));
+gatewayCommand.command('list').description('list gateways').action(() => withContext(gateway.list));
+gatewayCommand
+  .command('status [name]')
+  .description('a gateway and its nodes')
+  .action((name: string | undefined) => withContext((context, output) => gateway.status(name, context, output)));
+gatewayCommand
+  .command('keys [name]')
+  .description('the two keys with which nodes register')
+  .action((name: string | undefined) => withContext((context, output) => gateway.keys(name, context, output)));
+gatewayCommand
+  .command('regenerate-key <name> <key>')
+  .description('make authKey1 or authKey2 new')
+  .action((name: string, key: string) => withContext((context, output) => gateway.regenerateKey(name, key, context, output)));
+gatewayCommand
+  .command('delete <name>')
+  .description('delete a gateway')
+  .action((name: string) => withContext((context, output) => gateway.remove(name, context, output)));
+
+const nodeCommand = program.command('node').description('the node on this machine');
+for (const [action, description] of [
+  ['register', 'register this machine with a gateway key (DMG_GATEWAY_KEY or --key-file)'],
+  ['start', 'run the node until a signal; registers first when a key is given'],
+  ['status', 'what this node is and how it is'],
+] as const) {
+  nodeCommand
+    .command(action)
+    .description(description)
+    .option('--name <name>', 'name of the node (DMG_NODE_NAME; default: the host name); it cannot be changed later')
+    .option('--key-file <file>', 'file with the gateway key')
+    .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz; 0 is any free one')
+    .action(async (flags: NodeFlags) => {
+      const { state, json } = globals();
+      process.exitCode = await node(action, { ...flags, json, ...(state === undefined ? {} : { state }) }, environment);
+    });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exitCodes.ok : error.code === 'dmg.interrupted' ? error.exitCode : exitCodes.usage;
+  } else {
+    outputOf().error(error);
+    const known = asDmgError(error);
+    process.exitCode = known.code.startsWith('DMG_CLI_') ? exitCodes.usage : exitCodeFor(known);
+  }
+}
