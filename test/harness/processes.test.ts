@@ -4,11 +4,12 @@ import { CleanupScope } from './cleanup.ts';
 import { killIfThere } from './left-processes.ts';
 import { spawnProcess, startProcess } from './processes.ts';
 
-const readyThen = (rest: string): string[] => ['-e', `console.log(JSON.stringify({ ready: 'fixture' })); console.error('a log line'); ${rest}`];
+/** The handlers stand before the ready line: what follows it may be a signal at once. */
+const readyWith = (handlers: string): string[] => ['-e', `${handlers}; console.error('a log line'); console.log(JSON.stringify({ ready: 'fixture' }));`];
 const endsWell = `process.on('SIGTERM', () => process.exit(0)); process.stdin.on('end', () => process.exit(7)).resume();`;
 
 test('a process is started, seen ready and stopped', async (t) => {
-  const { process: started, ready } = await startProcess(t, { name: 'fixture', args: readyThen(endsWell) });
+  const { process: started, ready } = await startProcess(t, { name: 'fixture', args: readyWith(endsWell) });
   assert.deepEqual(ready, { ready: 'fixture' });
   assert.ok((await started.pids()).includes(started.pid));
   assert.deepEqual(await started.terminate(), { code: 0, signal: null });
@@ -22,16 +23,16 @@ test('a process that ends before it is ready is reported with what it wrote', as
 });
 
 test('kill -9 and the end of standard input end it', async (t) => {
-  const first = await startProcess(t, { name: 'fixture', args: readyThen(endsWell) });
+  const first = await startProcess(t, { name: 'fixture', args: readyWith(endsWell) });
   assert.deepEqual(await first.process.kill(), { code: null, signal: 'SIGKILL' });
-  const second = await startProcess(t, { name: 'fixture', args: readyThen(endsWell) });
+  const second = await startProcess(t, { name: 'fixture', args: readyWith(endsWell) });
   second.process.closeInput();
   assert.deepEqual(await second.process.exited, { code: 7, signal: null });
 });
 
 test('a process that ignores SIGTERM is killed, and that is an error', async () => {
   const scope = new CleanupScope();
-  const args = readyThen(`process.on('SIGTERM', () => undefined); process.stdin.resume();`);
+  const args = readyWith(`process.on('SIGTERM', () => undefined); process.stdin.resume();`);
   const { process: started } = await startProcess(scope, { name: 'fixture', args, stopWithinMs: 200 });
   await assert.rejects(scope.close(), /fixture did not end on SIGTERM/);
   assert.equal(killIfThere(started.pid, 'SIGCONT'), false);
