@@ -1,0 +1,55 @@
+import { defineErrors } from '@dmg/base';
+
+/** No message holds a key, a token or a secret, nor any part of one. */
+export const securityErrors = defineErrors('SECURITY', {
+  KEY_MALFORMED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot read the gateway key: {reason}.',
+    fix: 'Copy the whole key again from the gateway (listAuthKeys, or `dmg gateway keys`); it is one line that starts with DMG@.',
+  },
+  CA_MISMATCH: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot trust {endpoint}: it presents another certificate authority than the one that the gateway key names.',
+    fix: 'Somebody may be between this machine and the control plane (a proxy that opens TLS, or an attacker), or the key is of another control plane. Take a fresh key and connect without such a proxy.',
+  },
+  CA_NOT_PRESENTED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot trust {endpoint}: it did not present a certificate chain with its authority ({reason}).',
+    fix: 'Check that the address in the key is the control plane itself and not another HTTPS server.',
+  },
+  ENDPOINT_UNREACHABLE: {
+    category: 'transient', retry: 'backoff', scope: 'node',
+    message: 'Cannot reach the control plane at {endpoint}: {reason}.',
+    fix: 'Check that it is running, that the address is right and that this machine may connect to it outbound.',
+  },
+  BAD_SIGNATURE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot accept the {what}: {reason}.',
+    fix: 'Only the control plane that this node is registered with may command it. If that control plane was made anew, register the node again.',
+  },
+  SECRET_NOT_FOR_US: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot decrypt a credential: it was encrypted for another key, or was changed on its way.',
+    fix: 'Save the linked service again, so that its secret is encrypted for the key this gateway has now.',
+  },
+  CREDENTIAL_KEY_UNUSABLE: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot use the credential key: {reason}.',
+    fix: 'Give an elliptic curve P-256 key as JWK, as the node makes it at its first start.',
+  },
+  SEAL_BROKEN: {
+    category: 'system', retry: 'never', scope: 'job',
+    message: 'Cannot open the stored secret of {what}: it was sealed under another master secret, or was changed.',
+    fix: 'Start the control plane with the master secret it had when the secret was saved, or save the linked service again.',
+  },
+  MASTER_SECRET_UNUSABLE: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot use the master secret: {reason}.',
+    fix: 'Give 32 bytes in base64url (43 characters), as the file master-secret in the state folder holds them.',
+  },
+  FILE_UNUSABLE: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot use {path}: {reason}.',
+    fix: '{remedy}',
+  },
+});
