@@ -30,7 +30,7 @@ export async function up(flags: UpFlags, environment: Environment, logger: Logge
     exitWithParent: environment.DMG_EXIT_WITH_PARENT === '1',
     stopLimitMs: 25_000,
     start: (stopRequested) => startAll(flags, stateFolder, logger, stopRequested),
-    announce: flags.json ? (ready) => JSON.stringify(ready) : describeUp,
+    announce: flags.json ? (ready) => JSON.stringify({ ready: 'up', ...ready }) : describeUp,
   });
 }
 

@@ -1,0 +1,117 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeError } from '@dmg/lifecycle';
+import type { ChildRoot } from '@dmg/lifecycle';
+import { type DemoResult, runDemo } from './demo.ts';
+
+const help = `npm run demo -- [options]
+
+Starts a local cloud, the control plane and a node on this machine, copies real files with them, and verifies every sink.
+
+  --json        the last line is one JSON object
+  --keep        leave everything running and say how to look around; Ctrl-C ends it
+  --large-mb N  size of the large file (default 220)
+  --tamper      spoil one sink before it is verified: the demo must then fail
+  --help        this text
+`;
+
+const startedMs = performance.now();
+const stop = new AbortController();
+const started: ChildRoot[] = [];
+let folder: string | undefined;
+
+function readArguments(): { json: boolean; keep: boolean; tamper: boolean; largeMb: number } | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        tamper: { type: 'boolean', default: false },
+        'large-mb': { type: 'string', default: '220' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(help);
+      process.exit(0);
+    }
+    const largeMb = Number(values['large-mb']);
+    if (!Number.isInteger(largeMb) || largeMb < 1 || largeMb > 100_000) throw new Error(`--large-mb must be a whole number from 1 to 100000`);
+    return { json: values.json, keep: values.keep, tamper: values.tamper, largeMb };
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n\n${help}`);
+    return undefined;
+  }
+}
+
+/** Ends what was started, the youngest first, and removes the folder. */
+async function cleanUp(): Promise<void> {
+  for (const child of started.splice(0).toReversed()) await child.stop(30_000);
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+}
+
+function say(text: string): void {
+  process.stderr.write(`[${((performance.now() - startedMs) / 1000).toFixed(1).padStart(5)} s] ${text}\n`);
+}
+
+function summary(result: DemoResult, seconds: number): string {
+  const { jobs } = result;
+  return [
+    '',
+    result.verified ? 'Verified: every sink holds exactly what it should.' : 'NOT verified:',
+    ...result.problems.map((problem) => `  ${problem}`),
+    `  jobs: ${jobs.submitted} submitted, ${jobs.succeeded} succeeded, ${jobs.failed} failed, ${jobs.lost} lost, ${jobs.doubled} doubled`,
+    `  ${(result.bytes / 1e6).toFixed(1)} MB at the sinks, ${seconds.toFixed(1)} s in all`,
+  ].join('\n');
+}
+
+function keepText(result: DemoResult): string {
+  return [
+    '',
+    'Everything is still running:',
+    `  control plane   ${result.up.endpoint}   (CA: ${result.up.ca})`,
+    `  blob store      ${result.up.blob}`,
+    `  Redis           ${result.up.redis}`,
+    `  folder          ${folder ?? ''}`,
+    'Try, in another terminal:',
+    `  export DMG_STATE=${folder ?? ''}/state`,
+    '  node packages/cli/bin/dmg.js --factory demo-factory gateway status',
+    '  node packages/cli/bin/dmg.js --factory demo-factory runs',
+    '  node packages/cli/bin/dmg.js --factory demo-factory run airports --wait',
+    'Ctrl-C ends everything and removes the folder.',
+  ].join('\n');
+}
+
+async function main(): Promise<number> {
+  const options = readArguments();
+  if (options === undefined) return 2;
+  folder = await mkdtemp(join(tmpdir(), 'dmg-demo-'));
+  const result = await runDemo({ folder, largeBytes: options.largeMb * 1_000_000, tamper: options.tamper, say, signal: stop.signal, started });
+  const seconds = (performance.now() - startedMs) / 1000;
+  process.stderr.write(`${summary(result, seconds)}\n`);
+  if (options.keep) {
+    process.stderr.write(`${keepText(result)}\n`);
+    if (!stop.signal.aborted) await new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+  await cleanUp();
+  if (options.json) {
+    const { jobs, bytes, verified } = result;
+    process.stdout.write(`${JSON.stringify({ jobs, bytes, verified, seconds: Math.round(seconds * 10) / 10 })}\n`);
+  }
+  return result.verified ? 0 : 1;
+}
+
+// Under npm Ctrl-C arrives twice within a millisecond; both mean the same.
+const onSignal = (): void => stop.abort(new Error('interrupted'));
+process.on('SIGINT', onSignal);
+process.on('SIGTERM', onSignal);
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(stop.signal.aborted ? '\ninterrupted; cleaning up\n' : `demo: ${describeError(error)}\n`);
+  await cleanUp();
+  process.exitCode = stop.signal.aborted ? 130 : 1;
+}
