@@ -1,3 +1,7 @@
+export {
+  type AttemptEffect, type AttemptEvent, type AttemptFailure, type AttemptLimits, type AttemptPhase, type AttemptState, type AttemptTerms,
+  type AttemptTransition, type KillReason, startAttempt, stepAttempt,
+} from './attempt-machine.ts';
 export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
 export type {
   Delivery, DispatchAnswer, DispatchRequest, JobQueue, JobSender, Ledger, QueueState, ReportGateway, WorkerEvent, WorkerPort,
@@ -6,3 +10,8 @@ export {
   type AliveEvidence, decideResend, defaultResendOptions, observeAlive, quietNeededMs, type ResendDecision, type ResendOptions, type ResendWatch,
   watchSent,
 } from './resend-rule.ts';
+export {
+  bindableSlot, carrySlot, claimSlot, dropCarried, dropClaim, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit,
+  rebindCarried, releaseSlot, reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, type SlotPlace, type SlotTable, slotTaken,
+  startBinding, usedSlots,
+} from './slot-machine.ts';
