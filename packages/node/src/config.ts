@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { homedir, hostname } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { firstLine, Secret } from '@dmg/base';
+import { lifecycleErrors } from '@dmg/lifecycle';
+import { type LogLevel, logLevels } from '@dmg/telemetry';
+
+export const nodeHelp = `node register|start|status [options]
+
+  register   register this machine with a gateway key and stop
+  start      run until SIGTERM or Ctrl-C; registers first when a key is given and the node is new
+  status     what this node is and how it is
+
+  --state DIR          state folder                      (DMG_STATE)
+  --name NAME          name of the node; cannot change   (DMG_NODE_NAME; default: the host name)
+  --key-file FILE      file with the gateway key         (DMG_GATEWAY_KEY holds the key itself)
+  --metrics-port PORT  /metrics, /healthz and /readyz    (DMG_METRICS_PORT; default 9464; 0: any free one)
+  --metrics-host HOST  where they listen                 (DMG_METRICS_HOST; default 127.0.0.1)
+  --json               results as JSON
+  The queue and Redis come from the environment, because they hold secrets: DMG_SERVICE_BUS (connection string), DMG_REDIS (URL).
+`;
+
+export type NodeCommand = 'register' | 'start' | 'status' | 'help';
+
+export interface NodeConfig {
+  readonly command: NodeCommand;
+  readonly stateFolder: string;
+  readonly nodeName: string;
+  readonly gatewayKey: Secret | undefined;
+  readonly serviceBus: Secret | undefined;
+  readonly redis: Secret | undefined;
+  readonly metricsHost: string;
+  readonly metricsPort: number;
+  readonly logLevel: LogLevel;
+  readonly exitWithParent: boolean;
+  readonly json: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Flags over environment over defaults. Throws `DMG_LIFECYCLE_BAD_SETTING`. */
+export async function readConfig(args: readonly string[] = process.argv.slice(2), environment: Environment = process.env): Promise<NodeConfig> {
+  const { values, positionals } = parse(args);
+  const command = values.help === true ? 'help' : (positionals[0] ?? 'start');
+  if (command !== 'register' && command !== 'start' && command !== 'status' && command !== 'help') {
+    throw bad('command', `${command} is none of register, start and status`, 'See `node --help`.');
+  }
+  return {
+    command,
+    stateFolder: values.state ?? environment['DMG_STATE'] ?? defaultStateFolder(environment),
+    nodeName: nodeName(values.name ?? environment['DMG_NODE_NAME'] ?? hostname()),
+    gatewayKey: await gatewayKey(values['key-file'], environment),
+    serviceBus: secret(environment['DMG_SERVICE_BUS']),
+    redis: secret(environment['DMG_REDIS']),
+    metricsHost: values['metrics-host'] ?? environment['DMG_METRICS_HOST'] ?? '127.0.0.1',
+    metricsPort: port(values['metrics-port'] ?? environment['DMG_METRICS_PORT'] ?? '9464'),
+    logLevel: logLevel(environment['DMG_LOG_LEVEL'] ?? 'info'),
+    exitWithParent: environment['DMG_EXIT_WITH_PARENT'] === '1',
+    json: values.json === true,
+  };
+}
+
+function parse(args: readonly string[]): { values: Partial<Record<'state' | 'name' | 'key-file' | 'metrics-port' | 'metrics-host', string>> & { json?: boolean; help?: boolean }; positionals: string[] } {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        state: { type: 'string' }, name: { type: 'string' }, 'key-file': { type: 'string' }, 'metrics-port': { type: 'string' },
+        'metrics-host': { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw bad('command line', firstLine(error), 'See `node --help`.');
+  }
+}
+
+function bad(setting: string, reason: string, remedy: string): Error {
+  return lifecycleErrors.BAD_SETTING.create({ setting, reason, remedy });
+}
+
+function secret(text: string | undefined): Secret | undefined {
+  return text === undefined || text === '' ? undefined : new Secret(text);
+}
+
+async function gatewayKey(file: string | undefined, environment: Environment): Promise<Secret | undefined> {
+  if (file === undefined) return secret(environment['DMG_GATEWAY_KEY']?.trim());
+  try {
+    return new Secret((await readFile(file, 'utf8')).trim());
+  } catch (error) {
+    throw bad('--key-file', `${file} cannot be read (${firstLine(error)})`, 'Give the file in which the gateway key stands.');
+  }
+}
+
+/** Data Factory's rule for node names is not published; ours is what a host name may be. */
+function nodeName(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)) return text;
+  throw bad('--name', `${JSON.stringify(text)} is not a name`, 'Use up to 63 letters, digits, dots, dashes and underscores, the first a letter or digit.');
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
+  throw bad('--metrics-port', `${JSON.stringify(text)} is no port`, 'Use a number from 0 (any free one) to 65535.');
+}
+
+function logLevel(text: string): LogLevel {
+  const level = logLevels.find((known) => known === text);
+  if (level !== undefined) return level;
+  throw bad('DMG_LOG_LEVEL', `${JSON.stringify(text)} is no level`, `Use one of ${logLevels.join(', ')}.`);
+}
+
+function defaultStateFolder(environment: Environment): string {
+  if (process.getuid?.() === 0) return '/var/lib/dmg/node';
+  return join(environment['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'dmg', 'node');
+}

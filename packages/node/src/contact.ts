@@ -1,0 +1,87 @@
+import { asDmgError, backoffMs, type Clock, type Logger, type Random, sleep } from '@dmg/base';
+import type { AliveReport, DesiredState } from '@dmg/model';
+import type { ControlPlaneClient } from './control-plane-client.ts';
+
+/** Whether the control plane answers, and since when not. Logged once a change, not once a failure. */
+export class Contact {
+  readonly #logger: Logger;
+  readonly #onRestored: () => void;
+  #trouble: string | undefined;
+
+  constructor(options: { logger: Logger; onRestored: () => void }) {
+    this.#logger = options.logger;
+    this.#onRestored = options.onRestored;
+  }
+
+  /** Why the control plane cannot be reached; undefined while it can. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  good(): void {
+    if (this.#trouble === undefined) return;
+    this.#trouble = undefined;
+    this.#logger.info({}, 'control plane answers again');
+    this.#onRestored();
+  }
+
+  failed(error: unknown): void {
+    const known = asDmgError(error);
+    if (this.#trouble === undefined) this.#logger.warn({ error: known }, 'control plane does not answer');
+    this.#trouble = known.message;
+  }
+}
+
+/** Reports every `intervalMs` that this node is alive and what it runs, until the signal. */
+export async function aliveLoop(options: {
+  readonly client: ControlPlaneClient;
+  readonly contact: Contact;
+  readonly clock: Clock;
+  readonly intervalMs: number;
+  readonly collect: () => Promise<AliveReport>;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { client, contact, clock, signal } = options;
+  while (!signal.aborted) {
+    try {
+      await client.alive(await options.collect());
+      contact.good();
+    } catch (error) {
+      contact.failed(error);
+    }
+    await sleep(clock, options.intervalMs, signal).catch(() => undefined);
+  }
+}
+
+/**
+ * Holds one long poll for the desired state and applies each document whole, again and again. A document that is not signed for
+ * this node is not applied.
+ */
+export async function desiredStateLoop(options: {
+  readonly client: ControlPlaneClient;
+  readonly contact: Contact;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly verify: (jws: string) => Promise<DesiredState>;
+  readonly apply: (state: DesiredState) => void;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { client, contact, clock, logger, signal } = options;
+  let known = 0;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const state = await options.verify(await client.desiredState(known, signal));
+      contact.good();
+      failures = 0;
+      if (state.version !== known) logger.info({ version: state.version, limit: state.concurrentJobsLimit, cancel: state.cancel.length }, 'desired state applied');
+      known = state.version;
+      options.apply(state);
+    } catch (error) {
+      if (signal.aborted) return;
+      contact.failed(error);
+      await sleep(clock, backoffMs(failures++, options.random.unit()), signal).catch(() => undefined);
+    }
+  }
+}
