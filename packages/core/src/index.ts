@@ -2,7 +2,12 @@ export {
   type AttemptEffect, type AttemptEvent, type AttemptFailure, type AttemptLimits, type AttemptPhase, type AttemptState, type AttemptTerms,
   type AttemptTransition, type KillReason, startAttempt, stepAttempt,
 } from './attempt-machine.ts';
+export { coreErrors } from './errors.ts';
+export { executorDeathsMax } from './job-ends.ts';
+export type { JobContext, JobEffect, JobEvent, JobStep } from './job-events.ts';
+export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './job-machine.ts';
 export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
+export { type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, type WaitingJob } from './placement.ts';
 export type {
   Delivery, DispatchAnswer, DispatchRequest, JobQueue, JobSender, Ledger, QueueState, ReportGateway, WorkerEvent, WorkerPort,
 } from './ports.ts';

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AttemptOutcome, AttemptStep, RefusalReason } from '@dmg/model';
+import fc from 'fast-check';
+import { executorDeathsMax } from './job-ends.ts';
+import type { JobEffect, JobEvent } from './job-events.ts';
+import { isFinal, nextStep, restored, stepJob } from './job-machine.ts';
+import type { JobEnd, JobRecord } from './job-record.ts';
+
+/*
+ * Random histories of one job: messages of this and other tries, placement, answers, ends of any attempt ever made in any order and
+ * any number, cancels, lists, restarts from the ledger. The driver only keeps to what the callers promise: it places Waiting jobs
+ * with the step that is due, and the control plane sends a higher try only after a try failed.
+ */
+
+const fault = { code: 'DMG_X', category: 'config', retry: 'never', scope: 'job', message: 'm', fix: 'f', params: {} } as const;
+const receipt = {
+  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk', filesRead: 0,
+  filesWritten: 0, bytesRead: 0, bytesWritten: 0, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 0, hash: '0', attempts: [],
+  finishedBy: { attemptId: '', nodeName: 'n', epoch: '1.x' }, finishedAt: '2024-01-01T00:00:00.000Z',
+} as const;
+const succeeded: AttemptOutcome = {
+  kind: 'succeeded', receipt, details: { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 1 },
+};
+const outcomes: readonly AttemptOutcome[] = [
+  succeeded, { kind: 'failed', fault, sink: 'open' }, { kind: 'failed', fault, sink: 'aborted' }, { kind: 'failed', fault, sink: 'unconfirmed' },
+  { kind: 'cancelled', sink: 'aborted' }, { kind: 'cancelled', sink: 'unconfirmed' }, { kind: 'stopped' },
+  { kind: 'lost', reason: 'killed' }, { kind: 'lost', reason: 'killed' }, { kind: 'lost', reason: 'killed' },
+];
+const refusals: readonly RefusalReason[] = ['NO_FREE_SLOT', 'DRAINING', 'BAD_SIGNATURE', 'BAD_SIGNATURE', 'STALE_EPOCH', 'ALREADY_RUNNING', 'NOT_ELIGIBLE'];
+
+type Command =
+  | { kind: 'receive'; newTry: boolean; older: boolean; firstDelivery: boolean; finalTry: boolean }
+  | { kind: 'place' } | { kind: 'cancel' } | { kind: 'acknowledge'; which: number } | { kind: 'reread' }
+  | { kind: 'answer'; which: number; answer: 'accepted' | 'undispatched' | 'progress' | RefusalReason }
+  | { kind: 'end'; which: number; outcome: AttemptOutcome }
+  | { kind: 'list'; which: number; withCopy: boolean } | { kind: 'unlist'; node: number } | { kind: 'forget' };
+
+const which = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) });
+const flag = fc.boolean();
+const commands: fc.Arbitrary<Command[]> = fc.array(fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('receive' as const), newTry: flag, older: flag, firstDelivery: flag, finalTry: flag }) },
+  { weight: 8, arbitrary: fc.constant({ kind: 'place' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'cancel' as const }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('acknowledge' as const), which }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'reread' as const }) },
+  { weight: 5, arbitrary: fc.record({
+    kind: fc.constant('answer' as const), which, answer: fc.constantFrom('accepted' as const, 'accepted' as const, 'undispatched' as const, 'progress' as const, ...refusals),
+  }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('end' as const), which, outcome: fc.constantFrom(...outcomes) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('list' as const), which, withCopy: flag }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('unlist' as const), node: fc.integer({ min: 1, max: 2 }) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'forget' as const }) },
+), { minLength: 5, maxLength: 60, size: 'max' });
+
+interface Issued { attemptId: string; nodeId: string; step: AttemptStep; tryNumber: number; begun: boolean; refused: boolean }
+
+/** One job, everything that was ever dispatched or reported for it, and the checks after each step. */
+class History {
+  record: JobRecord | undefined;
+  readonly issued: Issued[] = [];
+  reports: JobEnd[] = [];
+  tryNumber = 1;
+  #finals: string[] = [];
+
+  apply(event: JobEvent): void {
+    const before = this.record;
+    const context = { jobId: 'j', epochN: 1, nowWallMs: 1, nodeName: 'here' };
+    const { record, effects } = stepJob(before, event, context);
+    this.record = record;
+    if (record !== undefined && before !== undefined && record !== before) assert.ok(record.version > before.version, 'a change keeps its version');
+    this.#checkOrder(effects);
+    for (const effect of effects) if (effect.type === 'report') this.#onReport(effect.end, event, before);
+    if (record === undefined) {
+      this.#finals = [];
+      return;
+    }
+    assert.ok(record.executorDeaths <= executorDeathsMax && record.abortDeaths <= executorDeathsMax, 'deaths are bounded');
+    if (record.reported && before?.reported === false) assert.equal(event.type, 'reported', 'acknowledged by the control plane only');
+  }
+
+  #checkOrder(effects: readonly JobEffect[]): void {
+    const writeAt = effects.findIndex((effect) => effect.type === 'write');
+    for (const [at, effect] of effects.entries()) {
+      if (effect.type === 'complete' || effect.type === 'dispatch') assert.ok(writeAt >= 0 && writeAt < at, `${effect.type} before the ledger has it`);
+      if (effect.type === 'stop' && writeAt >= 0) assert.ok(at < writeAt, 'stopping waits for the ledger');
+    }
+  }
+
+  #onReport(end: JobEnd, event: JobEvent, before: JobRecord | undefined): void {
+    this.reports.push(end);
+    const { outcome } = end;
+    if (event.type === 'ended' && outcome.kind !== 'succeeded') assert.equal(before?.attempt?.attemptId, end.attemptId, 'only the current attempt fails a job');
+    if (end.attemptId === '' && isFinal(end) && outcome.kind === 'cancelled' && event.type === 'cancelRequested') {
+      assert.ok(this.issued.every((one) => !one.begun), 'cancelled at once although an attempt was made');
+    }
+    if (!isFinal(end)) {
+      assert.deepEqual(this.#finals, [], 'a failed try after the end of the job');
+      return;
+    }
+    const name = `${outcome.kind} ${end.attemptId}`;
+    const last = this.#finals.at(-1);
+    if (last === name) return;
+    assert.ok(last === undefined || (outcome.kind === 'succeeded' && !last.startsWith('succeeded')), `${name} after ${last ?? ''}`);
+    this.#finals.push(name);
+  }
+
+  run(command: Command): void {
+    const chosen = 'which' in command ? this.issued.at(-1 - command.which) : undefined;
+    const attempt = chosen?.refused === true ? undefined : chosen;
+    switch (command.kind) {
+      case 'receive': return this.#receive(command);
+      case 'place': return this.place();
+      case 'cancel': return this.apply({ type: 'cancelRequested' });
+      case 'reread': this.record = this.record && restored(this.record); return;
+      case 'unlist': return this.apply({ type: 'notListed', nodeId: `n${command.node}` });
+      case 'acknowledge': {
+        const end = this.reports.at(-1 - command.which);
+        return end === undefined ? undefined : this.apply({ type: 'reported', end });
+      }
+      case 'forget': return this.record?.reported === true ? this.apply({ type: 'forgotten' }) : undefined;
+      case 'answer': {
+        if (attempt === undefined) return;
+        const { attemptId } = attempt;
+        if (command.answer === 'accepted' || command.answer === 'progress') attempt.begun = true;
+        if (attempt.begun && command.answer !== 'accepted' && command.answer !== 'progress') return;
+        attempt.refused = !attempt.begun;
+        if (command.answer === 'accepted' || command.answer === 'undispatched' || command.answer === 'progress') return this.apply({ type: command.answer, attemptId });
+        return this.apply({ type: 'refused', attemptId, reason: command.answer, evidence: 'e' });
+      }
+      case 'end': {
+        if (attempt === undefined) return;
+        attempt.begun = true;
+        const { attemptId, tryNumber } = attempt;
+        return this.apply({ type: 'ended', attemptId, tryNumber, nodeName: 'n', outcome: command.outcome, startedAtWallMs: 0, endedAtWallMs: 1 });
+      }
+      case 'list': {
+        if (attempt === undefined) return;
+        attempt.begun = true;
+        const { nodeId, begun: _begun, refused: _refused, ...running } = attempt;
+        const copy = command.withCopy ? { signedJob: 'signed' } : {};
+        return this.apply({ type: 'listed', nodeId, finalTry: true, attempt: { ...running, jobId: 'j', progress: undefined, ...copy } });
+      }
+    }
+  }
+
+  #receive(command: Command & { kind: 'receive' }): void {
+    const end = this.reports.at(-1);
+    if (command.newTry && end !== undefined && !isFinal(end) && end.tryNumber === this.tryNumber) this.tryNumber += 1;
+    const tryNumber = command.older ? Math.max(1, this.tryNumber - 1) : this.tryNumber;
+    // Only the very first delivery of the first send may say so.
+    const firstDelivery = command.firstDelivery && this.issued.length === 0 && this.tryNumber === 1;
+    this.apply({ type: 'received', tryNumber, finalTry: command.finalTry, sendNo: 1, firstDelivery, signedJob: 'signed' });
+  }
+
+  place(): void {
+    if (this.record?.state !== 'Waiting') return;
+    const step = nextStep(this.record);
+    const attemptId = `a${this.issued.length}`;
+    const nodeId = `n${1 + (this.issued.length % 2)}`;
+    this.issued.push({ attemptId, nodeId, step, tryNumber: this.record.tryNumber, begun: false, refused: false });
+    this.apply({ type: 'placed', attemptId, nodeId, step });
+  }
+
+  /** Nothing fails any more: the job must come to its reported end. */
+  settle(): void {
+    for (let round = 0; round < 6 && this.record !== undefined && !this.record.reported; round++) {
+      this.place();
+      const attempt = this.record.attempt;
+      if (attempt !== undefined) {
+        const outcome: AttemptOutcome = attempt.step === 'copy' ? succeeded : { kind: 'cancelled', sink: 'aborted' };
+        this.apply({ type: 'ended', attemptId: attempt.attemptId, tryNumber: attempt.tryNumber, nodeName: 'n', outcome, startedAtWallMs: 0, endedAtWallMs: 1 });
+      }
+      if (this.record?.end !== undefined) this.apply({ type: 'reported', end: this.record.end });
+    }
+    assert.ok(this.record === undefined || this.record.reported, `stuck: ${JSON.stringify(this.record)}`);
+  }
+}
+
+test('every history keeps the invariants of a job and comes to an end', () => {
+  fc.assert(fc.property(commands, (list) => {
+    const history = new History();
+    for (const command of list) history.run(command);
+    history.settle();
+  }), { numRuns: 3000 });
+});
