@@ -29,6 +29,7 @@ export interface ChildRoot {
 }
 
 const lastLinesMax = 8;
+const pipeLimitMs = 200;
 
 /**
  * Starts a root as a process and waits for its ready line. The child's standard input is a pipe that we hold: when we die, however
@@ -52,6 +53,8 @@ export async function startChildRoot(options: ChildRootOptions): Promise<ChildRo
   });
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
+    // Children of its own that live on hold its pipes open; its last lines are worth a short wait, its end must not hang on them.
+    child.once('exit', (code, signal) => clock.after(pipeLimitMs, () => resolve({ code, signal })));
     child.once('error', () => resolve({ code: null, signal: null }));
   });
   const fail = (reason: string): Error =>

@@ -1,0 +1,30 @@
+import { defineErrors, systemClock } from '@dmg/base';
+import { runRoot } from '../index.ts';
+
+/** A root that does nothing, for the tests of this package: `fail` cannot start, `slow` never stops, `silent` is never ready. */
+const mode = process.argv[2] ?? 'good';
+
+const errors = defineErrors('EXAMPLE', {
+  BROKEN: { category: 'transient', retry: 'backoff', scope: 'node', message: 'Cannot start the example: it is told to fail.', fix: 'Leave `fail` out.' },
+});
+
+await runRoot({
+  name: 'example',
+  clock: systemClock,
+  exitWithParent: process.env['DMG_EXIT_WITH_PARENT'] === '1',
+  stopLimitMs: 300,
+  async start(stopRequested) {
+    if (mode === 'fail') throw errors.BROKEN.create();
+    if (mode === 'silent') {
+      await new Promise((_resolve, reject) => stopRequested.addEventListener('abort', () => reject(new Error('stopped'))));
+    }
+    const keepAlive = systemClock.after(3_600_000, () => undefined);
+    return {
+      ready: { pid: process.pid },
+      stop: async () => {
+        keepAlive.cancel();
+        if (mode === 'slow') await new Promise(() => undefined);
+      },
+    };
+  },
+});
