@@ -1,0 +1,2 @@
+export type { ControlRequest, QueueReport } from './service-bus/control-server.ts';
+export type { QueueCounts, QueueSettings } from './service-bus/queue-types.ts';
