@@ -2,5 +2,7 @@ export type { ChunkFacts, ChunkWriter, Connector, ConnectorContext, Sink, SinkJo
 export { connectorErrors } from './errors.ts';
 export { chooseMarks, missingChunks } from './mark-chain.ts';
 export { checkedObjectPath, checkedPath, comparePaths, isOwnPath, joinPath } from './object-path.ts';
-export { type ObjectSelection, selectObjects, textOf } from './object-selection.ts';
+export { checkedFolder, type ObjectSelection, selectObjects, textOf } from './object-selection.ts';
+export { mapParallel } from './map-parallel.ts';
+export { choosePartBytes } from './part-size.ts';
 export { hasWildcard, literalOf, matchesWildcard } from './wildcard.ts';

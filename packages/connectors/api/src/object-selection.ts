@@ -1,6 +1,6 @@
 import type { CopyEnd, JsonObject } from '@dmg/model';
 import { connectorErrors } from './errors.ts';
-import { checkedPath, isOwnPath } from './object-path.ts';
+import { checkedObjectPath, checkedPath, isOwnPath } from './object-path.ts';
 import { hasWildcard, literalOf, matchesWildcard } from './wildcard.ts';
 
 /** Which objects of a store a copy reads: location and store settings of its source, understood once for all stores. */
@@ -40,7 +40,7 @@ export function selectObjects(end: CopyEnd, defaults: { recursive: boolean }): O
     const cut = prefix.lastIndexOf('/');
     const pathPrefix = prefix.slice(cut + 1);
     return {
-      folder: checkedPath(prefix.slice(0, Math.max(cut, 0))), named: undefined, folderNamed: false, pathPrefix, deep: recursive,
+      folder: checkedFolder(prefix.slice(0, Math.max(cut, 0))), named: undefined, folderNamed: false, pathPrefix, deep: recursive,
       matches: (path) => !isOwnPath(path) && path.startsWith(pathPrefix) && (recursive || !path.includes('/')),
       mayHold: (folder) => recursive && (folder.startsWith(pathPrefix) || pathPrefix.startsWith(folder)),
       inTime,
@@ -48,10 +48,10 @@ export function selectObjects(end: CopyEnd, defaults: { recursive: boolean }): O
   }
   const { folder, patterns } = splitFolder(folderPattern, textOf(end.location, 'folderPath') ?? '');
   if (fileName !== undefined && patterns.length === 0) {
-    const named = checkedPath(fileName);
+    const named = checkedObjectPath(fileName);
     return {
       folder, named, folderNamed: true, pathPrefix: named, deep: false,
-      matches: (path) => path === named && !isOwnPath(path),
+      matches: (path) => path === named,
       mayHold: () => false,
       inTime,
     };
@@ -86,11 +86,17 @@ export function textOf(object: JsonObject, name: string): string | undefined {
 
 /** Leading parts without wildcards are the folder; the rest are patterns, one a level. */
 function splitFolder(pattern: string | undefined, folderPath: string): { folder: string; patterns: string[] } {
-  if (pattern === undefined) return { folder: checkedPath(folderPath), patterns: [] };
+  if (pattern === undefined) return { folder: checkedFolder(folderPath), patterns: [] };
   const parts = pattern.split('/').filter((part) => part !== '');
   const first = parts.findIndex((part) => hasWildcard(part));
   const count = first === -1 ? parts.length : first;
-  return { folder: checkedPath(parts.slice(0, count).map(literalOf).join('/')), patterns: parts.slice(count) };
+  return { folder: checkedFolder(parts.slice(0, count).map(literalOf).join('/')), patterns: parts.slice(count) };
+}
+
+/** The folder of a source or a sink: inside the root and none of our own. */
+export function checkedFolder(path: string): string {
+  const checked = checkedPath(path);
+  return checked === '' ? '' : checkedObjectPath(checked);
 }
 
 function timeFilter(settings: JsonObject): (lastModifiedMs: number) => boolean {

@@ -1,0 +1,69 @@
+import { statfs } from 'node:fs/promises';
+import { checkedFolder, type Connector, type ConnectorContext, selectObjects, type SinkLimits, textOf } from '@dmg/connector-api';
+import type { CopyEnd } from '@dmg/model';
+import { fromFileError } from './errors.ts';
+import { FileSink } from './file-sink.ts';
+import { FileSource } from './file-source.ts';
+import { JobFolder } from './job-folder.ts';
+import { sweepEndedJobs } from './job-sweep.ts';
+import { PosixFiles } from './posix-files.ts';
+import { fileSpec } from './spec.ts';
+import { jobFolderPath, jobsPath, StoreRoot } from './store-root.ts';
+
+const megabyte = 1024 * 1024;
+
+/** Parts are positioned writes into one file: their number is bounded only by the size of a file (16 TB of ext4). */
+const limits: SinkLimits = {
+  partBytes: 4 * megabyte, partBytesMax: 64 * megabyte, partsPerTargetMax: 4_000_000, chunksPerTargetMax: 5000, parallelParts: 4,
+};
+
+/** Network file systems by `statfs` type: a repeated request can make link or rename answer wrongly there. (linux/magic.h) */
+const networkTypes = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x00c36400]);
+
+/** `FileServer`: folders of a POSIX file system that the node can reach. */
+export const fileConnector: Connector = {
+  spec: fileSpec,
+
+  async check(end) {
+    await StoreRoot.open(end);
+  },
+
+  async openSource(end, context) {
+    const selection = selectObjects(end, { recursive: false });
+    return new FileSource({ root: await StoreRoot.open(end), selection, logger: context.logger });
+  },
+
+  async openSink(end, job, context) {
+    const root = await StoreRoot.open(end);
+    const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
+    const place = await root.workPlace(root.absolute(folder));
+    const files = new PosixFiles(root.host);
+    await sweep(files, jobsPath(place.path), context);
+    return new FileSink({
+      root, folder, files, job, device: place.device, limits,
+      jobFolder: new JobFolder({ files, random: context.random, path: jobFolderPath(place.path, job.jobId) }),
+      atomicPublish: await atomicPublishOf(root, end),
+      random: context.random,
+      logger: context.logger,
+    });
+  },
+};
+
+async function atomicPublishOf(root: StoreRoot, end: CopyEnd): Promise<'yes' | 'renameOnly'> {
+  const nearest = await root.nearestFolder(root.absolute(checkedFolder(textOf(end.location, 'folderPath') ?? '')));
+  try {
+    return networkTypes.has((await statfs(nearest.folder)).type) ? 'renameOnly' : 'yes';
+  } catch (error) {
+    throw fromFileError(error, nearest.folder, root.host);
+  }
+}
+
+/** Old ends are removed on the way; that this fails is no reason to fail a copy. */
+async function sweep(files: PosixFiles, jobs: string, context: ConnectorContext): Promise<void> {
+  try {
+    const swept = await sweepEndedJobs({ files, clock: context.clock, random: context.random, jobs });
+    if (swept > 0) context.logger.info({ swept }, 'ends of old jobs removed');
+  } catch (error) {
+    context.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'ends of old jobs could not be removed');
+  }
+}

@@ -1,0 +1,242 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { baseErrors, newId, type Random } from '@dmg/base';
+import {
+  checkedObjectPath, type ChunkWriter, chooseMarks, connectorErrors, joinPath, mapParallel, missingChunks, type Sink, type SinkJob, type SinkLimits,
+  type SinkState,
+} from '@dmg/connector-api';
+import type { Logger } from '@dmg/base';
+import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
+import { errorCode, fromFileError } from './errors.ts';
+import { FileChunk } from './file-chunk.ts';
+import { type JobFolder, type JobRecord, type MarkEntry } from './job-folder.ts';
+import type { StoreRoot } from './store-root.ts';
+import { baseOf, TargetPublisher } from './target-publisher.ts';
+import type { WorkFiles } from './work-files.ts';
+
+const callsAtOnce = 16;
+
+export interface FileSinkOptions {
+  readonly root: StoreRoot;
+  /** Folder of the targets, relative to the root. */
+  readonly folder: string;
+  readonly files: WorkFiles;
+  readonly jobFolder: JobFolder;
+  readonly job: SinkJob;
+  /** Device of the work folder: targets on another one cannot be renamed to. */
+  readonly device: bigint;
+  readonly limits: SinkLimits;
+  readonly atomicPublish: 'yes' | 'renameOnly';
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Files of a folder as a sink. The protocol is in `job-folder.ts` and `target-publisher.ts`. */
+export class FileSink implements Sink {
+  readonly limits: SinkLimits;
+  readonly atomicPublish: 'yes' | 'renameOnly';
+  readonly #options: FileSinkOptions;
+  readonly #job: JobFolder;
+  readonly #publisher: TargetPublisher;
+  readonly #chunks = new Set<FileChunk>();
+  /** Once known it cannot become another one. */
+  #work: string | undefined;
+
+  constructor(options: FileSinkOptions) {
+    this.limits = options.limits;
+    this.atomicPublish = options.atomicPublish;
+    this.#options = options;
+    this.#job = options.jobFolder;
+    this.#publisher = new TargetPublisher({
+      files: options.files, random: options.random, job: options.jobFolder, attemptId: options.job.attemptId, root: options.root.host,
+    });
+  }
+
+  async state(signal: AbortSignal): Promise<SinkState> {
+    signal.throwIfAborted();
+    return stateOf(await this.#read());
+  }
+
+  async bases(paths: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const checkFolder = this.#folderCheck();
+    return mapParallel(paths, callsAtOnce, async (path) => {
+      signal.throwIfAborted();
+      const absolute = this.#absolute(path);
+      await checkFolder(dirname(absolute));
+      const facts = await this.#options.files.stat(absolute);
+      if (facts !== undefined && facts.kind !== 'file') {
+        const reason = facts.kind === 'folder' ? 'a folder has this name' : 'a device, pipe or socket has this name';
+        throw connectorErrors.TARGET_BLOCKED.create({ path, reason, remedy: 'Rename it or choose another target.' });
+      }
+      return baseOf(facts);
+    });
+  }
+
+  async insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
+    signal.throwIfAborted();
+    const record = await this.#job.begin(plan);
+    if (record.phase !== 'open') throw this.#closed(record);
+    this.#work = record.work;
+    return record.plan;
+  }
+
+  async marks(_plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
+    signal.throwIfAborted();
+    const work = await this.#openWork();
+    const marks = (await this.#entries(work, target, signal)).map(([chunk, entry]) => markOf(target.target, chunk, entry));
+    if (missingChunks(target, marks) > 0) await this.#checkWork(work);
+    return marks;
+  }
+
+  async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
+    signal.throwIfAborted();
+    const work = await this.#openWork();
+    const { job, random, root, logger } = this.#options;
+    const mark = `${ref.target}.${ref.chunk}`;
+    const chunk = await FileChunk.open({
+      job: this.#job, jobId: job.jobId, attemptId: job.attemptId, work, mark, partBytes: plan.partBytes, store: root.host, logger,
+      part: `${mark}.${job.attemptId}.${newId(random).slice(0, 8)}`,
+      ended: () => this.#ended(),
+      closed: (closed) => this.#chunks.delete(closed),
+    });
+    this.#chunks.add(chunk);
+    return chunk;
+  }
+
+  async finish(_plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
+    signal.throwIfAborted();
+    const record = await this.#read();
+    if (record.phase === 'done') return record.receipt;
+    if (record.phase === 'aborted') throw this.#closed(record);
+    if (record.phase === 'none') throw connectorErrors.MARKS_MISSING.create({ jobId: this.#options.job.jobId, missing: 1 });
+    const { plan, work } = record;
+    const marks = await this.#allMarks(plan, work, signal);
+    const checkFolder = this.#folderCheck();
+    const whole = await mapParallel(plan.targets, callsAtOnce, async (target) => {
+      signal.throwIfAborted();
+      const path = this.#absolute(target.path);
+      await checkFolder(dirname(path));
+      return this.#publisher.publish(work, target, path, marks.get(target.target) ?? []);
+    });
+    if (whole.includes(false)) await this.#ended();
+    const folders = new Set(plan.targets.map((target) => dirname(this.#absolute(target.path))));
+    await mapParallel([...folders], callsAtOnce, (folder) => this.#options.files.syncFolder(folder));
+    const end = await this.#job.end({ phase: 'done', receipt });
+    if (end.phase === 'aborted') throw this.#closed(end);
+    return end.receipt;
+  }
+
+  async abort(signal: AbortSignal): Promise<SinkState> {
+    signal.throwIfAborted();
+    return stateOf(await this.#job.end({ phase: 'aborted' }));
+  }
+
+  async close(): Promise<void> {
+    for (const chunk of [...this.#chunks]) await chunk.discard();
+  }
+
+  async #read(): Promise<JobRecord> {
+    const record = await this.#job.read();
+    if (record.phase === 'open') this.#work = record.work;
+    return record;
+  }
+
+  async #openWork(): Promise<string> {
+    if (this.#work !== undefined) return this.#work;
+    const record = await this.#read();
+    if (record.phase !== 'open') throw this.#closed(record);
+    return record.work;
+  }
+
+  async #allMarks(plan: Plan, work: string, signal: AbortSignal): Promise<Map<number, MarkEntry[]>> {
+    const marks = new Map<number, MarkEntry[]>();
+    let missing = 0;
+    await mapParallel(plan.targets, callsAtOnce, async (target) => {
+      const entries = await this.#entries(work, target, signal);
+      missing += missingChunks(target, entries.map(([chunk, entry]) => markOf(target.target, chunk, entry)));
+      marks.set(target.target, entries.map(([, entry]) => entry));
+    });
+    if (missing === 0) return marks;
+    await this.#checkWork(work);
+    throw connectorErrors.MARKS_MISSING.create({ jobId: this.#options.job.jobId, missing });
+  }
+
+  /** The marks of one target that count, each with its chunk, in order. */
+  async #entries(work: string, target: PlanTarget, signal: AbortSignal): Promise<[number, MarkEntry][]> {
+    const entries = new Map<number, MarkEntry>();
+    const read = async (chunk: number): Promise<boolean> => {
+      signal.throwIfAborted();
+      const entry = await this.#job.markOf(work, `${target.target}.${chunk}`);
+      if (entry !== undefined) entries.set(chunk, entry);
+      return entry !== undefined;
+    };
+    if (target.cutting.kind === 'ranges') await mapParallel(target.cutting.chunks, callsAtOnce, (range) => read(range.chunk));
+    else for (let chunk = 0; await read(chunk); chunk++);
+    const chosen = chooseMarks(target, [...entries].map(([chunk, entry]) => markOf(target.target, chunk, entry)));
+    return chosen.flatMap(({ chunk }): [number, MarkEntry][] => {
+      const entry = entries.get(chunk);
+      return entry === undefined ? [] : [[chunk, entry]];
+    });
+  }
+
+  /** Marks are missing: because they are not there yet, or because the job has ended? */
+  async #checkWork(work: string): Promise<void> {
+    if ((await this.#options.files.stat(work)) === undefined) await this.#ended();
+  }
+
+  /** For a work folder that is gone: says how the job has ended. */
+  async #ended(): Promise<never> {
+    const record = await this.#job.read();
+    if (record.phase !== 'open') throw this.#closed(record);
+    throw baseErrors.UNEXPECTED.create({ reason: `somebody removed work files of job ${this.#options.job.jobId}` });
+  }
+
+  #closed(record: JobRecord): Error {
+    const phase = record.phase === 'none' ? 'not begun' : record.phase;
+    return connectorErrors.JOB_CLOSED.create({ jobId: this.#options.job.jobId, phase });
+  }
+
+  #absolute(path: string): string {
+    return this.#options.root.absolute(joinPath(this.#options.folder, checkedObjectPath(path)));
+  }
+
+  /** `#checkFolder`, once for each folder. */
+  #folderCheck(): (path: string) => Promise<void> {
+    const checks = new Map<string, Promise<void>>();
+    return (path) => {
+      const check = checks.get(path) ?? this.#checkFolder(path);
+      checks.set(path, check);
+      return check;
+    };
+  }
+
+  /** Sees that targets in this folder can be published: inside the root, on the device of the work folder, writable. */
+  async #checkFolder(path: string): Promise<void> {
+    const { root, device } = this.#options;
+    const nearest = await root.nearestFolder(path);
+    if (nearest.device !== device) {
+      const remedy = 'Use one copy for each file system, with its folder as the folder of the sink.';
+      throw connectorErrors.TARGET_BLOCKED.create({ path, reason: `${nearest.folder} is on another file system than the folder of the sink`, remedy });
+    }
+    try {
+      await access(nearest.folder, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      // Gone since: it will be made again.
+      if (errorCode(error) !== 'ENOENT') throw fromFileError(error, path, root.host);
+    }
+  }
+}
+
+function stateOf(record: JobRecord): SinkState {
+  return {
+    phase: record.phase,
+    plan: record.phase === 'open' ? record.plan : undefined,
+    receipt: record.phase === 'done' ? record.receipt : undefined,
+  };
+}
+
+function markOf(target: number, chunk: number, entry: MarkEntry): Mark {
+  const { attemptId, bytes, rows, hash, sourceStart, sourceEnd } = entry;
+  return { target, chunk, attemptId, bytes, rows, hash, sourceStart, sourceEnd };
+}
