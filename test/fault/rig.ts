@@ -1,0 +1,221 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createCipheriv, createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { BlobServiceClient } from '@azure/storage-blob';
+import { systemClock } from '@dmg/base';
+import { HttpsJsonClient } from '@dmg/https-json';
+import { Secret } from '@dmg/base';
+import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
+import { findProcesses, killIfThere } from '../harness/left-processes.ts';
+import { type RunningProcess, startRoot } from '../harness/processes.ts';
+import { tempDir } from '../harness/temp-dir.ts';
+import { waitFor } from '../harness/wait-for.ts';
+
+/**
+ * One whole gateway for tests that break it: `dmg up` with one node, which starts again whatever is killed, and a file and a blob
+ * store whose sinks are judged here with nothing but the file system and the bare SDK.
+ */
+export interface Rig {
+  readonly folder: string;
+  /** Root of the file store. */
+  readonly files: string;
+  readonly up: RunningProcess;
+  readonly line: UpLine;
+  readonly rest: Rest;
+}
+
+export interface UpLine {
+  readonly endpoint: string;
+  readonly ca: string;
+  readonly token: string;
+  readonly subscriptionId: string;
+  readonly resourceGroupName: string;
+  readonly redis: string;
+  readonly serviceBus: string;
+  readonly serviceBusControl: string;
+  readonly blob: string;
+}
+
+export const victims = ['executor', 'node', 'control-plane', 'service-bus', 'redis', 'azurite'] as const;
+export type Victim = (typeof victims)[number];
+
+const container = 'fault';
+
+export async function startRig(context: CleanupContext, options: { nodes?: number; env?: Record<string, string> } = {}): Promise<Rig> {
+  const folder = await tempDir(context, 'dmg-fault-');
+  const files = join(folder, 'files');
+  await mkdir(files, { recursive: true });
+  const { process: up, ready } = await startRoot(context, 'cli', {
+    args: ['up', '--nodes', String(options.nodes ?? 1), '--json', '--state', join(folder, 'state')],
+    readyWithinMs: 60_000,
+    stopWithinMs: 30_000,
+    env: options.env ?? {},
+  });
+  const line = ready as unknown as UpLine;
+  const rest = new Rest(line);
+  onCleanup(context, () => rest.close());
+  const rig: Rig = { folder, files, up, line, rest };
+  await rest.put('linkedServices', 'files', { type: 'FileServer', typeProperties: { host: files }, connectVia: via });
+  await rest.put('linkedServices', 'blob', {
+    type: 'AzureBlobStorage', typeProperties: { connectionString: { type: 'SecureString', value: line.blob } }, connectVia: via,
+  });
+  return rig;
+}
+
+const via = { type: 'IntegrationRuntimeReference', referenceName: 'local' };
+
+/** The few REST calls that fault tests need. Repeated while the control plane is away, which is what a client does. */
+export class Rest {
+  readonly #line: UpLine;
+  #client: HttpsJsonClient | undefined;
+
+  constructor(line: UpLine) {
+    this.#line = line;
+  }
+
+  close(): void {
+    this.#client?.close();
+  }
+
+  put(kind: string, name: string, properties: object): Promise<unknown> {
+    return this.call('PUT', `/${kind}/${name}`, { properties });
+  }
+
+  async createRun(pipeline: string): Promise<string> {
+    return ((await this.call('POST', `/pipelines/${pipeline}/createRun`, {})) as { runId: string }).runId;
+  }
+
+  run(runId: string): Promise<{ status: string; message?: string }> {
+    return this.call('GET', `/pipelineruns/${runId}`) as Promise<{ status: string; message?: string }>;
+  }
+
+  async activities(runId: string): Promise<ActivityRun[]> {
+    const window = { lastUpdatedAfter: '2000-01-01T00:00:00Z', lastUpdatedBefore: '2100-01-01T00:00:00Z' };
+    return ((await this.call('POST', `/pipelineruns/${runId}/queryActivityruns`, window)) as { value: ActivityRun[] }).value;
+  }
+
+  async cancel(runId: string): Promise<void> {
+    await this.call('POST', `/pipelineruns/${runId}/cancel`, {});
+  }
+
+  async call(method: 'GET' | 'POST' | 'PUT', below: string, body?: object): Promise<unknown> {
+    const { subscriptionId, resourceGroupName } = this.#line;
+    const path = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroupName}/providers/Microsoft.DataFactory/factories/local${below}?api-version=2018-06-01`;
+    return waitFor(`${method} ${below}`, async () => {
+      try {
+        const client = await this.#connect();
+        return { answer: await client.call(`${method} ${below}`, { method, path, body }) };
+      } catch (error) {
+        if ((error as { category?: string }).category === 'transient') return undefined;
+        throw error;
+      }
+    }, { withinMs: 30_000, everyMs: 100 }).then(({ answer }) => answer);
+  }
+
+  async #connect(): Promise<HttpsJsonClient> {
+    this.#client ??= new HttpsJsonClient({
+      endpoint: this.#line.endpoint, caPem: await readFile(this.#line.ca, 'utf8'), token: new Secret(this.#line.token), clock: systemClock,
+    });
+    return this.#client;
+  }
+}
+
+export interface ActivityRun {
+  readonly activityName: string;
+  readonly status: string;
+  readonly output?: { readonly receipt?: { readonly guarantee?: string }; readonly dataWritten?: number };
+  readonly error?: { readonly errorCode?: string; readonly message?: string };
+  readonly durationInMs?: number;
+}
+
+/** A binary copy of folder `from` of the file store to folder `to` of `store`; returns the pipeline's name. */
+export async function defineFolderCopy(rig: Rig, name: string, from: string, to: { store: 'file' | 'blob'; folder: string }, policy: object = {}): Promise<string> {
+  await rig.rest.put('datasets', `${name}-in`, {
+    type: 'Binary', linkedServiceName: { type: 'LinkedServiceReference', referenceName: 'files' },
+    typeProperties: { location: { type: 'FileServerLocation', folderPath: from } },
+  });
+  await rig.rest.put('datasets', `${name}-out`, {
+    type: 'Binary',
+    linkedServiceName: { type: 'LinkedServiceReference', referenceName: to.store === 'file' ? 'files' : 'blob' },
+    typeProperties: {
+      location: to.store === 'file'
+        ? { type: 'FileServerLocation', folderPath: to.folder }
+        : { type: 'AzureBlobStorageLocation', container, folderPath: to.folder },
+    },
+  });
+  await rig.rest.put('pipelines', name, {
+    activities: [{
+      name: 'copy', type: 'Copy', policy,
+      inputs: [{ type: 'DatasetReference', referenceName: `${name}-in` }],
+      outputs: [{ type: 'DatasetReference', referenceName: `${name}-out` }],
+      typeProperties: {
+        source: { type: 'BinarySource', storeSettings: { type: 'FileServerReadSettings', recursive: true } },
+        sink: { type: 'BinarySink', storeSettings: { type: to.store === 'file' ? 'FileServerWriteSettings' : 'AzureBlobStorageWriteSettings' } },
+      },
+    }],
+  });
+  return name;
+}
+
+/** Files of the given sizes whose bytes neither repeat nor compress. */
+export async function makeFiles(rig: Rig, folder: string, sizes: readonly number[], salt: number): Promise<void> {
+  await mkdir(join(rig.files, folder), { recursive: true });
+  for (const [index, size] of sizes.entries()) {
+    const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, salt & 0xff), Buffer.alloc(16, index & 0xff));
+    await writeFile(join(rig.files, folder, `file-${index}.bin`), cipher.update(Buffer.alloc(size)));
+  }
+}
+
+/** SHA-256 of every file below a folder of the file store, by path; work files are not ours to judge. */
+export async function fileHashes(rig: Rig, folder: string): Promise<Record<string, string>> {
+  const { readdir } = await import('node:fs/promises');
+  const base = join(rig.files, folder);
+  const hashes: Record<string, string> = {};
+  const entries = await readdir(base, { recursive: true, withFileTypes: true }).catch(() => []);
+  for (const entry of entries.filter((item) => item.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    hashes[path.slice(base.length + 1)] = createHash('sha256').update(await readFile(path)).digest('hex');
+  }
+  return hashes;
+}
+
+/** SHA-256 of every blob below a folder, by name relative to it. */
+export async function blobHashes(rig: Rig, folder: string): Promise<Record<string, string>> {
+  const client = BlobServiceClient.fromConnectionString(rig.line.blob).getContainerClient(container);
+  const hashes: Record<string, string> = {};
+  for await (const item of client.listBlobsFlat({ prefix: `${folder}/` })) {
+    hashes[item.name.slice(folder.length + 1)] = createHash('sha256').update(await client.getBlobClient(item.name).downloadToBuffer()).digest('hex');
+  }
+  return hashes;
+}
+
+/** Waits until the run has ended, and answers how. */
+export async function waitForEnd(rig: Rig, runId: string, withinMs = 120_000): Promise<string> {
+  const { status } = await waitFor(`the end of run ${runId}`, async () => {
+    const run = await rig.rest.run(runId);
+    return ['Succeeded', 'Failed', 'Cancelled'].includes(run.status) ? run : undefined;
+  }, { withinMs, everyMs: 100 });
+  return status;
+}
+
+const commandOf: Readonly<Record<Victim, RegExp>> = {
+  executor: /packages\/node\/src\/executor\.ts/,
+  node: /packages\/node\/src\/main\.ts/,
+  'control-plane': /packages\/control-plane\/src\/main\.ts/,
+  'service-bus': /service-bus\/main\.ts/,
+  redis: /redis-server/,
+  azurite: /azurite/,
+};
+
+/** Pids of the rig's processes of this kind. */
+export async function pidsOf(rig: Rig, victim: Victim): Promise<number[]> {
+  const processes = await findProcesses({ mark: rig.up.mark });
+  return processes.filter(({ command }) => commandOf[victim].test(command) && !/setpriv|guard/.test(command)).map(({ pid }) => pid);
+}
+
+/** `kill -9` of one process of this kind; false when there is none now. */
+export async function kill(rig: Rig, victim: Victim, choice: number): Promise<boolean> {
+  const pids = await pidsOf(rig, victim);
+  const pid = pids[Math.floor(choice * pids.length)];
+  return pid !== undefined && killIfThere(pid, 'SIGKILL');
+}
