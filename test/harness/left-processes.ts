@@ -9,14 +9,24 @@ export interface LeftProcess {
   readonly command: string;
 }
 
-/** Lists the living processes which carry `mark`, or belong to process group `group`: also those whose parent is gone. */
-export async function findProcesses(options: { mark: string; group?: number }): Promise<LeftProcess[]> {
+export interface ProcessSearch {
+  readonly mark: string;
+  /** Default: `markVariable`. */
+  readonly variable?: string;
+  readonly group?: number;
+}
+
+/**
+ * Lists the living processes whose environment has `mark` in `variable`, or which belong to process group `group`: also those whose
+ * parent is gone.
+ */
+export async function findProcesses(options: ProcessSearch): Promise<LeftProcess[]> {
   const entries = await readdir('/proc');
   const found = await Promise.all(entries.filter((entry) => /^\d+$/.test(entry)).map((entry) => inspectProcess(entry, options)));
   return found.filter((process) => process !== undefined);
 }
 
-async function inspectProcess(entry: string, options: { mark: string; group?: number }): Promise<LeftProcess | undefined> {
+async function inspectProcess(entry: string, options: ProcessSearch): Promise<LeftProcess | undefined> {
   try {
     const status = await readFile(`/proc/${entry}/stat`, 'utf8');
     // The command stands in parentheses and may hold anything; state, parent and group follow it.
@@ -24,7 +34,7 @@ async function inspectProcess(entry: string, options: { mark: string; group?: nu
     if (state === 'Z' || state === 'X') return undefined;
     if (Number(group) !== options.group) {
       const environment = await readFile(`/proc/${entry}/environ`, 'latin1');
-      if (!environment.split('\0').includes(`${markVariable}=${options.mark}`)) return undefined;
+      if (!environment.split('\0').includes(`${options.variable ?? markVariable}=${options.mark}`)) return undefined;
     }
     const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8');
     return { pid: Number(entry), command: commandLine.replaceAll('\0', ' ').trim() };
@@ -35,7 +45,7 @@ async function inspectProcess(entry: string, options: { mark: string; group?: nu
 }
 
 /** Waits until none is left; kills what remains after `withinMs` and then throws, naming it. */
-export async function assertNoProcessLeft(options: { mark: string; group?: number; withinMs?: number }): Promise<void> {
+export async function assertNoProcessLeft(options: ProcessSearch & { readonly withinMs?: number }): Promise<void> {
   let left: LeftProcess[] = [];
   try {
     await waitFor('the end of all started processes', async () => (left = await findProcesses(options)).length === 0, {

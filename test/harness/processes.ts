@@ -198,7 +198,8 @@ function parseReadyLine(line: string): Record<string, unknown> | undefined {
 }
 
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(?:DMG_|NODE_TEST_|NODE_OPTIONS$|NODE_CHANNEL_)/.test(name));
+  // The test run's own mark stays: by it the runner finds what is left behind.
+  const kept = Object.entries(process.env).filter(([name]) => !/^(?:DMG_(?!TEST_RUN$)|NODE_TEST_|NODE_OPTIONS$|NODE_CHANNEL_)/.test(name));
   return Object.fromEntries(kept);
 }
 
