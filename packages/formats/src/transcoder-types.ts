@@ -7,10 +7,12 @@ export interface TranscoderOptions {
   /** For error messages. */
   readonly fileName: string;
   /**
-   * Names of the source's columns as `readHeader` gave them. Needed when `startPosition` is over 0 and the source has a header;
+   * Names of the source's columns as a `HeaderReader` gave them. Needed when `startPosition` is over 0 and the source has a header;
    * otherwise the transcoder reads them itself.
    */
   readonly header?: readonly string[];
+  /** The same for files without a header, so that a chunk with another number of columns is noticed. */
+  readonly columnCount?: number;
   /** Source position of the first byte that will be pushed: 0, or a record boundary that an earlier transcoder reported. */
   readonly startPosition?: number;
   /** Records before `startPosition`, so that errors name the file's row. */
@@ -61,4 +63,6 @@ export interface HeaderReader {
   push(block: Uint8Array, atEnd: boolean): boolean;
   /** Column names, or undefined when the file has no header row (`firstRowAsHeader` false, or the file is empty). */
   readonly header: readonly string[] | undefined;
+  /** 0 when the file is empty. */
+  readonly columnCount: number;
 }

@@ -1,0 +1,65 @@
+import { defineErrors } from '@dmg/base';
+
+/** Errors of reading, mapping, converting and writing delimited text. Rows count from 1 and leave the header out; positions are bytes from 0. */
+export const formatErrors = defineErrors('FORMATS', {
+  INVALID_VALUE: {
+    category: 'config', retry: 'never', scope: 'row',
+    message: 'Cannot convert column {column} in row {row} of {file} from {sourceType} to {sinkType}: {reason}; the value is {value}.',
+    fix: 'Correct the value at the source, or choose types and formats in the mapping that can hold it.',
+  },
+  COLUMN_COUNT: {
+    category: 'config', retry: 'never', scope: 'row',
+    message: 'Cannot read row {row} of {file}: it has {found} columns where {expected} are expected; the row starts at byte {position}.',
+    fix: 'Correct the row, or check columnDelimiter, quoteChar and escapeChar of the source dataset.',
+  },
+  UNCLOSED_QUOTE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read row {row} of {file}: the quote that opens at byte {position} (column {column}) is never closed.',
+    fix: 'Close the quote, or check quoteChar and escapeChar of the source dataset.',
+  },
+  TEXT_AFTER_QUOTE: {
+    category: 'config', retry: 'never', scope: 'row',
+    message: 'Cannot read row {row} of {file}: at byte {position} (column {column}) a closing quote is followed by other text.',
+    fix: 'Double or escape quotes inside quoted values, or check quoteChar and escapeChar of the source dataset.',
+  },
+  RECORD_TOO_LARGE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read row {row} of {file}: it starts at byte {position} and is longer than {limitBytes} bytes.',
+    fix: 'Check rowDelimiter and quoteChar of the source dataset; a quote that is never closed makes the rest of a file one row.',
+  },
+  TOO_MANY_COLUMNS: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read {file}: its first row has {found} columns and {limit} are the most that are supported.',
+    fix: 'Check columnDelimiter and rowDelimiter of the source dataset.',
+  },
+  COLUMN_NOT_FOUND: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot map column {column} of {file}: {reason}.',
+    fix: 'Correct the mapping of the copy activity. {hint}',
+  },
+  BAD_MAPPING: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot use the mapping: {reason}.',
+    fix: 'Correct the translator of the copy activity.',
+  },
+  BAD_PATTERN: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot use the format {pattern} for {type}: {reason}.',
+    fix: 'Use {supported}; put other text between single quotes.',
+  },
+  BAD_FORMAT: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot use the delimited text format: {reason}.',
+    fix: 'Correct {property} of the dataset.',
+  },
+  WRONG_ENCODING: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read {file} as {encoding}: {reason} at byte {position}.',
+    fix: 'Set encodingName of the source dataset to the encoding in which the file is written.',
+  },
+  HEADER_NEEDED: {
+    category: 'system', retry: 'never', scope: 'attempt',
+    message: 'Cannot read {file} from byte {position} on: the names of its columns were not given.',
+    fix: 'This is a defect of the gateway. Report it with the activity id and the log of this node.',
+  },
+});

@@ -1,0 +1,208 @@
+import type { DelimitedTextFormat, Translator } from '@dmg/model';
+import { ByteBuffer } from './byte-buffer.ts';
+import { compileDialect, type Dialect } from './dialect.ts';
+import { formatErrors } from './errors.ts';
+import { type CompiledColumn, compileMapping } from './mapping.ts';
+import { fieldEscaped, fieldNull, fieldQuoted, type RecordBatch } from './record-batch.ts';
+import { unescapeField } from './record-scanner.ts';
+import { RowWriter } from './row-writer.ts';
+import { SourceReader } from './source-reader.ts';
+import { isWritableEncoding, textEncodingOf } from './text-encoding.ts';
+import type { HeaderReader, RecordBoundary, Transcoder, TranscoderOptions } from './transcoder-types.ts';
+
+/** Longest part of a value that an error shows. */
+const shownCharacters = 40;
+
+/** Makes a transcoder; see `Transcoder` for the caller's duties. Throws `DMG_FORMATS_BAD_FORMAT` and, once the columns are known, mapping errors. */
+export function createTranscoder(options: TranscoderOptions): Transcoder {
+  return new DelimitedTextTranscoder(options);
+}
+
+class DelimitedTextTranscoder implements Transcoder {
+  readonly #reader: SourceReader;
+  readonly #writer: RowWriter;
+  readonly #source: Dialect;
+  readonly #translator: Translator | undefined;
+  readonly #fileName: string;
+  readonly #writeHeader: boolean;
+  readonly #unescaped = new ByteBuffer(256);
+  readonly #converted = new ByteBuffer(256);
+  #columns: readonly CompiledColumn[] | undefined;
+  #pushedTo: number;
+  #rows = 0;
+
+  constructor(options: TranscoderOptions) {
+    if (!isWritableEncoding(options.sink.encodingName)) {
+      throw formatErrors.BAD_FORMAT.create({ property: 'encodingName', reason: `text is written in UTF-8 only, not in ${options.sink.encodingName}` });
+    }
+    this.#translator = options.translator;
+    this.#fileName = options.fileName;
+    this.#writeHeader = options.writeHeader === true && options.sink.firstRowAsHeader;
+    this.#pushedTo = options.startPosition ?? 0;
+    this.#reader = new SourceReader({
+      format: options.source,
+      fileName: options.fileName,
+      startPosition: options.startPosition ?? 0,
+      startRow: options.startRow ?? 0,
+      limitPosition: options.limitPosition ?? Infinity,
+      recordBytesMax: options.recordBytesMax,
+      names: options.header,
+      columnCount: options.columnCount,
+    });
+    this.#source = this.#reader.dialect;
+    this.#writer = new RowWriter(compileDialect(options.sink), { quoteAllText: options.sink.quoteAllText });
+  }
+
+  get finished(): boolean {
+    return this.#reader.finished;
+  }
+
+  get pendingBytes(): number {
+    return this.#writer.output.length;
+  }
+
+  get boundary(): RecordBoundary {
+    return { sourcePosition: this.#reader.position, rows: this.#rows, hash: this.#writer.hashes.toHex() };
+  }
+
+  push(block: Uint8Array, atEnd: boolean): number {
+    if (this.finished) return 0;
+    this.#reader.append(block, atEnd);
+    for (;;) {
+      const batch = this.#reader.next();
+      if (this.#columns === undefined && this.#reader.columns > 0) this.#compile();
+      if (batch === undefined) break;
+      this.#writeBatch(batch);
+    }
+    const from = this.#pushedTo;
+    this.#pushedTo += block.length;
+    return this.finished ? Math.min(block.length, Math.max(0, this.#reader.position - from)) : block.length;
+  }
+
+  drainInto(target: Uint8Array, offset: number): number {
+    return this.#writer.output.moveInto(target, offset);
+  }
+
+  #compile(): void {
+    const source = { count: this.#reader.columns, names: this.#reader.names };
+    const columns = compileMapping(this.#translator, source, this.#fileName);
+    this.#columns = columns;
+    if (!this.#writeHeader) return;
+    this.#writer.beginRow();
+    for (const column of columns) {
+      if (this.#writer.writeText(column.sinkName)) continue;
+      throw formatErrors.BAD_FORMAT.create({
+        property: 'quoteChar', reason: `the column name ${column.sinkName} cannot be written without quoteChar and escapeChar`,
+      });
+    }
+    this.#writer.endRow({ header: true });
+  }
+
+  #writeBatch(batch: RecordBatch): void {
+    const columns = this.#columns ?? [];
+    const writer = this.#writer;
+    const { bytes } = this.#reader;
+    const { starts, ends, flags } = batch;
+    const width = batch.columns;
+    for (let record = 0; record < batch.records; record++) {
+      const first = record * width;
+      writer.beginRow();
+      for (let index = 0; index < columns.length; index++) {
+        const column = columns[index] as CompiledColumn;
+        const field = first + column.sourceIndex;
+        const flag = flags[field] as number;
+        if ((flag & fieldNull) !== 0) {
+          writer.writeNull();
+        } else if ((flag & fieldEscaped) === 0 && column.converter === undefined) {
+          const written = writer.writeValue(bytes, starts[field] as number, ends[field] as number);
+          if (!written) throw this.#unwritable(batch, record, field, column);
+        } else {
+          this.#writeSlowly(batch, record, field, column);
+        }
+      }
+      writer.endRow();
+    }
+    this.#rows += batch.records;
+  }
+
+  /** Fields with escapes to remove or a type to convert. */
+  #writeSlowly(batch: RecordBatch, record: number, field: number, column: CompiledColumn): void {
+    let { bytes } = this.#reader;
+    let start = batch.starts[field] ?? 0;
+    let end = batch.ends[field] ?? 0;
+    const flag = batch.flags[field] ?? 0;
+    if ((flag & fieldEscaped) !== 0) {
+      const target = this.#unescaped;
+      target.clear();
+      target.reserve(end - start);
+      end = unescapeField(this.#source, (flag & fieldQuoted) !== 0, { bytes, start, end }, target.bytes);
+      start = 0;
+      bytes = target.bytes;
+    }
+    if (column.converter !== undefined) {
+      const problem = column.converter.convert(bytes, start, end, this.#converted);
+      if (problem !== undefined) throw this.#invalid(batch, record, field, column, problem.reason);
+      bytes = this.#converted.bytes;
+      start = this.#converted.start;
+      end = this.#converted.end;
+    }
+    if (!this.#writer.writeValue(bytes, start, end)) throw this.#unwritable(batch, record, field, column);
+  }
+
+  #unwritable(batch: RecordBatch, record: number, field: number, column: CompiledColumn): Error {
+    return this.#invalid(batch, record, field, column,
+      'the sink has no quoteChar, and without it this value would be read back differently (it holds a delimiter or equals nullValue)');
+  }
+
+  #invalid(batch: RecordBatch, record: number, field: number, column: CompiledColumn, reason: string): Error {
+    const text = this.#reader.fieldText(batch, field);
+    const shown = text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text;
+    return formatErrors.INVALID_VALUE.create({
+      file: this.#fileName,
+      row: this.#reader.row - batch.records + record + 1,
+      column: column.sourceName,
+      sourceType: column.sourceType,
+      sinkType: column.sinkType,
+      value: JSON.stringify(shown),
+      reason,
+    });
+  }
+}
+
+/** For chunks that do not start at 0: reads the names and the number of columns from the beginning of the file. */
+export function createHeaderReader(format: DelimitedTextFormat, fileName: string): HeaderReader {
+  const reader = new SourceReader({
+    format, fileName, startPosition: 0, startRow: 0, limitPosition: 1, recordBytesMax: undefined, names: undefined, columnCount: undefined,
+  });
+  return {
+    push(block, atEnd) {
+      reader.append(block, atEnd);
+      reader.next();
+      return reader.columns > 0 || reader.finished;
+    },
+    get header() {
+      return reader.names;
+    },
+    get columnCount() {
+      return reader.columns;
+    },
+  };
+}
+
+/**
+ * True when source bytes are sink bytes already: same dialect, encoding and header, nothing to skip, map, convert or re-quote.
+ * Such a copy needs no transcoder (which would still write line ends, quotes and nulls in its own way).
+ */
+export function copiesBytes(options: { source: DelimitedTextFormat; sink: DelimitedTextFormat; translator?: Translator }): boolean {
+  const { source, sink, translator } = options;
+  return source.columnDelimiter === sink.columnDelimiter
+    && source.rowDelimiter === sink.rowDelimiter
+    && source.quoteChar === sink.quoteChar
+    && source.escapeChar === sink.escapeChar
+    && source.nullValue === sink.nullValue
+    && source.firstRowAsHeader === sink.firstRowAsHeader
+    && textEncodingOf(source.encodingName) === textEncodingOf(sink.encodingName)
+    && source.skipLineCount === 0
+    && !sink.quoteAllText
+    && (translator?.mappings.length ?? 0) === 0;
+}
