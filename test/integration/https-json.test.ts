@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createServer, type Server, type ServerResponse } from 'node:https';
+import type { ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { hasCode, isDmgError, Secret, systemClock } from '@dmg/base';
