@@ -18,7 +18,7 @@ export const nodeErrors = defineErrors('NODE', {
   },
   STATE_LOCKED: {
     category: 'config', retry: 'never', scope: 'node',
-    message: 'Cannot start: another node process ({pid}) uses the state folder {folder}.',
+    message: 'Cannot start: another node process uses the state folder {folder}.',
     fix: 'Stop that process, or give this node a state folder of its own.',
   },
   CREDENTIAL_KEY_MISSING: {

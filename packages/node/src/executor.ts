@@ -1,0 +1,51 @@
+import { asDmgError, systemClock, systemRandom } from '@dmg/base';
+import { type CopyOptions, runAbort, runCopy } from '@dmg/engine';
+import { formatEpoch } from '@dmg/model';
+import { verifyJob } from '@dmg/security';
+import { createLogger, type LogLevel } from '@dmg/telemetry';
+import { runExecutorProcess } from '@dmg/worker';
+import { connectors } from './connectors.ts';
+import { decryptEnd } from './executor-secrets.ts';
+import { nodeErrors } from './errors.ts';
+import { NodeState } from './node-state.ts';
+
+/**
+ * An executor process: one job step after another for the host that forked it. It verifies the signature and decrypts the secrets
+ * itself, so that they are in clear only here.
+ */
+const logger = createLogger({ component: 'executor', level: (process.env['DMG_LOG_LEVEL'] as LogLevel | undefined) ?? 'info' });
+const state = await NodeState.open(process.env['DMG_STATE'] ?? '');
+
+runExecutorProcess({
+  clock: systemClock,
+  logger,
+  async run(task, context) {
+    const log = logger.child({ jobId: task.jobId, attemptId: task.attemptId });
+    try {
+      const registration = await state.readRegistration();
+      if (registration === undefined) throw nodeErrors.NOT_REGISTERED.create();
+      const { signingKey, gatewayId } = registration;
+      const job = await verifyJob(task.signedJob, { signingKey, gatewayId, wallMs: systemClock.wallMs() });
+      const privateJwk = await state.readCredentialKey();
+      const { source, sink } = job.activity;
+      const common: CopyOptions = {
+        job,
+        attemptId: task.attemptId,
+        nodeName: task.nodeName,
+        epoch: formatEpoch(task.epoch),
+        connectors,
+        secrets: { source: await decryptEnd(source, privateJwk), sink: await decryptEnd(sink, privateJwk) },
+        clock: systemClock,
+        random: systemRandom,
+        logger: log,
+        onProgress: (progress) => context.progress(progress),
+        signal: context.signal,
+      };
+      return task.step === 'abort' ? await runAbort(common) : await runCopy(common);
+    } catch (error) {
+      // Nothing has touched the sink yet; the host closes it where this was the last try.
+      log.error({ error: asDmgError(error) }, 'attempt could not begin');
+      return { kind: 'failed', fault: asDmgError(error).toFault(), sink: 'open' };
+    }
+  },
+});

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { asDmgError, systemClock, systemRandom } from '@dmg/base';
+import { describeError, exitCodeFor, exitCodes, runRoot } from '@dmg/lifecycle';
+import { createLogger } from '@dmg/telemetry';
+import { type NodeConfig, nodeHelp, readConfig } from './config.ts';
+import { startHost } from './host.ts';
+import { NodeState } from './node-state.ts';
+import { nodeErrors } from './errors.ts';
+import { register } from './registration.ts';
+import { isStateFolderLocked } from './state-lock.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+async function registerOnce(config: NodeConfig): Promise<void> {
+  if (config.gatewayKey === undefined) throw nodeErrors.NOT_REGISTERED.create();
+  const logger = createLogger({ component: 'node', level: config.logLevel });
+  const state = await NodeState.open(config.stateFolder);
+  const made = await register({ state, key: config.gatewayKey, nodeName: config.nodeName, version, clock: systemClock, logger }, config.gatewayKey);
+  const { nodeName, gatewayName, endpoint } = made;
+  print(config, { nodeName, gatewayName, endpoint }, `${nodeName} is registered with the gateway ${gatewayName} at ${endpoint}`);
+}
+
+async function showStatus(config: NodeConfig): Promise<void> {
+  const state = await NodeState.open(config.stateFolder);
+  const registration = await state.readRegistration();
+  if (registration === undefined) throw nodeErrors.NOT_REGISTERED.create();
+  const { nodeName, gatewayName, endpoint } = registration;
+  const running = await isStateFolderLocked(state.folder);
+  print(
+    config,
+    { nodeName, gatewayName, endpoint, running },
+    `${nodeName} of the gateway ${gatewayName} (${endpoint}): ${running ? 'running' : 'not running'}`,
+  );
+}
+
+function print(config: NodeConfig, value: object, text: string): void {
+  process.stdout.write(`${config.json || !process.stdout.isTTY ? JSON.stringify(value) : text}\n`);
+}
+
+async function main(): Promise<void> {
+  const config = await readConfig();
+  switch (config.command) {
+    case 'help':
+      process.stdout.write(nodeHelp);
+      return;
+    case 'register':
+      return registerOnce(config);
+    case 'status':
+      return showStatus(config);
+    case 'start': {
+      const logger = createLogger({ component: 'node', level: config.logLevel });
+      await runRoot({
+        name: 'node',
+        clock: systemClock,
+        exitWithParent: config.exitWithParent,
+        start: (stopRequested) => startHost({ config, version, clock: systemClock, random: systemRandom, logger }, stopRequested),
+      });
+    }
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`node: ${describeError(error)}\n`);
+  process.exitCode = exitCodeFor(asDmgError(error)) || exitCodes.failed;
+}

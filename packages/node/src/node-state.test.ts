@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { chmod, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasCode } from '@dmg/base';
+import { tempDir } from '../../../test/harness/temp-dir.ts';
+import { NodeState, type Registration } from './node-state.ts';
+
+const registration: Registration = {
+  endpoint: 'https://localhost:8443', caPem: 'pem', gatewayId: 'g', gatewayName: 'gateway', nodeId: 'n', nodeName: 'node-1',
+  nodeToken: 'token', queueName: 'dmg-g', signingKey: { kty: 'OKP' }, concurrentJobsLimit: 4,
+};
+
+test('what is kept is read back by the next process, and only its user may read it', async (t) => {
+  const folder = join(await tempDir(t), 'a', 'b');
+  const state = await NodeState.open(folder);
+  assert.equal(await state.readRegistration(), undefined);
+  await state.writeRegistration(registration);
+  await state.keepReport('j.1.json', { jobId: 'j' });
+  const again = await NodeState.open(folder);
+  assert.deepEqual(await again.readRegistration(), registration);
+  assert.deepEqual(await again.pendingReports(), [{ name: 'j.1.json', report: { jobId: 'j' } }]);
+  assert.equal((await stat(join(folder, 'registration.json'))).mode & 0o777, 0o600);
+  await again.dropReport('j.1.json');
+  await again.dropReport('j.1.json');
+  assert.deepEqual(await again.pendingReports(), []);
+});
+
+test('a folder that is none, and a file that is damaged, are named', async (t) => {
+  const folder = await tempDir(t);
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  await assert.rejects(NodeState.open(file), (error) => hasCode(error, 'DMG_NODE_STATE_UNUSABLE'));
+  const state = await NodeState.open(join(folder, 'state'));
+  await writeFile(join(folder, 'state', 'registration.json'), '{"half');
+  await assert.rejects(state.readRegistration(), (error) => hasCode(error, 'DMG_NODE_STATE_UNUSABLE') && /registration\.json/.test((error as Error).message));
+  await chmod(folder, 0o700);
+});
