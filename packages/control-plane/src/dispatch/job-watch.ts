@@ -1,0 +1,150 @@
+import { type Clock, type Logger, type Meter, sleep } from '@dmg/base';
+import { decideResend, observeAlive, type ResendOptions, type ResendWatch, watchSent } from '@dmg/core';
+import type { AliveReport, AttemptProgress } from '@dmg/model';
+import { controlPlaneErrors } from '../errors.ts';
+import { resendsTotal } from '../metrics.ts';
+import type { RunChange, RunTracker, TrackedActivity } from '../tracking/run-tracker.ts';
+
+export interface JobWatchOptions {
+  readonly tracker: RunTracker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly resend: ResendOptions;
+  /** How long after a try's timeout the control plane itself gives the activity up (DESIGN-RULES 29). */
+  readonly timeoutBackstopMs: number;
+}
+
+interface Watched {
+  activity: TrackedActivity;
+  /** There while its message is with the queue or beyond. */
+  watch: ResendWatch | undefined;
+  runningSinceMs: number | undefined;
+  progress: AttemptProgress | undefined;
+}
+
+/**
+ * What is known of the jobs that have not ended, from the nodes' alive reports: which of them run, how far they are, and which
+ * nobody knows any more. In memory only; a restart begins every waiting time afresh.
+ */
+export class JobWatch {
+  readonly #options: JobWatchOptions;
+  readonly #jobs = new Map<string, Watched>();
+  /** Contact with each gateway, by any of its nodes, without a gap. */
+  readonly #contact = new Map<string, { sinceMs: number; lastMs: number }>();
+
+  constructor(options: JobWatchOptions) {
+    this.#options = options;
+    options.tracker.onChange((change) => this.#changed(change));
+  }
+
+  /** Takes up what has not ended; called once, before anything else is told. */
+  async start(): Promise<void> {
+    for (const { sendNo, ...activity } of await this.#options.tracker.openActivities()) {
+      this.#put(activity, sendNo === undefined ? undefined : watchSent(sendNo, activity.resends));
+    }
+  }
+
+  /** The queue has stored the job's message. */
+  sent(jobId: string, sendNo: number): void {
+    const job = this.#jobs.get(jobId);
+    if (job !== undefined) job.watch = watchSent(sendNo, job.activity.resends);
+  }
+
+  progressOf(jobId: string): AttemptProgress | undefined {
+    return this.#jobs.get(jobId)?.progress;
+  }
+
+  /** Takes in a node's complete list; tells the tracker of jobs that were not known to run. */
+  async alive(gatewayId: string, nodeName: string, report: AliveReport): Promise<void> {
+    const { clock, tracker, resend } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.#noteContact(gatewayId, nowMs);
+    const running = new Map(report.running.map((each) => [each.jobId, each]));
+    const waiting = new Set(report.dispatcher?.waiting);
+    const started: { runId: string; name: string; tryNumber: number }[] = [];
+    for (const [jobId, job] of this.#jobs) {
+      if (job.activity.gatewayId !== gatewayId) continue;
+      const attempt = running.get(jobId);
+      if (job.watch !== undefined) {
+        job.watch = observeAlive(job.watch, { nowMs, named: attempt !== undefined || waiting.has(jobId), dispatcher: report.dispatcher }, resend);
+      }
+      if (attempt === undefined) continue;
+      if (attempt.progress !== undefined) job.progress = attempt.progress;
+      if (job.activity.phase === 'Queued' && attempt.tryNumber >= job.activity.tryNumber) {
+        started.push({ runId: job.activity.runId, name: job.activity.name, tryNumber: attempt.tryNumber });
+      }
+    }
+    for (const { runId, name, tryNumber } of started) await tracker.apply(runId, { type: 'named', activity: name, tryNumber }, { nodeName });
+  }
+
+  /** Looks again and again, until the signal, for jobs that are lost and for tries past their time. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, resend } = this.#options;
+    const tickMs = Math.min(1000, resend.quietMs / 4);
+    while (!signal.aborted) {
+      try {
+        await this.tick();
+      } catch (error) {
+        logger.error({ error }, 'jobs could not be looked over');
+      }
+      await sleep(clock, tickMs, signal).catch(() => undefined); // Ends by the signal, which the loop looks at.
+    }
+  }
+
+  async tick(): Promise<void> {
+    const { clock, tracker, logger, meter, resend, timeoutBackstopMs } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const { activity, watch, runningSinceMs } of [...this.#jobs.values()]) {
+      const { runId, name, jobId, timeoutMs } = activity;
+      if (runningSinceMs !== undefined && nowMs - runningSinceMs > timeoutMs + timeoutBackstopMs && this.#isInContact(activity.gatewayId, nowMs)) {
+        const fault = controlPlaneErrors.RUN_TIMED_OUT.create({ seconds: Math.round((nowMs - runningSinceMs) / 1000) }).toFault();
+        logger.warn({ runId, jobId, activity: name }, 'activity given up past its timeout');
+        await tracker.apply(runId, { type: 'abandoned', activity: name, fault });
+        continue;
+      }
+      if (watch === undefined) continue;
+      const decision = decideResend(watch, { nowMs, runAgeMs: clock.wallMs() - activity.createdAtMs }, resend);
+      if (decision === 'wait') continue;
+      meter.add(resendsTotal, 1, { decision });
+      logger.warn({ runId, jobId, activity: name, sendNo: watch.sendNo, resends: watch.resends, decision }, 'nobody knows this job');
+      if (decision === 'resend') await tracker.apply(runId, { type: 'lost', activity: name });
+      else {
+        const fault = controlPlaneErrors.RUN_EXPIRED.create({ days: Math.round(resend.ageMaxMs / 86_400_000) }).toFault();
+        await tracker.apply(runId, { type: 'abandoned', activity: name, fault });
+      }
+    }
+  }
+
+  #changed(change: RunChange): void {
+    for (const activity of change.activities) {
+      const known = this.#jobs.get(activity.jobId);
+      if (activity.phase !== 'Queued' && activity.phase !== 'Running') this.#jobs.delete(activity.jobId);
+      else this.#put(activity, activity.toBeSent ? undefined : known?.watch, known);
+    }
+  }
+
+  #put(activity: TrackedActivity, watch: ResendWatch | undefined, known?: Watched): void {
+    const sameTry = known?.activity.tryNumber === activity.tryNumber;
+    const running = activity.phase === 'Running';
+    this.#jobs.set(activity.jobId, {
+      activity,
+      watch,
+      runningSinceMs: running ? ((sameTry ? known.runningSinceMs : undefined) ?? this.#options.clock.monotonicMs()) : undefined,
+      progress: sameTry ? known.progress : undefined,
+    });
+  }
+
+  #noteContact(gatewayId: string, nowMs: number): void {
+    const known = this.#contact.get(gatewayId);
+    const gapless = known !== undefined && nowMs - known.lastMs <= this.#options.resend.contactGapMs;
+    this.#contact.set(gatewayId, { sinceMs: gapless ? known.sinceMs : nowMs, lastMs: nowMs });
+  }
+
+  /** For as long as a lost report would take to come: after an outage the ends that waited at the nodes come in first. */
+  #isInContact(gatewayId: string, nowMs: number): boolean {
+    const contact = this.#contact.get(gatewayId);
+    const { contactGapMs, quietMs } = this.#options.resend;
+    return contact !== undefined && nowMs - contact.lastMs <= contactGapMs && nowMs - contact.sinceMs >= quietMs;
+  }
+}
