@@ -7,7 +7,9 @@ import { DeliveryPump } from './delivery-pump.ts';
 import { answerManagement, type ManagementReply } from './management.ts';
 import type { Entity, QueueStore } from './queue-store.ts';
 import type { Outcome } from './queue-types.ts';
-import { answerDisposition, destroySocket, echoAttach, type LinkRefusal, outcomeStates, sendSettled } from './rhea-internals.ts';
+import {
+  acknowledge, answerDisposition, destroySocket, echoAttach, type LinkRefusal, outcomeStates, sendSettled,
+} from './rhea-internals.ts';
 import { pathCovers, verifySas } from './sas.ts';
 
 export interface BrokerOptions {
@@ -160,8 +162,7 @@ export class Broker {
     const scope = this.#scope(connection);
     const address = sender.source?.address ?? '';
     if (address === '$cbs') {
-      echoAttach(sender);
-      scope.replyLinks.set(sender.name, sender);
+      this.#openReplies(scope, sender, sender.name);
       return;
     }
     const found = this.#resolve(scope, address);
@@ -170,20 +171,24 @@ export class Broker {
       return;
     }
     if (isManagement(address)) {
-      echoAttach(sender);
-      scope.replyLinks.set(sender.target?.address ?? sender.name, sender);
+      this.#openReplies(scope, sender, sender.target?.address ?? sender.name);
       return;
     }
     const filter: unknown = sender.source.filter;
     if (typeof filter === 'object' && filter !== null && 'com.microsoft:session-filter' in filter) {
-      sender.close({
-        condition: 'amqp:not-implemented',
-        description: 'This Service Bus stand-in has no message sessions: receive from the queue without a session.',
-      });
+      const description = 'This Service Bus stand-in has no message sessions: receive from the queue without a session.';
+      this.#options.logger.warn({ queue: found.path, description }, 'session refused');
+      sender.close({ condition: 'amqp:not-implemented', description });
       return;
     }
     echoAttach(sender);
     this.#openConsumer(scope, sender, found);
+  }
+
+  #openReplies(scope: Scope, sender: Sender, replyTo: string): void {
+    echoAttach(sender);
+    scope.replyLinks.set(replyTo, sender);
+    sender.on('sender_flow', () => acknowledge(scope.connection));
   }
 
   #openConsumer(scope: Scope, sender: Sender, entity: Entity): void {

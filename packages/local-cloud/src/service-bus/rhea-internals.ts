@@ -64,6 +64,15 @@ export function sendSettled(sender: Sender, message: Parameters<Sender['send']>[
   (delivery as { settled: boolean }).settled = true;
 }
 
+/**
+ * Writes an empty frame, as a heartbeat is. It acknowledges what the client's last small write brought, for which the client's
+ * socket (Nagle's algorithm is on) else waits 40 ms before it sends its first request.
+ */
+export function acknowledge(connection: Connection): void {
+  const write: unknown = connection['_write_frame'];
+  if (typeof write === 'function') write.call(connection);
+}
+
 /** Ends a connection as a broken network would: no AMQP close. */
 export function destroySocket(connection: Connection): void {
   const socket: unknown = connection['socket'];
