@@ -1,0 +1,101 @@
+import { defineErrors, type DmgError, firstLine, isDmgError } from '@dmg/base';
+
+export const redisErrors = defineErrors('REDIS', {
+  UNREACHABLE: {
+    category: 'transient',
+    retry: 'reconnect',
+    scope: 'node',
+    message: 'Cannot reach Redis at {address}: {reason}.',
+    fix: 'Check that Redis runs at this address and that this node may connect to it. The node connects again by itself.',
+  },
+  TIMEOUT: {
+    category: 'transient',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot get an answer from Redis at {address}: none within {limitMs} ms.',
+    fix: 'Check the load of Redis, its disk (appendfsync always on a slow disk stalls it) and the network between. The node tries again by itself.',
+  },
+  CLOSED: {
+    category: 'system',
+    retry: 'never',
+    scope: 'node',
+    message: 'Cannot use the ledger: it was closed.',
+    fix: 'This is normal while a node stops. Otherwise report it with the log of this node.',
+  },
+  ACCESS_DENIED: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot use Redis at {address}: {reason}.',
+    fix: 'Put the right user and password into the Redis address of this node, and allow that user EVAL, EVALSHA, HGET, HMGET, HSET, GET, SET, DEL, SADD, SREM and SMEMBERS on keys dmg:*.',
+  },
+  EVAL_FORBIDDEN: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot use Redis at {address}: it does not allow scripts ({reason}).',
+    fix: 'Allow EVAL and EVALSHA for the user of this gateway (ACL SETUSER … +@scripting), or remove a rename-command for them.',
+  },
+  EVICTION_POLICY: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot use Redis at {address}: its maxmemory-policy is {policy}, so it may throw our records away.',
+    fix: 'Set maxmemory-policy to noeviction (CONFIG SET maxmemory-policy noeviction, or the setting of the managed service), or use another Redis.',
+  },
+  VERSION: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot use Redis at {address}: it is version {version}, and {minimum} is the oldest that we support.',
+    fix: 'Upgrade Redis, or point this gateway at a newer one.',
+  },
+  READ_ONLY: {
+    category: 'transient',
+    retry: 'reconnect',
+    scope: 'node',
+    message: 'Cannot write to Redis at {address}: it is a read-only replica.',
+    fix: 'Point this gateway at the master. During a failover this passes by itself.',
+  },
+  OUT_OF_MEMORY: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot write to Redis at {address}: it has no memory left.',
+    fix: 'Raise maxmemory, or remove other data. The ledger needs a few kilobytes a job.',
+  },
+  COMMAND_FAILED: {
+    category: 'system',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot use Redis at {address}: it refused a command ({reason}).',
+    fix: 'Report this with the log of this node and the version of Redis.',
+  },
+});
+
+interface RedisContext {
+  /** Host and port; never the password. */
+  readonly address: string;
+  readonly limitMs: number;
+}
+
+type Mapping = (context: RedisContext, reason: string, cause: unknown) => DmgError;
+
+/** What Redis and the client say, in the order in which it is tried. Server replies begin with a word in capitals. */
+const mappings: readonly (readonly [pattern: RegExp, create: Mapping])[] = [
+  [/^Command timed out/, ({ address, limitMs }, _reason, cause) => redisErrors.TIMEOUT.create({ address, limitMs }, { cause })],
+  [/^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any password/, ({ address }, reason, cause) => redisErrors.ACCESS_DENIED.create({ address, reason }, { cause })],
+  [/^(READONLY)\b/, ({ address }, _reason, cause) => redisErrors.READ_ONLY.create({ address }, { cause })],
+  [/^OOM\b|-OOM\b/, ({ address }, _reason, cause) => redisErrors.OUT_OF_MEMORY.create({ address }, { cause })],
+  [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY)\b/, ({ address }, reason, cause) => redisErrors.UNREACHABLE.create({ address, reason }, { cause })],
+  [/^[A-Z]{3,} /, ({ address }, reason, cause) => redisErrors.COMMAND_FAILED.create({ address, reason }, { cause })],
+];
+
+/** Turns anything that the Redis client throws into one of ours; what no row names is a lost connection. */
+export function fromRedisError(error: unknown, context: RedisContext): DmgError {
+  if (isDmgError(error)) return error;
+  const reason = firstLine(error).replace(/\.$/, '');
+  const mapping = mappings.find(([pattern]) => pattern.test(reason));
+  if (mapping !== undefined) return mapping[1](context, reason, error);
+  return redisErrors.UNREACHABLE.create({ address: context.address, reason: reason === '' ? 'the connection was lost' : reason }, { cause: error });
+}

@@ -1,0 +1,2 @@
+export { fromRedisError, redisErrors } from './errors.ts';
+export { RedisLedger, type RedisLedgerOptions } from './redis-ledger.ts';
