@@ -1,21 +1,19 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { baseErrors, newId, type Random } from '@dmg/base';
+import { baseErrors, type Logger, newId, type Random } from '@dmg/base';
 import {
-  checkedObjectPath, type ChunkWriter, chooseMarks, connectorErrors, joinPath, mapParallel, missingChunks, type Sink, type SinkJob, type SinkLimits,
+  checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, missingChunks, type Sink, type SinkJob, type SinkLimits,
   type SinkState,
 } from '@dmg/connector-api';
-import type { Logger } from '@dmg/base';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import { errorCode, fromFileError } from './errors.ts';
 import { FileChunk } from './file-chunk.ts';
-import { type JobFolder, type JobRecord, type MarkEntry } from './job-folder.ts';
+import { callsAtOnce, finishJob, readMarks } from './job-finish.ts';
+import type { JobFolder, JobRecord } from './job-folder.ts';
 import type { StoreRoot } from './store-root.ts';
 import { baseOf, TargetPublisher } from './target-publisher.ts';
 import type { WorkFiles } from './work-files.ts';
-
-const callsAtOnce = 16;
 
 export interface FileSinkOptions {
   readonly root: StoreRoot;
@@ -84,7 +82,7 @@ export class FileSink implements Sink {
   async marks(_plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
     signal.throwIfAborted();
     const work = await this.#openWork();
-    const marks = (await this.#entries(work, target, signal)).map(([chunk, entry]) => markOf(target.target, chunk, entry));
+    const marks = (await readMarks(this.#job, work, target, signal)).map(({ mark }) => mark);
     if (missingChunks(target, marks) > 0) await this.#checkWork(work);
     return marks;
   }
@@ -110,19 +108,15 @@ export class FileSink implements Sink {
     if (record.phase === 'done') return record.receipt;
     if (record.phase === 'aborted') throw this.#closed(record);
     if (record.phase === 'none') throw connectorErrors.MARKS_MISSING.create({ jobId: this.#options.job.jobId, missing: 1 });
-    const { plan, work } = record;
-    const marks = await this.#allMarks(plan, work, signal);
     const checkFolder = this.#folderCheck();
-    const whole = await mapParallel(plan.targets, callsAtOnce, async (target) => {
-      signal.throwIfAborted();
-      const path = this.#absolute(target.path);
-      await checkFolder(dirname(path));
-      return this.#publisher.publish(work, target, path, marks.get(target.target) ?? []);
+    const end = await finishJob({
+      files: this.#options.files, job: this.#job, publisher: this.#publisher, record, receipt, signal,
+      locate: async (target) => {
+        const path = this.#absolute(target.path);
+        await checkFolder(dirname(path));
+        return path;
+      },
     });
-    if (whole.includes(false)) await this.#ended();
-    const folders = new Set(plan.targets.map((target) => dirname(this.#absolute(target.path))));
-    await mapParallel([...folders], callsAtOnce, (folder) => this.#options.files.syncFolder(folder));
-    const end = await this.#job.end({ phase: 'done', receipt });
     if (end.phase === 'aborted') throw this.#closed(end);
     return end.receipt;
   }
@@ -147,37 +141,6 @@ export class FileSink implements Sink {
     const record = await this.#read();
     if (record.phase !== 'open') throw this.#closed(record);
     return record.work;
-  }
-
-  async #allMarks(plan: Plan, work: string, signal: AbortSignal): Promise<Map<number, MarkEntry[]>> {
-    const marks = new Map<number, MarkEntry[]>();
-    let missing = 0;
-    await mapParallel(plan.targets, callsAtOnce, async (target) => {
-      const entries = await this.#entries(work, target, signal);
-      missing += missingChunks(target, entries.map(([chunk, entry]) => markOf(target.target, chunk, entry)));
-      marks.set(target.target, entries.map(([, entry]) => entry));
-    });
-    if (missing === 0) return marks;
-    await this.#checkWork(work);
-    throw connectorErrors.MARKS_MISSING.create({ jobId: this.#options.job.jobId, missing });
-  }
-
-  /** The marks of one target that count, each with its chunk, in order. */
-  async #entries(work: string, target: PlanTarget, signal: AbortSignal): Promise<[number, MarkEntry][]> {
-    const entries = new Map<number, MarkEntry>();
-    const read = async (chunk: number): Promise<boolean> => {
-      signal.throwIfAborted();
-      const entry = await this.#job.markOf(work, `${target.target}.${chunk}`);
-      if (entry !== undefined) entries.set(chunk, entry);
-      return entry !== undefined;
-    };
-    if (target.cutting.kind === 'ranges') await mapParallel(target.cutting.chunks, callsAtOnce, (range) => read(range.chunk));
-    else for (let chunk = 0; await read(chunk); chunk++);
-    const chosen = chooseMarks(target, [...entries].map(([chunk, entry]) => markOf(target.target, chunk, entry)));
-    return chosen.flatMap(({ chunk }): [number, MarkEntry][] => {
-      const entry = entries.get(chunk);
-      return entry === undefined ? [] : [[chunk, entry]];
-    });
   }
 
   /** Marks are missing: because they are not there yet, or because the job has ended? */
@@ -234,9 +197,4 @@ function stateOf(record: JobRecord): SinkState {
     plan: record.phase === 'open' ? record.plan : undefined,
     receipt: record.phase === 'done' ? record.receipt : undefined,
   };
-}
-
-function markOf(target: number, chunk: number, entry: MarkEntry): Mark {
-  const { attemptId, bytes, rows, hash, sourceStart, sourceEnd } = entry;
-  return { target, chunk, attemptId, bytes, rows, hash, sourceStart, sourceEnd };
 }
