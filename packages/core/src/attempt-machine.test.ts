@@ -91,6 +91,19 @@ test('no byte for ten minutes stops the copy, unless it declared a wait', () => 
   assert.equal(same.effects[0]?.type, 'sendStop');
 });
 
+test('a silent copy that closes its sink failed for its silence, however the executor calls it', () => {
+  const silence: AttemptEvent = { type: 'time' };
+  for (const answer of [aborted, { kind: 'failed', fault: fault('ENGINE'), sink: 'aborted' }] as const) {
+    const { effects } = run({ ...copyTerms, limits: { ...limits, tickLimitMs: 10 * limits.progressLimitMs } }, [[600_000, silence], [600_100, ended(answer)]]);
+    assert.deepEqual(reported(effects), [{ kind: 'failed', fault: faults.noProgress, sink: 'aborted' }]);
+  }
+});
+
+test('what a dying executor says about an open sink waits until it is gone', () => {
+  const { effects } = run(copyTerms, [[0, stop('cancelled')], [1_000, time], [1_001, ended({ kind: 'stopped' })], [1_002, gone]]);
+  assert.deepEqual(effects.map((effect) => effect.type), ['sendStop', 'kill', 'close']);
+});
+
 test('memory over the limit fails the attempt; the sink is closed first when the try is the last one', () => {
   const memory: AttemptEvent = { type: 'memory', overIdleBytes: 226 };
   const early = run({ ...copyTerms, finalTry: false }, [[0, { type: 'memory', overIdleBytes: 225 }], [1, memory], [2, gone]]);
@@ -132,6 +145,7 @@ test('a process that cannot be killed does not hold the report back', () => {
 test('an abort step ends cancelled: it cannot be cancelled, and its limit leaves the sink unconfirmed', () => {
   const terms: AttemptTerms = { ...copyTerms, step: 'abort' };
   assert.deepEqual(run(terms, [[0, stop('cancelled')]]).effects, []);
+  assert.deepEqual(reported(run(terms, [[0, ended(engineFailed)]]).effects), [{ kind: 'cancelled', sink: 'unconfirmed' }]);
   const late = run(terms, [[29_000, { type: 'tick' }], [30_000, time], [30_001, gone]]);
   assert.deepEqual(reported(late.effects), [{ kind: 'cancelled', sink: 'unconfirmed' }]);
 });

@@ -250,19 +250,23 @@ function shift(state: AttemptState, byMs: number): AttemptState {
   };
 }
 
-/** The executor says how it ended. Success is true whatever was asked meanwhile; the rest is weighed against what was asked. */
+/**
+ * The executor says how it ended. Success is true whatever was asked meanwhile; the rest is weighed against what was asked: a
+ * failure found here stands with the sink as the executor left it.
+ */
 function ended(state: AttemptState, outcome: AttemptOutcome, nowMs: number): AttemptTransition {
   if (outcome.kind === 'succeeded') return report(state, outcome);
   if (state.closeTried) return closed(state, sinkOf(outcome));
-  if (state.terms.step === 'abort') return report(state, outcome);
-  if (sinkOf(outcome) === 'aborted') return report(state, outcome);
+  if (state.terms.step === 'abort') return report(state, outcome.kind === 'failed' ? { kind: 'cancelled', sink: sinkOf(outcome) } : outcome);
+  const verdict = state.verdict;
+  if (sinkOf(outcome) === 'aborted') return report(state, verdict?.kind === 'failed' ? { ...verdict, sink: 'aborted' } : outcome);
   // The process is dying: what is still open is settled when it is gone.
   if (state.phase === 'killing') return keep(state);
-  const verdict = state.verdict;
   if (verdict?.kind === 'cancelled') return outcome.kind === 'cancelled' ? report(state, outcome) : close(state, nowMs);
   if (outcome.kind === 'failed' && outcome.sink === 'open') return failedOpen(state, outcome.fault, nowMs);
-  if (outcome.kind === 'stopped' && verdict?.kind === 'failed') return failedOpen(state, verdict.fault, nowMs);
-  return report(state, outcome);
+  if (verdict?.kind !== 'failed') return report(state, outcome);
+  if (outcome.kind === 'stopped') return failedOpen(state, verdict.fault, nowMs);
+  return report(state, { ...verdict, sink: 'unconfirmed' });
 }
 
 function failedOpen(state: AttemptState, fault: Fault, nowMs: number): AttemptTransition {

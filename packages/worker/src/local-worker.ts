@@ -1,0 +1,330 @@
+import type { Clock, Logger, Meter, Random, Timer } from '@dmg/base';
+import type { DispatchAnswer, DispatchRequest, WorkerEvent, WorkerPort } from '@dmg/core';
+import { type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, type Job, type RefusalReason, type RunningAttempt } from '@dmg/model';
+import { Attempt } from './attempt.ts';
+import { workerErrors } from './errors.ts';
+import { ExecutorPool } from './executor-pool.ts';
+import { attemptDurationMetric, attemptsMetric, dispatchesMetric } from './metrics.ts';
+import { RunDirectory } from './run-directory.ts';
+import { defaultWorkerTimes, type WorkerTimes } from './worker-times.ts';
+
+export interface LocalWorkerOptions {
+  readonly nodeId: string;
+  readonly nodeName: string;
+  /** The module that executors run; it calls `runExecutorProcess`. */
+  readonly executorModule: string;
+  /** Flags of Node for executors besides the heap limit. */
+  readonly executorArguments?: readonly string[];
+  /** Environment of executors. Default: that of the host; better is one without the host's secrets. */
+  readonly executorEnvironment?: Readonly<Record<string, string>>;
+  /** Takes each line that an executor logs. Default: dropped. */
+  readonly takeExecutorLine?: (line: string) => void;
+  readonly concurrentJobsLimit: number;
+  /** Where this host notes its executors for the next one. */
+  readonly runDirectory: string;
+  /** Reads a job from its signed form; undefined when the signature is not the control plane's, or the job is not for this gateway. */
+  readonly verify: (signedJob: string) => Job | undefined | Promise<Job | undefined>;
+  /** Why this node must not run the job (a local path of another node, a missing key); undefined when it may. */
+  readonly ineligible?: (job: Job) => string | undefined;
+  /** Memory of one job above an idle executor, in bytes. Default 150 MB; an attempt fails at one and a half times that. */
+  readonly memoryBudgetBytes?: number;
+  /** Idle executors kept ready. Default 2. */
+  readonly warmExecutors?: number;
+  /** An executor is replaced after so many attempts. Default 50. */
+  readonly jobsPerExecutorMax?: number;
+  readonly times?: Partial<WorkerTimes>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+interface PendingDispatch {
+  readonly job: Job;
+  cancelRequested: boolean;
+}
+
+const idleHeapMb = 64;
+
+/**
+ * This node as a worker: decides which dispatches it takes, runs them in executor processes, and tells what becomes of them
+ * (DESIGN §5.3, §6; DESIGN-RULES 20, 23). It needs neither a dispatcher nor Redis to go on with what it runs.
+ */
+export class LocalWorker implements WorkerPort {
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly #options: LocalWorkerOptions;
+  readonly #times: WorkerTimes;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #pool: ExecutorPool;
+  readonly #memoryLimitBytes: number;
+  readonly #attempts = new Map<string, Attempt>();
+  /** Verified dispatches that wait for an executor, by attempt. */
+  readonly #pending = new Map<string, PendingDispatch>();
+  readonly #listeners = new Set<(event: WorkerEvent) => void>();
+  #promised: Epoch | undefined;
+  #draining = false;
+  #closed: Promise<void> | undefined;
+  #watchTimer: Timer | undefined;
+  #watchedAtMs = 0;
+  #quiet: (() => void)[] = [];
+
+  constructor(options: LocalWorkerOptions) {
+    const budgetBytes = options.memoryBudgetBytes ?? 150e6;
+    this.nodeId = options.nodeId;
+    this.nodeName = options.nodeName;
+    this.#options = options;
+    this.#times = { ...defaultWorkerTimes, ...options.times };
+    this.#clock = options.clock;
+    this.#logger = options.logger.child({ component: 'worker' });
+    this.#memoryLimitBytes = budgetBytes * 1.5;
+    this.#pool = new ExecutorPool({
+      nodeId: options.nodeId,
+      limit: options.concurrentJobsLimit,
+      launch: {
+        modulePath: options.executorModule,
+        execArgv: options.executorArguments ?? [],
+        oldSpaceMb: idleHeapMb + Math.ceil(budgetBytes / 1e6),
+        env: options.executorEnvironment,
+        takeLine: options.takeExecutorLine ?? (() => undefined),
+      },
+      warm: options.warmExecutors ?? 2,
+      jobsPerExecutorMax: options.jobsPerExecutorMax ?? 50,
+      retainedBytesMax: budgetBytes * 0.75,
+      times: this.#times,
+      runDirectory: new RunDirectory({ directory: options.runDirectory, nodeId: options.nodeId, logger: this.#logger }),
+      clock: options.clock,
+      random: options.random,
+      logger: this.#logger,
+      meter: options.meter,
+      slotsChanged: (slots) => this.#emit({ type: 'slots', ...slots }),
+    });
+  }
+
+  /** Ends what a former host left behind and starts the first executors. Dispatches are taken from now on. */
+  async start(): Promise<void> {
+    if (this.#closed !== undefined) throw workerErrors.CLOSED.create();
+    await this.#pool.start();
+    this.#watchedAtMs = this.#clock.monotonicMs();
+    this.#watch();
+  }
+
+  get slots(): { readonly limit: number; readonly used: number } {
+    return this.#pool.slots;
+  }
+
+  /** Pids of the executors that are not gone. */
+  get executorPids(): readonly number[] {
+    return this.#pool.pids;
+  }
+
+  async hello(epoch: Epoch): ReturnType<WorkerPort['hello']> {
+    if (this.#promised !== undefined && compareEpochs(epoch, this.#promised) < 0) return { accepted: false, known: this.#promised };
+    // The promise and the list are one step: whatever waits for an executor under a smaller epoch is refused when it gets one.
+    this.#promised = epoch;
+    return { accepted: true, attempts: this.running(), ...this.slots };
+  }
+
+  async dispatch(request: DispatchRequest): Promise<DispatchAnswer> {
+    const answer = await this.#dispatch(request);
+    this.#options.meter.add(dispatchesMetric, 1, { answer: answer.accepted ? 'accepted' : answer.reason });
+    const fields = { jobId: request.job.jobId, attemptId: request.attemptId, step: request.step, epoch: formatEpoch(request.epoch) };
+    if (answer.accepted) this.#logger.info(fields, 'attempt accepted');
+    else this.#logger.debug({ ...fields, reason: answer.reason, evidence: answer.evidence }, 'dispatch refused');
+    return answer;
+  }
+
+  async cancel(attemptId: string): Promise<void> {
+    const pending = this.#pending.get(attemptId);
+    if (pending !== undefined) pending.cancelRequested = true;
+    this.#attempts.get(attemptId)?.stop('cancelled');
+  }
+
+  /** Cancels the job if it runs or is about to run here; false when it does not. Safe to repeat. */
+  cancelJob(jobId: string): boolean {
+    let found = false;
+    for (const pending of this.#pending.values()) {
+      if (pending.job.jobId !== jobId) continue;
+      pending.cancelRequested = true;
+      found = true;
+    }
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.job.jobId !== jobId) continue;
+      attempt.stop('cancelled');
+      found = true;
+    }
+    return found;
+  }
+
+  subscribe(listen: (event: WorkerEvent) => void): () => void {
+    this.#listeners.add(listen);
+    return () => this.#listeners.delete(listen);
+  }
+
+  /** How many jobs may run at once from now on. A lower limit ends nothing and admits nothing until usage is below it. */
+  setLimit(limit: number): void {
+    this.#pool.setLimit(limit);
+  }
+
+  /** Everything that runs, completely. */
+  running(): RunningAttempt[] {
+    return [...this.#attempts.values()].map((attempt) => attempt.list());
+  }
+
+  /**
+   * Takes no more dispatches; what runs may finish for `graceMs`, then it is stopped (`stopped`, the sink stays open). Resolves when
+   * nothing runs any more. There is no way back: a drained worker is closed.
+   */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    const timer = this.#clock.after(graceMs, () => {
+      for (const attempt of this.#attempts.values()) attempt.stop('draining');
+    });
+    await this.#whenQuiet();
+    timer.cancel();
+  }
+
+  /** Stops what runs, kills what does not stop within `closeGraceMs`, and resolves when no process is left. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#draining = true;
+    for (const attempt of this.#attempts.values()) attempt.stop('shutdown');
+    this.#pool.beginClose();
+    const late = new Promise<void>((resolve) => {
+      const timer = this.#clock.after(this.#times.closeGraceMs, resolve);
+      void this.#whenQuiet().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    await late;
+    await this.#pool.finishClose();
+    this.#watchTimer?.cancel();
+    this.#watchTimer = undefined;
+  }
+
+  async #dispatch(request: DispatchRequest): Promise<DispatchAnswer> {
+    const early = this.#refusalNow(request);
+    if (early !== undefined) return early;
+    const job = await this.#options.verify(request.signedJob);
+    if (job === undefined) return refuse('BAD_SIGNATURE', 'The signed job was not signed by the control plane of this gateway.');
+    const ineligible = this.#options.ineligible?.(job);
+    if (ineligible !== undefined) return refuse('NOT_ELIGIBLE', ineligible);
+    // The world may have changed while the signature was checked; from here to the claim nothing waits.
+    const late = this.#refusalNow(request) ?? this.#refusalOfJob(request, job);
+    if (late !== undefined) return late === 'repeated' ? { accepted: true } : late;
+    return this.#claim(request, job);
+  }
+
+  #refusalNow(request: DispatchRequest): DispatchAnswer | undefined {
+    if (this.#draining) return refuse('DRAINING', 'The node is shutting down.');
+    if (this.#promised !== undefined && compareEpochs(request.epoch, this.#promised) < 0) {
+      return refuse('STALE_EPOCH', `This node obeys epoch ${formatEpoch(this.#promised)}.`);
+    }
+    return undefined;
+  }
+
+  /** A dispatch that is heard twice is one dispatch. */
+  #refusalOfJob(request: DispatchRequest, job: Job): DispatchAnswer | 'repeated' | undefined {
+    if (this.#attempts.has(request.attemptId)) return 'repeated';
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.job.jobId !== job.jobId) continue;
+      const { attemptId, step } = attempt;
+      return refuse('ALREADY_RUNNING', `Attempt ${attemptId} (${step}, try ${attempt.job.tryNumber}) of this job runs here.`);
+    }
+    for (const [attemptId, pending] of this.#pending) {
+      if (pending.job.jobId === job.jobId) return refuse('ALREADY_RUNNING', `Attempt ${attemptId} of this job is about to run here.`);
+    }
+    return undefined;
+  }
+
+  #claim(request: DispatchRequest, job: Job): Promise<DispatchAnswer> {
+    const { attemptId } = request;
+    return new Promise((resolve) => {
+      const pending: PendingDispatch = { job, cancelRequested: false };
+      this.#pending.set(attemptId, pending);
+      const settle = (answer: DispatchAnswer): void => {
+        this.#pending.delete(attemptId);
+        resolve(answer);
+      };
+      const claimed = this.#pool.claim({
+        attemptId,
+        stillWanted: () => this.#refusalNow(request) === undefined,
+        begin: (executor) => {
+          if (this.#promised === undefined || compareEpochs(request.epoch, this.#promised) > 0) this.#promised = request.epoch;
+          const attempt = new Attempt({
+            request, job, executor,
+            // Cancelled before it began: an earlier attempt may have left something at the sink, so it is closed.
+            step: pending.cancelRequested ? 'abort' : request.step,
+            nodeName: this.nodeName,
+            pool: this.#pool,
+            limits: { ...this.#times, memoryLimitBytes: this.#memoryLimitBytes },
+            clock: this.#clock,
+            logger: this.#logger,
+            progressed: (one, progress) => this.#progressed(one, progress),
+            ended: (one, outcome) => this.#ended(one, outcome),
+          });
+          this.#attempts.set(attemptId, attempt);
+          settle({ accepted: true });
+          return attempt;
+        },
+        refused: (evidence) => settle(this.#refusalNow(request) ?? refuse('NO_FREE_SLOT', evidence)),
+      });
+      if (!claimed) settle(refuse('NO_FREE_SLOT', `${this.slots.used} of ${this.slots.limit} slots are used.`));
+    });
+  }
+
+  #progressed(attempt: Attempt, progress: AttemptProgress): void {
+    this.#emit({ type: 'progress', jobId: attempt.job.jobId, attemptId: attempt.attemptId, progress });
+  }
+
+  #ended(attempt: Attempt, outcome: AttemptOutcome): void {
+    const { job, attemptId, startedAtMs, startedAtWallMs } = attempt;
+    this.#attempts.delete(attemptId);
+    const durationMs = this.#clock.monotonicMs() - startedAtMs;
+    const labels = { outcome: outcome.kind, source: job.activity.source.connector, sink: job.activity.sink.connector };
+    this.#options.meter.add(attemptsMetric, 1, labels);
+    this.#options.meter.observe(attemptDurationMetric, durationMs / 1_000, labels);
+    const fields = { jobId: job.jobId, attemptId, outcome: outcome.kind, durationMs: Math.round(durationMs) };
+    if (outcome.kind === 'lost') this.#logger.warn({ ...fields, reason: outcome.reason }, 'attempt lost');
+    else this.#logger.info(fields, 'attempt ended');
+    this.#emit({
+      type: 'ended', jobId: job.jobId, tryNumber: job.tryNumber, attemptId, outcome,
+      startedAtMs: startedAtWallMs, endedAtMs: startedAtWallMs + durationMs,
+    });
+    if (this.#attempts.size > 0) return;
+    for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  #whenQuiet(): Promise<void> {
+    if (this.#attempts.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#quiet.push(resolve));
+  }
+
+  #emit(event: WorkerEvent): void {
+    for (const listen of this.#listeners) listen(event);
+  }
+
+  /**
+   * One look at everything. When this process itself stood still (stopped, suspended, starved) all executors seem silent: the time
+   * it missed is not held against them.
+   */
+  #watch(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const missedMs = nowMs - this.#watchedAtMs - this.#times.watchIntervalMs;
+    this.#watchedAtMs = nowMs;
+    const pausedMs = missedMs > this.#times.watchIntervalMs ? missedMs : 0;
+    for (const attempt of this.#attempts.values()) attempt.watch(pausedMs);
+    this.#pool.watch(pausedMs);
+    this.#watchTimer = this.#clock.after(this.#times.watchIntervalMs, () => this.#watch());
+  }
+}
+
+function refuse(reason: RefusalReason, evidence: string): DispatchAnswer {
+  return { accepted: false, reason, evidence };
+}

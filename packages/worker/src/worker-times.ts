@@ -1,0 +1,51 @@
+/** Every time limit of a worker, in milliseconds. */
+export interface WorkerTimes {
+  /** How often an executor says that it lives. */
+  readonly tickIntervalMs: number;
+  /** Silence after which an executor is killed: it is frozen or loops. */
+  readonly tickLimitMs: number;
+  /** How often the host looks at memory, silence and limits. */
+  readonly watchIntervalMs: number;
+  /** Least time between two progress messages of an attempt. */
+  readonly progressIntervalMs: number;
+  /** No byte and no declared wait for so long stops an attempt. */
+  readonly progressLimitMs: number;
+  /** A stop that is not acknowledged by then finds a frozen executor: it is killed. */
+  readonly stopAcknowledgeMs: number;
+  /** How long an acknowledged stop may take, closing the sink included. */
+  readonly stopGraceMs: number;
+  /** How long after its limit an attempt is killed whose executor did not enforce it. */
+  readonly timeoutGraceMs: number;
+  /** Limit of an abort step. */
+  readonly abortLimitMs: number;
+  /** A killed process that is not gone by then (uninterruptible sleep) does not hold its attempt's report back. */
+  readonly killLimitMs: number;
+  /** From the start of a process to its being ready. */
+  readonly spawnLimitMs: number;
+  /** How long an idle process above the number kept warm is kept. */
+  readonly idleKeepMs: number;
+  /** How long a retired process may take to exit. */
+  readonly retireLimitMs: number;
+  /** How often names held by others are looked up while there are any. */
+  readonly foreignPollMs: number;
+  /** How long running attempts may take to stop when the worker is closed. */
+  readonly closeGraceMs: number;
+}
+
+export const defaultWorkerTimes: WorkerTimes = {
+  tickIntervalMs: 1_000,
+  tickLimitMs: 5_000,
+  watchIntervalMs: 250,
+  progressIntervalMs: 500,
+  progressLimitMs: 600_000,
+  stopAcknowledgeMs: 1_000,
+  stopGraceMs: 10_000,
+  timeoutGraceMs: 10_000,
+  abortLimitMs: 30_000,
+  killLimitMs: 5_000,
+  spawnLimitMs: 30_000,
+  idleKeepMs: 30_000,
+  retireLimitMs: 2_000,
+  foreignPollMs: 100,
+  closeGraceMs: 1_000,
+};
