@@ -1,6 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type Clock, type Logger, newId, type Random } from '@dmg/base';
+import { type Clock, type Logger, newId, type Random, Secret } from '@dmg/base';
 import { createDispatcher, type Dispatcher } from '@dmg/dispatcher';
 import { lifecycleErrors, type RunningRoot } from '@dmg/lifecycle';
 import type { AliveReport, DesiredState } from '@dmg/model';
@@ -93,10 +93,10 @@ function buildParts(options: HostOptions, state: NodeState, registration: Regist
   if (config.redis === undefined) throw missing('DMG_REDIS', 'the URL of the Redis that the nodes of this gateway share');
   if (config.serviceBus === undefined) throw missing('DMG_SERVICE_BUS', 'the connection string of the Service Bus namespace');
   const { endpoint, caPem, nodeToken, nodeId, nodeName, gatewayId, queueName, signingKey } = registration;
-  const client = new ControlPlaneClient({ endpoint, caPem, token: nodeToken, clock });
+  const client = new ControlPlaneClient({ endpoint, caPem, token: new Secret(nodeToken), clock });
   const outbox = new ReportOutbox({ client, state, clock, random, logger });
   const contact = new Contact({ logger, onRestored: () => outbox.contactRestored() });
-  const ledger = new RedisLedger({ url: config.redis.reveal(), gatewayId, clock, random, logger });
+  const ledger = new RedisLedger({ url: config.redis, gatewayId, clock, random, logger });
   const queue = new ServiceBusJobQueue({ connectionString: config.serviceBus, queueName, clock, random, logger, meter });
   const verify = (signedJob: string) => verifyJob(signedJob, { signingKey, gatewayId, wallMs: clock.wallMs() });
   const machine = { cores: cpus().length, memoryBytes: totalmem() };

@@ -1,0 +1,238 @@
+import { spawn } from 'node:child_process';
+import { createCipheriv, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { CopyActivity, CopyEnd, DataFormat, Translator } from '@dmg/model';
+import { BlobServiceClient } from '@azure/storage-blob';
+import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
+import { freePort } from '../harness/free-port.ts';
+import { tempDir } from '../harness/temp-dir.ts';
+import { waitFor } from '../harness/wait-for.ts';
+import type { Measurement, Task } from './copy-process.ts';
+import { type BenchLine, median, round } from './result.ts';
+
+export interface CopyBenchOptions {
+  readonly runs: number;
+  readonly print: (line: BenchLine) => void;
+  readonly say: (text: string) => void;
+}
+
+interface Stores {
+  readonly root: string;
+  readonly discarding: string;
+  readonly azurite: string;
+}
+
+const megabyte = 1024 * 1024;
+const binary: DataFormat = { type: 'Binary' };
+const container = 'bench';
+
+/** File → blob beside the bare SDK loop and rclone, into a discarding store and into Azurite; CSV → CSV; memory at two sizes. */
+export async function copyBench(context: CleanupContext, options: CopyBenchOptions): Promise<void> {
+  const stores = await startStores(context);
+  const { root } = stores;
+  options.say('making source files');
+  await makeBinary(join(root, '1g.bin'), 1024 * megabyte);
+  await makeBinary(join(root, '256m.bin'), 256 * megabyte);
+  await makeBinary(join(root, '200m.bin'), 200 * megabyte);
+  await makeCsv(join(root, 'rows.csv'), 256 * megabyte);
+  await uploadBench(stores, 'discarding', '1g.bin', options);
+  await uploadBench(stores, 'azurite', '256m.bin', options);
+  await csvBench(stores, options);
+  await makeBinary(join(root, '2g.bin'), 2048 * megabyte);
+  for (const file of ['200m.bin', '2g.bin']) await memoryBench(stores, file, options);
+}
+
+async function uploadBench(stores: Stores, store: 'discarding' | 'azurite', file: string, options: CopyBenchOptions): Promise<void> {
+  const blob = stores[store];
+  const megabytes = await sizeMb(join(stores.root, file));
+  const rclone = findProgram('rclone');
+  const rates: Record<string, number[]> = { ours: [], sdk: [], rclone: [] };
+  const details: Measurement[] = [];
+  for (let run = 0; run < options.runs; run++) {
+    options.say(`${store} ${file} run ${run + 1} of ${options.runs}`);
+    const measured = await runTask(engineTask(fileEnd(stores.root, '', file), blobEnd('up', `ours-${run}.bin`), { sink: { connectionString: blob } }));
+    details.push(measured);
+    rates['ours']?.push(megabytes / (measured.ms / 1000));
+    const sdk = await runTask({ kind: 'sdk-upload', file: join(stores.root, file), blob, container, name: `up/sdk-${run}.bin` });
+    rates['sdk']?.push(megabytes / (sdk.ms / 1000));
+    if (rclone !== undefined) rates['rclone']?.push(megabytes / (await rcloneUpload(rclone, join(stores.root, file), blob, `up/rclone-${run}.bin`)));
+  }
+  const ours = median(rates['ours'] ?? []);
+  for (const [peer, goal] of [['sdk', 1], ['rclone', 1.5]] as const) {
+    const theirs = rates[peer] ?? [];
+    if (theirs.length === 0) {
+      options.say(`no figure for ${peer}: it is not installed (apt-get install ${peer})`);
+      continue;
+    }
+    const ratio = ours / median(theirs);
+    options.print({
+      bench: 'copy', case: `file → blob (${store}), ${Math.round(megabytes)} MB`, ours: round(ours, 1), unit: 'MB/s', peer: peer === 'sdk' ? 'bare SDK stageBlock loop' : 'rclone copyto',
+      theirs: round(median(theirs), 1), ratio: round(ratio), goal, met: ratio >= goal,
+      peakMB: round(Math.max(...details.map((item) => item.peakMb - item.idleMb)), 0), guarantees: details[0]?.guarantee ?? '',
+    });
+  }
+}
+
+async function csvBench(stores: Stores, options: CopyBenchOptions): Promise<void> {
+  const megabytes = await sizeMb(join(stores.root, 'rows.csv'));
+  const translator: Translator = {
+    mappings: ['id', 'amount', 'comment', 'day'].map((name) => ({ source: { name }, sink: { name: name.toUpperCase() } })),
+    typeConversion: false,
+    typeConversionSettings: { allowDataTruncation: true, treatBooleanAsNumber: false },
+  };
+  const typed: Translator = {
+    ...translator, typeConversion: true,
+    mappings: [['id', 'Int64'], ['amount', 'Decimal'], ['comment', 'String'], ['day', 'DateTime']].map(([name, type]) => (
+      { source: { name, type }, sink: { name: name?.toUpperCase(), type } }) as Translator['mappings'][number]),
+  };
+  for (const [label, chosen, sink, secrets] of [
+    ['CSV → CSV file, 4 of 6 columns', translator, fileEnd(stores.root, 'out', 'rows.psv', delimited('|')), {}],
+    ['CSV → CSV file, typed', typed, fileEnd(stores.root, 'out', 'typed.psv', delimited('|')), {}],
+    ['CSV → CSV blob (discarding)', translator, blobEnd('csv', 'rows.psv', delimited('|')), { sink: { connectionString: stores.discarding } }],
+  ] as const) {
+    const measured: Measurement[] = [];
+    for (let run = 0; run < options.runs; run++) {
+      options.say(`${label} run ${run + 1} of ${options.runs}`);
+      measured.push(await runTask(engineTask(fileEnd(stores.root, '', 'rows.csv', delimited(',')), sink, secrets, chosen)));
+    }
+    const cpuPerMRows = median(measured.map((item) => item.cpuSeconds / (item.rows / 1e6)));
+    options.print({
+      bench: 'copy', case: label, ours: round(median(measured.map((item) => megabytes / (item.ms / 1000))), 1), unit: 'MB/s',
+      cpuPerMRows: round(cpuPerMRows), peakMB: round(Math.max(...measured.map((item) => item.peakMb - item.idleMb)), 0), guarantees: measured[0]?.guarantee ?? '',
+    });
+  }
+}
+
+async function memoryBench(stores: Stores, file: string, options: CopyBenchOptions): Promise<void> {
+  options.say(`memory with ${file}`);
+  const measured = await runTask(engineTask(fileEnd(stores.root, '', file), blobEnd('memory', file), { sink: { connectionString: stores.discarding } }));
+  const ours = round(measured.peakMb - measured.idleMb, 0);
+  options.print({
+    bench: 'copy', case: `memory above the idle executor, ${Math.round(await sizeMb(join(stores.root, file)))} MB file → blob`, ours, unit: 'MB', limit: 150,
+    met: ours <= 150, peakMB: round(measured.peakMb, 0), guarantees: measured.guarantee,
+  });
+}
+
+function delimited(columnDelimiter: string): DataFormat {
+  return {
+    type: 'DelimitedText', columnDelimiter, rowDelimiter: '', quoteChar: '"', escapeChar: '"', firstRowAsHeader: true, nullValue: '',
+    encodingName: 'UTF-8', skipLineCount: 0, quoteAllText: false,
+  };
+}
+
+function fileEnd(root: string, folderPath: string, fileName: string, format: DataFormat = binary): CopyEnd {
+  return { connector: 'file', connection: { host: root }, location: { folderPath, fileName }, settings: {}, format };
+}
+
+function blobEnd(folderPath: string, fileName: string, format: DataFormat = binary): CopyEnd {
+  return { connector: 'azure-blob', connection: {}, location: { container, folderPath, fileName }, settings: {}, format };
+}
+
+function engineTask(source: CopyEnd, sink: CopyEnd, secrets: { sink?: Record<string, string> }, translator?: Translator): Task {
+  const activity: CopyActivity = { type: 'Copy', source, sink, parallelCopies: 0, validateDataConsistency: false, ...(translator === undefined ? {} : { translator }) };
+  return { kind: 'engine', activity, secrets: { source: {}, sink: secrets.sink ?? {} } };
+}
+
+/** Runs one measured copy in a fresh process with an executor's flags. */
+async function runTask(task: Task): Promise<Measurement> {
+  const main = fileURLToPath(new URL('./copy-process.ts', import.meta.url));
+  const output = await runProgram(process.execPath, ['--max-old-space-size=214', main, JSON.stringify(task)]);
+  return JSON.parse(output) as Measurement;
+}
+
+/** Seconds that rclone took. Debian's version takes only a SAS URL for a store at another address. */
+async function rcloneUpload(rclone: string, file: string, connectionString: string, name: string): Promise<number> {
+  const service = BlobServiceClient.fromConnectionString(connectionString);
+  const sas = await service.getContainerClient(container).generateSasUrl({
+    permissions: { toString: () => 'racwdl' } as never, expiresOn: new Date(Date.now() + 3_600_000),
+  });
+  const startedMs = performance.now();
+  const flags = ['--config', '/dev/null', '--azureblob-sas-url', sas, '--azureblob-chunk-size', '8M', '--azureblob-upload-concurrency', '4', '--retries', '1'];
+  await runProgram(rclone, ['copyto', file, `:azureblob:${container}/${name}`, ...flags]);
+  return (performance.now() - startedMs) / 1000;
+}
+
+function runProgram(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (data: Buffer) => (out += data.toString()));
+    child.stderr.on('data', (data: Buffer) => (err += data.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${command} ended with ${code}: ${err.slice(-2000)}`))));
+  });
+}
+
+function findProgram(name: string): string | undefined {
+  return (process.env['PATH'] ?? '').split(':').map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+async function startStores(context: CleanupContext): Promise<Stores> {
+  const root = await tempDir(context, 'dmg-bench-');
+  await mkdir(join(root, 'out'));
+  const discarding = await startDiscarding(context);
+  const azurite = await startAzurite(context, join(root, 'azurite'));
+  return { root, discarding, azurite };
+}
+
+async function startDiscarding(context: CleanupContext): Promise<string> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./discarding-blob-server.ts', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] });
+  onCleanup(context, () => void child.kill('SIGKILL'));
+  const line = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).once('line', resolve);
+    child.once('exit', (code) => reject(new Error(`the discarding server ended with ${code}`)));
+  });
+  return (JSON.parse(line) as { blob: string }).blob;
+}
+
+async function startAzurite(context: CleanupContext, location: string): Promise<string> {
+  const port = await freePort();
+  const folder = dirname(createRequire(import.meta.url).resolve('azurite/package.json'));
+  const args = [join(folder, 'dist/src/blob/main.js'), '--blobPort', String(port), '--location', location, '--silent', '--skipApiVersionCheck', '--disableTelemetry'];
+  const key = randomBytes(64).toString('base64');
+  const child = spawn(process.execPath, args, { stdio: 'ignore', env: { ...process.env, AZURITE_ACCOUNTS: `bench:${key}` } });
+  onCleanup(context, async () => {
+    child.kill('SIGKILL');
+    await rm(location, { recursive: true, force: true });
+  });
+  await waitFor('Azurite to listen', () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => undefined), { withinMs: 30_000 });
+  return `DefaultEndpointsProtocol=http;AccountName=bench;AccountKey=${key};BlobEndpoint=http://127.0.0.1:${port}/bench;`;
+}
+
+async function makeBinary(path: string, bytes: number): Promise<void> {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 3), Buffer.alloc(16));
+  const zeros = Buffer.alloc(4 * megabyte);
+  const file = await open(path, 'w');
+  for (let written = 0; written < bytes; written += zeros.length) await file.write(cipher.update(zeros.subarray(0, Math.min(zeros.length, bytes - written))));
+  await file.close();
+}
+
+async function makeCsv(path: string, bytes: number): Promise<void> {
+  const file = await open(path, 'w');
+  await file.write('id,name,amount,day,comment,flag\r\n');
+  let row = 0;
+  for (let written = 0; written < bytes; ) {
+    const lines: string[] = [];
+    for (let index = 0; index < 20_000; index++, row++) {
+      const comment = row % 12 === 0 ? `"quoted, with ""marks"" ${row}"` : `plain comment of row ${row}`;
+      lines.push(`${row},customer name ${row % 9973},${row % 100_000}.${String(row % 100).padStart(2, '0')},2024-0${1 + (row % 9)}-1${row % 10},${comment},${row % 2 === 0}`);
+    }
+    const text = Buffer.from(`${lines.join('\r\n')}\r\n`);
+    await file.write(text);
+    written += text.length;
+  }
+  await file.close();
+}
+
+async function sizeMb(path: string): Promise<number> {
+  const file = await open(path);
+  const { size } = await file.stat();
+  await file.close();
+  return size / 1e6;
+}
