@@ -23,6 +23,11 @@ export interface DelimitedTextFormat {
   readonly quoteAllText: boolean;
 }
 
+/** Values of `encodingName` that can be read, compared without case. Only the first two are written. */
+export const textEncodingNames = [
+  'UTF-8', 'UTF-8 without BOM', 'US-ASCII', 'ISO-8859-1', 'WINDOWS-1252', 'UTF-16', 'UTF-16LE', 'UTF-16BE',
+] as const;
+
 /** Interim types of Data Factory's two-step conversion. */
 export const interimTypes = [
   'String', 'Boolean', 'Byte', 'SByte', 'Int16', 'UInt16', 'Int32', 'UInt32', 'Int64', 'UInt64', 'Single', 'Double',

@@ -5,7 +5,7 @@ export {
 export type { ConnectorSpec, ObjectSpec, PropertySpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
-  interimTypes, type Translator, type TypeConversionSettings,
+  interimTypes, textEncodingNames, type Translator, type TypeConversionSettings,
 } from './formats.ts';
 export { type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy } from './job.ts';
 export type { JsonObject, JsonValue } from './json.ts';
