@@ -168,11 +168,12 @@ test('slots: each reservation happens with used < limit, whatever processes, str
   assert(reservations > 100, `the property saw reservations (${reservations})`);
 });
 
-test('slots: every admitted claim can be served once processes have started', () => {
+test('slots: every admitted claim can be served once leaving processes are gone and new ones have started', () => {
   fc.assert(fc.property(actions, (list) => {
     const world = new World();
     for (const action of list) act(world, action);
     for (const claim of hopelessClaims(world.table)) world.table = dropClaim(world.table, claim);
+    for (const id of world.leaving) world.die(id, false);
     for (let wanted = executorsWanted(world.table, 0); wanted > 0; wanted--) world.start();
     for (const id of [...world.asked.keys()]) {
       if (!world.kernel.has(world.asked.get(id) ?? -1)) world.bind(id);

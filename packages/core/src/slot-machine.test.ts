@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   bindableSlot, carrySlot, claimSlot, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit, rebindCarried, releaseSlot,
-  reserveSlot, seeForeign, setSlotLimit, slotBound, slotTaken, type SlotTable, startBinding, usedSlots,
+  reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, slotTaken, type SlotTable, startBinding, usedSlots,
 } from './slot-machine.ts';
 
 function bound(table: SlotTable, executorId: number): SlotTable {
@@ -73,6 +73,17 @@ test('a carried slot stays one reservation, also below a lowered limit', () => {
   const again = slotBound(rebindCarried(carried.table, carried.slot, 2), 2);
   assert.equal(again.resumes, 'a');
   assert.equal(usedSlots(again.table), 1);
+});
+
+test('a process that ends idle is not counted, one that was killed over an attempt is until it is gone', () => {
+  const ended = slotLeaving(bound(emptySlotTable(1), 1), 1);
+  assert.equal(usedSlots(ended), 0);
+  const waiting = claimSlot(ended, 'a');
+  assert(waiting !== undefined, 'the claim waits for the name');
+  assert.equal(executorsWanted(waiting, 0), 0, 'the name is not free yet');
+  assert.equal(executorsWanted(executorGone(waiting, 1).table, 0), 1);
+  const killed = slotLeaving(reserved(bound(emptySlotTable(1), 1), 'a'), 1);
+  assert.equal(claimSlot(killed, 'b'), undefined);
 });
 
 test('processes are started for claims and kept warm, never beyond the limit', () => {

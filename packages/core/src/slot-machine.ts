@@ -10,11 +10,11 @@ import assert from 'node:assert/strict';
  * - `reserved`  that process runs an attempt.
  * - `carried`   the process of a reserved slot is gone, its attempt is not over: a fresh process is to go on in its place. It is
  *               the same reservation, so a limit lowered meanwhile does not end it.
- * - `leaving`   a process of ours is about to end and may still hold the name.
+ * - `leaving`   a process of ours is about to end and may still hold the name; `busy` when it was killed over an attempt.
  * - `foreign`   a process that is not ours holds the name: a leftover of a former host.
  *
- * A slot is *used* in the states reserved, carried, leaving and foreign. A *claim* is an attempt that waits for a process to become
- * idle; it holds no slot and is dropped when none can be had.
+ * A slot is *used* in the states reserved, carried, foreign, and leaving when busy. A *claim* is an attempt that waits for a
+ * process to become idle; it holds no slot and is dropped when none can be had.
  *
  * Invariants: each reservation happens with used < limit; no name is bound at or above the limit, apart from carried ones; a
  * process holds at most one slot; lowering the limit ends nothing.
@@ -24,7 +24,7 @@ export type SlotPlace =
   | { readonly state: 'idle'; readonly executorId: number }
   | { readonly state: 'reserved'; readonly executorId: number; readonly attemptId: string }
   | { readonly state: 'carried'; readonly attemptId: string; readonly executorId: number | undefined }
-  | { readonly state: 'leaving'; readonly executorId: number }
+  | { readonly state: 'leaving'; readonly executorId: number; readonly busy: boolean }
   | { readonly state: 'foreign' };
 
 export interface SlotTable {
@@ -42,8 +42,22 @@ export function emptySlotTable(limit: number): SlotTable {
 /** How many slots count against the limit. */
 export function usedSlots(table: SlotTable): number {
   let used = 0;
-  for (const place of table.places.values()) if (place.state !== 'starting' && place.state !== 'idle') used++;
+  for (const place of table.places.values()) if (isUsed(place)) used++;
   return used;
+}
+
+function isUsed(place: SlotPlace): boolean {
+  switch (place.state) {
+    case 'starting':
+    case 'idle':
+      return false;
+    case 'leaving':
+      return place.busy;
+    case 'reserved':
+    case 'carried':
+    case 'foreign':
+      return true;
+  }
 }
 
 /** Changes how many may be reserved from now on; ends nothing. */
@@ -110,11 +124,11 @@ export function slotTaken(table: SlotTable, executorId: number): { table: SlotTa
   return { table: withPlace(table, slot, { state: 'foreign' }), strands: place.state === 'carried' ? place.attemptId : undefined };
 }
 
-/** The process will end: it was told to, or killed. Its slot stays used until it is gone. */
+/** The process will end: it was told to, or killed. Its name is not free, and a slot that was reserved stays used, until it is gone. */
 export function slotLeaving(table: SlotTable, executorId: number): SlotTable {
   const [slot, place] = placeOf(table, executorId);
   assert(place.state !== 'carried', 'a carried slot is stranded first');
-  return withPlace(table, slot, { state: 'leaving', executorId });
+  return withPlace(table, slot, { state: 'leaving', executorId, busy: place.state === 'reserved' });
 }
 
 /** The process is gone and so is its name. */
@@ -154,7 +168,7 @@ export function dropCarried(table: SlotTable, attemptId: string): SlotTable {
   for (const [slot, place] of table.places) {
     if (place.state !== 'carried' || place.attemptId !== attemptId) continue;
     const { executorId } = place;
-    return withPlace(table, slot, executorId === undefined ? undefined : { state: 'leaving', executorId });
+    return withPlace(table, slot, executorId === undefined ? undefined : { state: 'leaving', executorId, busy: false });
   }
   return table;
 }

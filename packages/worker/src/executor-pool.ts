@@ -110,11 +110,11 @@ export class ExecutorPool implements ExecutorListener {
     if (executor.gone) return;
     if (executor.leaving) {
       this.#table = slotLeaving(this.#table, executor.id);
-    } else if (executor.jobs >= this.#options.jobsPerExecutorMax || executor.overIdleBytes() > this.#options.retainedBytesMax) {
-      this.#retire(executor);
     } else {
       this.#table = releaseSlot(this.#table, executor.id);
       this.#idleSinceMs.set(executor.id, this.#clock.monotonicMs());
+      const worn = executor.jobs >= this.#options.jobsPerExecutorMax || executor.overIdleBytes() > this.#options.retainedBytesMax;
+      if (worn) this.#retire(executor);
     }
     this.#settle();
   }

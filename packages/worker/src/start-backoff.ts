@@ -2,6 +2,9 @@ import { backoffMs, type BackoffPolicy, type Clock, type Random } from '@dmg/bas
 
 const policy: BackoffPolicy = { firstMs: 500, factor: 2, maxMs: 30_000 };
 
+/** Failures in a row that are taken for accidents (somebody killed it) and delay nothing. */
+const freeFailures = 2;
+
 /** A process that ends before it is ready would be started again at once, for ever: starts wait longer after each failure. */
 export class StartBackoff {
   readonly #clock: Clock;
@@ -22,7 +25,8 @@ export class StartBackoff {
   }
 
   failed(reason: string): { failures: number; delayMs: number } {
-    const delayMs = Math.round(backoffMs(this.#failures++, this.#random.unit(), policy));
+    const counted = this.#failures++ - freeFailures;
+    const delayMs = counted < 0 ? 0 : Math.round(backoffMs(counted, this.#random.unit(), policy));
     this.#notBeforeMs = this.#clock.monotonicMs() + delayMs;
     this.trouble = `No executor could be started: ${reason}`;
     return { failures: this.#failures, delayMs };
