@@ -1,0 +1,53 @@
+import type { ByteCredits, Clock, Logger } from '@dmg/base';
+import { connectorErrors, type Sink, type Source } from '@dmg/connector-api';
+import type { CopyActivity, Plan, SourceObject } from '@dmg/model';
+import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
+import type { EngineLimits } from './engine-limits.ts';
+import type { ProgressTally } from './progress-tally.ts';
+import type { StoreCalls } from './store-calls.ts';
+
+/** What the copy step of one attempt works with. */
+export interface CopyContext {
+  readonly activity: CopyActivity;
+  readonly plan: Plan;
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly calls: StoreCalls;
+  readonly pool: BufferPool;
+  /** One credit for each part that is being read or written. */
+  readonly partSlots: ByteCredits;
+  readonly progress: ProgressTally;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: EngineLimits;
+}
+
+/**
+ * Reads exactly `bytes` bytes into the start of `buffer`. Fewer means that the object is not the one of the plan any more. The
+ * buffer stays pinned until the call itself has ended, also when it was given up before.
+ */
+export async function readExactly(
+  context: CopyContext,
+  request: { object: SourceObject; position: number; bytes: number; buffer: PooledBuffer },
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { object, position, bytes, buffer } = request;
+  const into = buffer.memory.subarray(0, bytes);
+  if (bytes === 0) return into;
+  const startedMs = context.clock.monotonicMs();
+  const count = await context.calls.once({ what: `read ${object.path}`, bytes, signal }, (callSignal) =>
+    whilePinned(buffer, () => context.source.read(object, position, into, callSignal)));
+  if (count !== bytes) throw connectorErrors.SOURCE_CHANGED.create({ path: object.path });
+  context.progress.read(bytes, context.clock.monotonicMs() - startedMs);
+  return into;
+}
+
+/** A call that uses the memory of `buffer`, which must not be lent to anybody else while the call may touch it. */
+export async function whilePinned<T>(buffer: PooledBuffer, work: () => Promise<T>): Promise<T> {
+  buffer.pin();
+  try {
+    return await work();
+  } finally {
+    buffer.unpin();
+  }
+}

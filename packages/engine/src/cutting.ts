@@ -1,0 +1,91 @@
+import { connectorErrors, type SinkLimits } from '@dmg/connector-api';
+import type { ChunkRange, Cutting, Representation } from '@dmg/model';
+import { engineErrors } from './errors.ts';
+import type { TargetLayout } from './target-layout.ts';
+
+/** Parts in a chunk where nothing asks for more: with parts of 8 MiB a chunk is 64 MiB, what a crash may cost at most. */
+const chunkParts = 8;
+/** Text may grow when it is written in another form (quotes, a longer delimiter, two bytes a character). */
+const growth = 4;
+
+export interface CuttingRequest {
+  readonly layouts: readonly TargetLayout[];
+  readonly representation: Representation;
+  readonly limits: SinkLimits;
+  /** Name of the sink's connector, for errors. */
+  readonly store: string;
+}
+
+/**
+ * Cuts targets into chunks within the sink's limits. Parts start at the sink's best size and double only as far as the largest
+ * target needs. Throws `TOO_LARGE` when not even the largest parts fit, `TOO_MANY_TO_MERGE` when the sources alone are too many.
+ */
+export function cutTargets(request: CuttingRequest): { partBytes: number; cuttings: Cutting[] } {
+  const { layouts, representation, limits } = request;
+  const fits = representation === 'bytes' ? rangesFit : sequenceFits;
+  let partBytes = Math.min(limits.partBytes, limits.partBytesMax);
+  for (const layout of layouts) {
+    checkMergeable(layout, request);
+    while (!fits(layout, partBytes, limits)) {
+      if (partBytes >= limits.partBytesMax) {
+        // Rows are refused only when they would not fit even if they did not grow; the sink has the last word.
+        if (representation === 'rows' && Math.ceil(sizeOf(layout) / partBytes) + 1 <= limits.partsPerTargetMax) break;
+        const limitBytes = limits.partsPerTargetMax * limits.partBytesMax;
+        throw connectorErrors.TOO_LARGE.create({ path: layout.path, sizeBytes: sizeOf(layout), store: request.store, limitBytes });
+      }
+      partBytes = Math.min(partBytes * 2, limits.partBytesMax);
+    }
+  }
+  const cuttings = layouts.map((layout): Cutting => {
+    if (representation === 'bytes') {
+      return { kind: 'ranges', chunks: cutRanges(layout, chunkBytesFor(layout, partBytes, limits)) };
+    }
+    const even = Math.ceil(sizeOf(layout) / limits.chunksPerTargetMax);
+    return { kind: 'sequential', chunkBytes: Math.max(partBytes * chunkParts, even) };
+  });
+  return { partBytes, cuttings };
+}
+
+/** Every source's bytes in chunks of one source each; a target without bytes has one empty chunk, so that it has a mark. */
+export function cutRanges(layout: TargetLayout, chunkBytes: number): ChunkRange[] {
+  const chunks: ChunkRange[] = [];
+  for (const [source, object] of layout.sources.entries()) {
+    for (let startByte = 0; startByte < object.sizeBytes; startByte += chunkBytes) {
+      chunks.push({ chunk: chunks.length, source, startByte, endByte: Math.min(startByte + chunkBytes, object.sizeBytes) });
+    }
+  }
+  return chunks.length > 0 ? chunks : [{ chunk: 0, source: 0, startByte: 0, endByte: 0 }];
+}
+
+/** Whole parts per chunk, doubled until the number of chunks is allowed. */
+function chunkBytesFor(layout: TargetLayout, partBytes: number, limits: SinkLimits): number {
+  let chunkBytes = partBytes * chunkParts;
+  while (pieces(layout, chunkBytes) > limits.chunksPerTargetMax) chunkBytes *= 2;
+  return chunkBytes;
+}
+
+function rangesFit(layout: TargetLayout, partBytes: number, limits: SinkLimits): boolean {
+  return pieces(layout, partBytes) <= limits.partsPerTargetMax;
+}
+
+function sequenceFits(layout: TargetLayout, partBytes: number, limits: SinkLimits): boolean {
+  const sizeBytes = sizeOf(layout);
+  // Each chunk may end with a part that is not full.
+  const chunks = Math.ceil(sizeBytes / (partBytes * chunkParts));
+  return Math.ceil((sizeBytes * growth) / partBytes) + Math.min(chunks, limits.chunksPerTargetMax) + 1 <= limits.partsPerTargetMax;
+}
+
+function checkMergeable(layout: TargetLayout, request: CuttingRequest): void {
+  if (request.representation === 'rows') return;
+  const files = layout.sources.filter((source) => source.sizeBytes > 0).length;
+  const filesMax = Math.min(request.limits.chunksPerTargetMax, request.limits.partsPerTargetMax);
+  if (files > filesMax) throw engineErrors.TOO_MANY_TO_MERGE.create({ files, path: layout.path, store: request.store, filesMax });
+}
+
+function pieces(layout: TargetLayout, pieceBytes: number): number {
+  return layout.sources.reduce((sum, source) => sum + Math.ceil(source.sizeBytes / pieceBytes), 0);
+}
+
+function sizeOf(layout: TargetLayout): number {
+  return layout.sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+}

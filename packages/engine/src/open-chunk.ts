@@ -1,0 +1,84 @@
+import { firstLine } from '@dmg/base';
+import type { ChunkFacts, ChunkWriter } from '@dmg/connector-api';
+import type { PlanTarget } from '@dmg/model';
+import type { PooledBuffer } from './buffer-pool.ts';
+import { type CopyContext, whilePinned } from './copy-context.ts';
+
+/** A cancelled copy has to end within 2 s, also when its store does not answer. */
+const stopPatienceMs = 200;
+
+/**
+ * A chunk's writer with deadlines, counts and care for calls that outlive their deadline: while one of them is under way its buffer
+ * is not lent to anybody else, and the chunk is not discarded under it (a mark that comes late may be the one that counts).
+ */
+export class OpenChunk {
+  readonly #context: CopyContext;
+  readonly #target: PlanTarget;
+  readonly #writer: ChunkWriter;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #writtenBytes = 0;
+
+  private constructor(context: CopyContext, target: PlanTarget, writer: ChunkWriter) {
+    this.#context = context;
+    this.#target = target;
+    this.#writer = writer;
+  }
+
+  static async open(options: { context: CopyContext; target: PlanTarget; chunk: number; signal: AbortSignal }): Promise<OpenChunk> {
+    const { context, target, chunk, signal } = options;
+    const writer = await context.calls.once({ what: `write ${target.path}`, signal }, async (callSignal) => {
+      const opened = await context.sink.openChunk(context.plan, { target: target.target, chunk }, callSignal);
+      // The call was given up: nobody else knows of the writer.
+      if (callSignal.aborted) await opened.discard();
+      return opened;
+    });
+    return new OpenChunk(context, target, writer);
+  }
+
+  /** Bytes that the sink has taken, as the progress has counted them. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  async writePart(part: number, bytes: Uint8Array, buffer: PooledBuffer, signal: AbortSignal): Promise<void> {
+    await this.#call(bytes.length, buffer, signal, (callSignal) => this.#writer.writePart(part, bytes, callSignal));
+  }
+
+  async mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, buffer: PooledBuffer, signal: AbortSignal): Promise<'marked' | 'already'> {
+    return this.#call(last.bytes.length, buffer, signal, (callSignal) => this.#writer.mark(facts, last, callSignal));
+  }
+
+  /**
+   * Gives the chunk up, without waiting for long, least of all when the attempt is being stopped: what is left over is removed when
+   * the job ends. Never throws.
+   */
+  async discard(signal: AbortSignal): Promise<void> {
+    const { calls, limits, logger, progress } = this.#context;
+    progress.undo(0, this.#writtenBytes);
+    this.#writtenBytes = 0;
+    const discarded = Promise.allSettled(this.#underWay).then(() => this.#writer.discard());
+    try {
+      const limitMs = signal.aborted ? Math.min(limits.closeLimitMs, stopPatienceMs) : limits.closeLimitMs;
+      await calls.once({ what: 'discard a chunk', limitMs, signal: new AbortController().signal }, () => discarded);
+    } catch (error) {
+      logger.debug({ reason: firstLine(error) }, 'chunk was not discarded in time');
+    }
+  }
+
+  async #call<T>(bytes: number, buffer: PooledBuffer, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { calls, clock, progress } = this.#context;
+    const startedMs = clock.monotonicMs();
+    const result = await calls.once({ what: `write ${this.#target.path}`, bytes, signal }, (callSignal) => {
+      const call = whilePinned(buffer, () => work(callSignal));
+      this.#underWay.add(call);
+      const ended = (): void => {
+        this.#underWay.delete(call);
+      };
+      call.then(ended, ended);
+      return call;
+    });
+    this.#writtenBytes += bytes;
+    progress.written(bytes, clock.monotonicMs() - startedMs);
+    return result;
+  }
+}

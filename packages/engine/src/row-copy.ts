@@ -1,0 +1,274 @@
+import { firstLine } from '@dmg/base';
+import { createHeaderReader, createTranscoder, sumHashes, type Transcoder } from '@dmg/formats';
+import type { DelimitedTextFormat, Mark, PlanTarget, SourceObject } from '@dmg/model';
+import type { PooledBuffer } from './buffer-pool.ts';
+import { type CopyContext, readExactly } from './copy-context.ts';
+import { engineErrors } from './errors.ts';
+import { OpenChunk } from './open-chunk.ts';
+import { PartOutput } from './part-output.ts';
+import { locate, SourceReader, totalBytes } from './source-reader.ts';
+import { isTransient } from './store-calls.ts';
+import { contiguousMarks } from './tiling.ts';
+
+/** Size of the blocks that the source is read in, and how many of them are under way or in hand. */
+const blockBytesMax = 2 * 1024 * 1024;
+const blocks = 3;
+const outputsMax = 3;
+
+/** Blocks in which a header is read again; the whole header need not fit into one. */
+const headerBytes = 64 * 1024;
+
+/** Memory that a row copy needs at least, for parts of this size. */
+export function rowBufferBytes(partBytes: number): number {
+  return blocks * blockBytesMax + headerBytes + partBytes;
+}
+
+/**
+ * Copies the rows of one target, chunk after chunk, from where its marks end. `known`: the marks that stand at the sink, undefined
+ * when they have to be read. Whoever is overtaken by another writer, or fails for a transient reason, reads the marks again and
+ * goes on from there (DESIGN-RULES 2 and 3).
+ */
+export async function copyRows(context: CopyContext, target: PlanTarget, known: readonly Mark[] | undefined, signal: AbortSignal): Promise<void> {
+  const { calls, sink, plan } = context;
+  const what = `copy to ${target.path}`;
+  let marks = known;
+  for (let complete = false; !complete;) {
+    complete = await calls.repeating('chunk', { what, signal }, async () => {
+      marks ??= await calls.once({ what: `read the marks of ${target.path}`, signal }, (callSignal) => sink.marks(plan, target, callSignal));
+      const start = contiguousMarks(marks);
+      marks = undefined;
+      if (start.chain.length > 0 && start.position >= totalBytes(target)) return true;
+      return runFrom(context, target, { chunk: start.chain.length, position: start.position, rows: start.rows }, signal);
+    });
+  }
+}
+
+interface SourceColumns {
+  /** Undefined without a header row. */
+  readonly names: readonly string[] | undefined;
+  readonly count: number;
+}
+
+interface RowPosition {
+  readonly chunk: number;
+  /** In the target's sources laid end to end. */
+  readonly position: number;
+  /** Rows before it. */
+  readonly rows: number;
+}
+
+/**
+ * Copies chunks from `start` on with one set of buffers. True: the target is complete; false: another writer was first somewhere,
+ * or a transient error came after chunks had been marked, and the marks should be read again.
+ */
+async function runFrom(context: CopyContext, target: PlanTarget, start: RowPosition, signal: AbortSignal): Promise<boolean> {
+  const run = new RowRun(context, target, signal);
+  let at = start;
+  try {
+    await run.open();
+    while (at.position < totalBytes(target) || at.chunk === 0) {
+      const next = await run.copyChunk(at);
+      if (next === undefined) return false;
+      at = next;
+    }
+    return true;
+  } catch (error) {
+    if (at.chunk === start.chunk || signal.aborted || !isTransient(error)) throw error;
+    context.logger.warn({ reason: firstLine(error), chunk: at.chunk }, 'row copy interrupted, goes on from its last mark');
+    return false;
+  } finally {
+    await run.close();
+  }
+}
+
+/** One pass over a target's sources: read-ahead, transcoding and writing of one chunk after the other. */
+class RowRun {
+  readonly #context: CopyContext;
+  readonly #target: PlanTarget;
+  readonly #signal: AbortSignal;
+  readonly #sourceFormat: DelimitedTextFormat;
+  readonly #sinkFormat: DelimitedTextFormat;
+  readonly #columns = new Map<number, SourceColumns>();
+  readonly #blockBytes: number;
+  #lent: readonly PooledBuffer[] = [];
+  #inputs: readonly PooledBuffer[] = [];
+  #headerBuffer: PooledBuffer | undefined;
+  readonly #freeOutputs: PooledBuffer[] = [];
+  #reader: { index: number; reader: SourceReader } | undefined;
+  /** Counted as progress but not marked yet; taken back when the run ends before they are. */
+  #readUnmarked = 0;
+
+  constructor(context: CopyContext, target: PlanTarget, signal: AbortSignal) {
+    const { source, sink } = context.activity;
+    if (source.format.type !== 'DelimitedText' || sink.format.type !== 'DelimitedText') {
+      throw engineErrors.FORMATS_MIXED.create({ source: source.format.type, sink: sink.format.type });
+    }
+    this.#context = context;
+    this.#target = target;
+    this.#signal = signal;
+    this.#sourceFormat = source.format;
+    this.#sinkFormat = sink.format;
+    this.#blockBytes = Math.min(blockBytesMax, Math.max(1, ...target.sources.map((object) => object.sizeBytes)));
+  }
+
+  /** Takes all buffers at once, so that no two runs wait for each other with half of what they need. */
+  async open(): Promise<void> {
+    const { pool, plan, progress, clock } = this.#context;
+    const inputBytes = blocks * pool.sizeFor(this.#blockBytes) + headerBytes;
+    const wanted = totalBytes(this.#target) > plan.partBytes / 2 ? outputsMax : 1;
+    const affordable = Math.floor((pool.capacityBytes - inputBytes) / pool.sizeFor(plan.partBytes));
+    const outputs = Math.max(1, Math.min(wanted, affordable));
+    const times = (count: number, bytes: number): number[] => Array.from({ length: count }, () => bytes);
+    const startedMs = clock.monotonicMs();
+    this.#lent = await pool.lendAll([headerBytes, ...times(blocks, this.#blockBytes), ...times(outputs, plan.partBytes)], this.#signal);
+    progress.waitedForMemory(clock.monotonicMs() - startedMs);
+    this.#headerBuffer = this.#lent[0];
+    this.#inputs = this.#lent.slice(1, 1 + blocks);
+    this.#freeOutputs.push(...this.#lent.slice(1 + blocks));
+  }
+
+  /** Copies and marks one chunk; returns where the next one starts, or undefined when another writer has this one. */
+  async copyChunk(at: RowPosition): Promise<RowPosition | undefined> {
+    const chunk = await OpenChunk.open({ context: this.#context, target: this.#target, chunk: at.chunk, signal: this.#signal });
+    const output = new PartOutput({ context: this.#context, chunk, free: this.#freeOutputs, signal: this.#signal });
+    try {
+      return await this.#fillChunk(at, output);
+    } catch (error) {
+      await output.settle();
+      await chunk.discard(this.#signal);
+      throw error;
+    }
+  }
+
+  async #fillChunk(at: RowPosition, output: PartOutput): Promise<RowPosition | undefined> {
+    const { cutting } = this.#target;
+    if (cutting.kind !== 'sequential') throw new Error('rows are cut sequentially');
+    const limit = at.position + cutting.chunkBytes;
+    let end = at.position;
+    let rows = 0;
+    const hashes: string[] = [];
+    for (let place = locate(this.#target, end); place !== undefined; place = end < limit ? locate(this.#target, end) : undefined) {
+      const sourceStart = end - place.offset;
+      const transcoder = await this.#transcoderAt(place, {
+        limitPosition: limit - sourceStart,
+        // Only a target's first output is its header; sources that hold nothing may come before it.
+        writeHeader: at.chunk === 0 && output.bytes === 0,
+        startRow: this.#target.sources.length === 1 ? at.rows : undefined,
+      });
+      await this.#transcode(transcoder, place, output);
+      const { boundary } = transcoder;
+      rows += boundary.rows;
+      hashes.push(boundary.hash);
+      const reached = sourceStart + boundary.sourcePosition;
+      if (reached <= end && totalBytes(this.#target) > 0) {
+        throw engineErrors.NO_PROGRESS.create({ path: this.#target.path, position: end });
+      }
+      end = reached;
+      if (totalBytes(this.#target) === 0) break;
+    }
+    const result = await output.mark({ rows, hash: sumHashes(hashes), sourceStart: at.position, sourceEnd: end });
+    if (result === 'already') return undefined;
+    this.#readUnmarked -= end - at.position;
+    this.#context.progress.rowsMarked(rows);
+    return { chunk: at.chunk + 1, position: end, rows: at.rows + rows };
+  }
+
+  async #transcoderAt(
+    place: { index: number; offset: number },
+    options: { limitPosition: number; writeHeader: boolean; startRow: number | undefined },
+  ): Promise<Transcoder> {
+    const object = this.#object(place.index);
+    if (place.offset === 0) await this.#checkSameColumns(place.index);
+    const columns = place.offset > 0 ? await this.#columnsOf(place.index) : undefined;
+    const { translator } = this.#context.activity;
+    return createTranscoder({
+      source: this.#sourceFormat,
+      sink: this.#sinkFormat,
+      fileName: object.path,
+      startPosition: place.offset,
+      writeHeader: options.writeHeader,
+      ...(translator === undefined ? {} : { translator }),
+      ...(columns?.names === undefined ? {} : { header: columns.names }),
+      ...(columns === undefined || columns.count === 0 ? {} : { columnCount: columns.count }),
+      ...(options.startRow === undefined ? {} : { startRow: options.startRow }),
+      ...(options.limitPosition < object.sizeBytes ? { limitPosition: options.limitPosition } : {}),
+    });
+  }
+
+  async #transcode(transcoder: Transcoder, place: { index: number; offset: number }, output: PartOutput): Promise<void> {
+    const reader = await this.#readerAt(place);
+    while (!transcoder.finished) {
+      const block = await reader.block();
+      const taken = transcoder.push(block.bytes, block.atEnd);
+      reader.consume(taken);
+      await output.take(transcoder);
+      if (taken < block.bytes.length && !transcoder.finished) throw new Error('the transcoder took a part of a block and did not finish');
+    }
+    await output.take(transcoder);
+  }
+
+  /** The reader stands at `place` already when the chunk before ended there in the same source. */
+  async #readerAt(place: { index: number; offset: number }): Promise<SourceReader> {
+    if (this.#reader?.index === place.index) return this.#reader.reader;
+    await this.#reader?.reader.close(new Error('the source was read to its end'));
+    const reader = new SourceReader({
+      context: this.#context,
+      object: this.#object(place.index),
+      position: place.offset,
+      buffers: this.#inputs,
+      blockBytes: this.#blockBytes,
+      signal: this.#signal,
+      onRead: (bytes) => {
+        this.#readUnmarked += bytes;
+      },
+    });
+    this.#reader = { index: place.index, reader };
+    return reader;
+  }
+
+  /** Without a mapping, merged files are laid one under the other, so that all must have the columns of the first. */
+  async #checkSameColumns(index: number): Promise<void> {
+    const first = locate(this.#target, 0)?.index ?? 0;
+    if (index === first || (this.#context.activity.translator?.mappings.length ?? 0) > 0) return;
+    const expected = await this.#columnsOf(first);
+    const found = await this.#columnsOf(index);
+    if (found.count === expected.count && found.names?.join('\0') === expected.names?.join('\0')) return;
+    const shown = (columns: SourceColumns): string => columns.names?.join(', ') ?? `${columns.count} columns`;
+    throw engineErrors.MERGE_COLUMNS.create({
+      path: this.#object(index).path, found: shown(found), first: this.#object(first).path, expected: shown(expected),
+    });
+  }
+
+  /** The columns of a source, read again from its beginning. */
+  async #columnsOf(index: number): Promise<SourceColumns> {
+    const known = this.#columns.get(index);
+    if (known !== undefined) return known;
+    const buffer = this.#headerBuffer;
+    if (buffer === undefined) throw new Error('the run was not opened');
+    const object = this.#object(index);
+    const reader = createHeaderReader(this.#sourceFormat, object.path);
+    for (let position = 0, done = false; !done; position += headerBytes) {
+      const bytes = Math.min(headerBytes, Math.max(0, object.sizeBytes - position));
+      const block = await readExactly(this.#context, { object, position, bytes, buffer }, this.#signal);
+      // Read for a second time, so that it does not count as progress.
+      this.#context.progress.undo(bytes, 0);
+      const atEnd = position + bytes >= object.sizeBytes;
+      done = reader.push(block, atEnd) || atEnd;
+    }
+    const columns = { names: reader.header, count: reader.columnCount };
+    this.#columns.set(index, columns);
+    return columns;
+  }
+
+  #object(index: number): SourceObject {
+    const object = this.#target.sources[index];
+    if (object === undefined) throw new Error(`the plan has no source ${index} for target ${this.#target.target}`);
+    return object;
+  }
+
+  async close(): Promise<void> {
+    await this.#reader?.reader.close(new Error('the row copy has ended'));
+    this.#context.progress.undo(this.#readUnmarked, 0);
+    for (const buffer of this.#lent) buffer.unpin();
+  }
+}

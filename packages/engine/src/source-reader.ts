@@ -1,0 +1,128 @@
+import type { PlanTarget, SourceObject } from '@dmg/model';
+import type { PooledBuffer } from './buffer-pool.ts';
+import { type CopyContext, readExactly } from './copy-context.ts';
+import { type LinkedSignal, linkedSignal } from './parallel.ts';
+
+/** Bytes of one source, in order. */
+export interface SourceBlock {
+  readonly bytes: Uint8Array;
+  /** True when the source ends with this block. */
+  readonly atEnd: boolean;
+}
+
+interface Read {
+  readonly buffer: PooledBuffer;
+  readonly bytes: Promise<Uint8Array>;
+  readonly atEnd: boolean;
+}
+
+/**
+ * Where a position in a target's sources, laid end to end, falls: the source that the next byte belongs to. Empty sources are
+ * passed over, unless all are.
+ */
+export function locate(target: PlanTarget, position: number): { index: number; offset: number } | undefined {
+  let start = 0;
+  for (const [index, source] of target.sources.entries()) {
+    if (position < start + source.sizeBytes) return { index, offset: position - start };
+    start += source.sizeBytes;
+  }
+  return start === 0 && target.sources.length > 0 ? { index: 0, offset: 0 } : undefined;
+}
+
+export function totalBytes(target: PlanTarget): number {
+  return target.sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+}
+
+export interface SourceReaderOptions {
+  readonly context: CopyContext;
+  readonly object: SourceObject;
+  readonly position: number;
+  readonly buffers: readonly PooledBuffer[];
+  readonly blockBytes: number;
+  readonly signal: AbortSignal;
+  /** Told of bytes as they arrive, also of those that nobody takes in the end. */
+  readonly onRead: (bytes: number) => void;
+}
+
+/** Reads one source from a position on, some blocks ahead of whoever consumes it. */
+export class SourceReader {
+  readonly #context: CopyContext;
+  readonly #object: SourceObject;
+  readonly #link: LinkedSignal;
+  readonly #free: PooledBuffer[];
+  readonly #blockBytes: number;
+  readonly #onRead: (bytes: number) => void;
+  readonly #ahead: Read[] = [];
+  #nextRead: number;
+  #current: { read: Read; bytes: Uint8Array; used: number } | undefined;
+  #emptyGiven = false;
+
+  /**
+   * `buffers` stay the caller's. After `close` they must not be lent to another reader, unless the source was read to its end: reads
+   * that were given up may still write into them.
+   */
+  constructor(options: SourceReaderOptions) {
+    this.#context = options.context;
+    this.#object = options.object;
+    this.#nextRead = options.position;
+    this.#free = [...options.buffers];
+    this.#blockBytes = options.blockBytes;
+    this.#onRead = options.onRead;
+    this.#link = linkedSignal(options.signal);
+    this.#readAhead();
+  }
+
+  /** The bytes that are next: what `consume` left of the last block, else the next block. */
+  async block(): Promise<SourceBlock> {
+    if (this.#current === undefined) {
+      const read = this.#ahead.shift();
+      if (read === undefined) {
+        // Only an empty rest comes here: every other read was started ahead.
+        if (this.#emptyGiven) throw new Error(`the end of ${this.#object.path} was read already`);
+        this.#emptyGiven = true;
+        return { bytes: new Uint8Array(0), atEnd: true };
+      }
+      this.#current = { read, bytes: await read.bytes, used: 0 };
+    }
+    const { bytes, used, read } = this.#current;
+    return { bytes: used === 0 ? bytes : bytes.subarray(used), atEnd: read.atEnd };
+  }
+
+  /** Takes `count` bytes from the front. */
+  consume(count: number): void {
+    if (this.#current === undefined) return;
+    this.#current.used += count;
+    if (this.#current.used < this.#current.bytes.length) return;
+    this.#free.push(this.#current.read.buffer);
+    this.#current = undefined;
+    this.#readAhead();
+  }
+
+  /** Gives up what was read ahead and waits for it. */
+  async close(reason: unknown): Promise<void> {
+    this.#link.abort(reason);
+    this.#link.unlink();
+    await Promise.allSettled(this.#ahead.map((read) => read.bytes));
+  }
+
+  #readAhead(): void {
+    while (this.#nextRead < this.#object.sizeBytes) {
+      const buffer = this.#free.shift();
+      if (buffer === undefined) return;
+      const position = this.#nextRead;
+      const bytes = Math.min(this.#blockBytes, this.#object.sizeBytes - position);
+      this.#nextRead += bytes;
+      const request = { object: this.#object, position, bytes, buffer };
+      const reading = this.#read(request);
+      // Awaited in `block`; a failure ahead of its turn must not count as unhandled.
+      reading.catch(() => undefined);
+      this.#ahead.push({ buffer, bytes: reading, atEnd: this.#nextRead === this.#object.sizeBytes });
+    }
+  }
+
+  async #read(request: { object: SourceObject; position: number; bytes: number; buffer: PooledBuffer }): Promise<Uint8Array> {
+    const bytes = await readExactly(this.#context, request, this.#link.signal);
+    this.#onRead(bytes.length);
+    return bytes;
+  }
+}

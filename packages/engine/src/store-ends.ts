@@ -1,0 +1,105 @@
+import type { Clock, Logger, Random } from '@dmg/base';
+import { firstLine, isDmgError, withDeadline } from '@dmg/base';
+import type { Connector, ConnectorContext, Sink, SinkState, Source } from '@dmg/connector-api';
+import type { CopyEnd, Job } from '@dmg/model';
+import { engineErrors } from './errors.ts';
+import type { EngineLimits } from './engine-limits.ts';
+import type { CopySecrets } from './overlap.ts';
+import type { StoreCalls } from './store-calls.ts';
+
+export interface StoreEndsOptions {
+  readonly job: Job;
+  readonly attemptId: string;
+  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly secrets: CopySecrets;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: EngineLimits;
+  readonly calls: StoreCalls;
+}
+
+/** Both ends of one attempt: opened at most once, closed together, and the sink closed for good when the job ends badly. */
+export class StoreEnds {
+  readonly #options: StoreEndsOptions;
+  #source: Source | undefined;
+  #sink: Sink | undefined;
+
+  constructor(options: StoreEndsOptions) {
+    this.#options = options;
+  }
+
+  async source(signal: AbortSignal): Promise<Source> {
+    const end = this.#options.job.activity.source;
+    const connector = this.#connector(end, 'source');
+    this.#source ??= await this.#open({ what: 'open the source', signal }, (callSignal) =>
+      whole(callSignal, connector.openSource(end, this.#context('source'))));
+    return this.#source;
+  }
+
+  async sink(signal: AbortSignal): Promise<Sink> {
+    const { job, attemptId } = this.#options;
+    const end = job.activity.sink;
+    const connector = this.#connector(end, 'sink');
+    this.#sink ??= await this.#open({ what: 'open the sink', signal }, (callSignal) =>
+      whole(callSignal, connector.openSink(end, { jobId: job.jobId, attemptId }, this.#context('sink'))));
+    return this.#sink;
+  }
+
+  /**
+   * Aborts the job at the sink, trying for `abortLimitMs`. Returns what stands there afterwards (`done` when another attempt had
+   * finished), or undefined when the sink could not be reached. Does not listen to the attempt's signal: it is called because
+   * the attempt was stopped.
+   */
+  async abort(): Promise<SinkState | undefined> {
+    const { calls, clock, limits, logger } = this.#options;
+    const what = 'close the job at the sink';
+    try {
+      return await withDeadline({ clock, limitMs: limits.abortLimitMs, what }, (signal) =>
+        calls.repeating('call', { what, signal }, async () => {
+          const sink = await this.sink(signal);
+          return calls.once({ what, limitMs: limits.abortLimitMs / 3, signal }, (callSignal) => sink.abort(callSignal));
+        }));
+    } catch (error) {
+      const code = isDmgError(error) ? error.code : 'none';
+      logger.warn({ code, reason: firstLine(error) }, 'sink could not be closed, to be repeated later');
+      return undefined;
+    }
+  }
+
+  /** Lets go of connections. A store that does not close in time is left alone. */
+  async close(): Promise<void> {
+    const { calls, limits, logger } = this.#options;
+    const never = new AbortController().signal;
+    await Promise.all([this.#source, this.#sink].map(async (end) => {
+      try {
+        await calls.once({ what: 'close a store', limitMs: limits.closeLimitMs, signal: never }, () => end?.close() ?? Promise.resolve());
+      } catch (error) {
+        logger.debug({ reason: firstLine(error) }, 'store was not closed');
+      }
+    }));
+  }
+
+  #open<T>(options: { what: string; signal: AbortSignal }, open: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#options.calls.repeated(options, open);
+  }
+
+  #connector(end: CopyEnd, side: 'source' | 'sink'): Connector {
+    const connector = this.#options.connectors.get(end.connector);
+    if (connector === undefined) throw engineErrors.CONNECTOR_UNKNOWN.create({ side, connector: end.connector });
+    if (!connector.spec[side]) throw engineErrors.NOT_A_SIDE.create({ side, connector: end.connector });
+    return connector;
+  }
+
+  #context(side: 'source' | 'sink'): ConnectorContext {
+    const { clock, random, logger, secrets, limits } = this.#options;
+    return { clock, random, logger: logger.child({ side }), secrets: secrets[side], callLimitMs: limits.callLimitMs };
+  }
+}
+
+/** An end that was opened after the call had been given up is closed at once: nobody else knows of it. */
+async function whole<T extends { close(): Promise<void> }>(signal: AbortSignal, opening: Promise<T>): Promise<T> {
+  const end = await opening;
+  if (signal.aborted) await end.close();
+  return end;
+}

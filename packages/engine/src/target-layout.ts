@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import type { CopyActivity, SourceObject } from '@dmg/model';
+import { engineErrors } from './errors.ts';
+
+export type CopyBehavior = 'PreserveHierarchy' | 'FlattenHierarchy' | 'MergeFiles';
+
+/** One target to be, before it is cut into chunks. */
+export interface TargetLayout {
+  readonly path: string;
+  readonly sources: readonly SourceObject[];
+}
+
+/** `copyBehavior` of the sink's store settings, compared without case. Default: PreserveHierarchy. */
+export function copyBehaviorOf(activity: CopyActivity): CopyBehavior {
+  const value = activity.sink.settings.copyBehavior ?? '';
+  const known: readonly CopyBehavior[] = ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'];
+  if (value === '') return 'PreserveHierarchy';
+  const found = known.find((name) => typeof value === 'string' && name.toLowerCase() === value.toLowerCase());
+  if (found === undefined) throw engineErrors.COPY_BEHAVIOR.create({ value: String(value) });
+  return found;
+}
+
+/**
+ * Which target each source object goes to, by Data Factory's rules: a `fileName` at the sink names the single target; otherwise
+ * names follow `copyBehavior`. Generated names are deterministic, so that two nodes that plan the same copy agree.
+ */
+export function layoutTargets(options: { jobId: string; activity: CopyActivity; sources: readonly SourceObject[] }): TargetLayout[] {
+  const { jobId, activity, sources } = options;
+  const behavior = copyBehaviorOf(activity);
+  const named = activity.sink.location.fileName;
+  const fileName = typeof named === 'string' && named !== '' ? named : undefined;
+  const first = sources[0];
+  if (first === undefined) return [];
+  if (behavior === 'MergeFiles') return [{ path: fileName ?? mergedName(jobId, first.path), sources }];
+  if (fileName !== undefined) {
+    if (sources.length > 1) throw engineErrors.ONE_NAME_FOR_MANY.create({ files: sources.length, path: fileName });
+    return [{ path: fileName, sources }];
+  }
+  const layouts = sources.map((source) => ({
+    path: behavior === 'FlattenHierarchy' ? flatName(source.path) : source.path,
+    sources: [source],
+  }));
+  checkDistinct(layouts);
+  return layouts;
+}
+
+function checkDistinct(layouts: readonly TargetLayout[]): void {
+  const byPath = new Map<string, TargetLayout>();
+  for (const layout of layouts) {
+    const other = byPath.get(layout.path);
+    if (other !== undefined) {
+      throw engineErrors.TARGET_TWICE.create({
+        path: layout.path, first: other.sources[0]?.path ?? '', second: layout.sources[0]?.path ?? '',
+      });
+    }
+    byPath.set(layout.path, layout);
+  }
+}
+
+/** `a/b/data.csv` → `data_1f3870be274f.csv`: one level, unique by its path. */
+function flatName(path: string): string {
+  const { name, ext } = posix.parse(path);
+  return `${name}_${digest(path)}${ext}`;
+}
+
+function mergedName(jobId: string, firstPath: string): string {
+  return `data_${digest(jobId)}${posix.extname(firstPath)}`;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
