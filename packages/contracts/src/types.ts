@@ -71,6 +71,8 @@ export interface PipelineActivity {
   readonly dependsOn: readonly ActivityDependency[];
   readonly input: DatasetReference;
   readonly output: DatasetReference;
+  /** Where it stands in the pipeline's document. */
+  readonly path: string;
   /** The activity as the user wrote it. */
   readonly json: JsonObject;
 }

@@ -1,0 +1,140 @@
+import type { ConnectorSpec, JsonObject, Translator } from '@dmg/model';
+import { type ObjectReader, valueOr } from './object-reader.ts';
+import { findSpec, readSpecProperties, readSpecType, type SpecPart } from './spec-object.ts';
+import { readTranslator } from './translator.ts';
+
+/** Store settings as given: undefined where the user gave none. */
+export interface StoreSettings {
+  readonly connector: string;
+  readonly type: string;
+  readonly values: JsonObject;
+  readonly path: string;
+}
+
+export interface SourceProperties {
+  readonly format: 'Binary' | 'DelimitedText';
+  readonly store: StoreSettings | undefined;
+  readonly skipLineCount: number;
+}
+
+export interface SinkProperties {
+  readonly format: 'Binary' | 'DelimitedText';
+  readonly store: StoreSettings | undefined;
+  readonly quoteAllText: boolean;
+  /** With its dot; undefined: none given. */
+  readonly fileExtension: string | undefined;
+}
+
+/** `typeProperties` of a Copy activity. */
+export interface CopyProperties {
+  readonly source: SourceProperties | undefined;
+  readonly sink: SinkProperties | undefined;
+  readonly translator: Translator | undefined;
+  readonly parallelCopies: number;
+  readonly validateDataConsistency: boolean;
+}
+
+/** Reads them. Without specs (`undefined`) the store settings are left unread: then only `resolveActivities` checks them. */
+export function readCopyProperties(reader: ObjectReader, specs: readonly ConnectorSpec[] | undefined): CopyProperties {
+  const source = readSource(reader.object('source', true), specs);
+  const sink = readSink(reader.object('sink', true), specs);
+  const translatorReader = reader.object('translator');
+  const translator = translatorReader === undefined ? undefined : readTranslator(translatorReader);
+  const parallelCopies = valueOr(reader.integer('parallelCopies', { minimum: 1, maximum: 1024 }), 0);
+  const validateDataConsistency = valueOr(reader.boolean('validateDataConsistency'), false);
+  reader.ignore(['dataIntegrationUnits', 'cloudDataMovementUnits'], 'the gateway works with its own nodes');
+  if (valueOr(reader.boolean('enableStaging'), false)) reader.findings.problem(reader.at('enableStaging'), 'is not supported: staged copies are not built; leave it out');
+  if (valueOr(reader.boolean('enableSkipIncompatibleRow'), false)) {
+    reader.findings.problem(reader.at('enableSkipIncompatibleRow'), 'is not supported: a row that cannot be copied fails the copy; leave it out');
+  }
+  reader.allow('stagingSettings');
+  reader.refuse(['redirectIncompatibleRowSettings'], 'rows are not skipped yet');
+  reader.refuse(['skipErrorFile'], 'files are not skipped; a file that cannot be copied fails the copy');
+  refuseLogs(reader);
+  reader.refuse(['preserve', 'preserveRules'], 'attributes and permissions are not carried over');
+  reader.finish();
+  if (translator !== undefined && translator.mappings.length > 0 && sink?.format === 'Binary') {
+    reader.findings.problem(reader.at('translator'), 'maps columns, but Binary data has none; use DelimitedText datasets');
+  }
+  return { source, sink, translator, parallelCopies, validateDataConsistency };
+}
+
+function refuseLogs(reader: ObjectReader): void {
+  const settings = reader.object('logSettings');
+  const enabled = settings === undefined ? false : valueOr(settings.boolean('enableCopyActivityLog'), true);
+  if (enabled) reader.findings.problem(reader.at('logSettings'), 'is not supported: session logs are not written yet; leave it out');
+  reader.refuse(['logStorageSettings'], 'session logs are not written yet');
+}
+
+const noRetryHere = 'transient errors of a store are always tried again; the policy of the activity counts further tries';
+
+function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[] | undefined): SourceProperties | undefined {
+  const type = reader?.type(['BinarySource', 'DelimitedTextSource']);
+  if (reader === undefined || type === undefined) return undefined;
+  const format = type === 'BinarySource' ? 'Binary' : 'DelimitedText';
+  const store = readStore(reader, 'readSettings', specs);
+  const settings = reader.object('formatSettings');
+  let skipLineCount = 0;
+  if (settings !== undefined) {
+    settings.type([`${format}ReadSettings`]);
+    settings.refuse(['compressionProperties'], 'compressed files are not decompressed yet');
+    if (format === 'DelimitedText') skipLineCount = valueOr(settings.integer('skipLineCount', { minimum: 0 }), 0);
+    settings.finish();
+  }
+  reader.refuse(['additionalColumns'], 'no columns are added yet');
+  reader.ignore(['sourceRetryCount', 'sourceRetryWait'], noRetryHere);
+  reader.ignore(['maxConcurrentConnections', 'recursive'], 'it belongs into storeSettings');
+  reader.allow('disableMetricsCollection');
+  reader.finish();
+  return { format, store, skipLineCount };
+}
+
+function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[] | undefined): SinkProperties | undefined {
+  const type = reader?.type(['BinarySink', 'DelimitedTextSink']);
+  if (reader === undefined || type === undefined) return undefined;
+  const format = type === 'BinarySink' ? 'Binary' : 'DelimitedText';
+  const store = readStore(reader, 'writeSettings', specs);
+  const settings = format === 'DelimitedText' ? reader.object('formatSettings') : undefined;
+  let quoteAllText = false;
+  let fileExtension: string | undefined;
+  if (settings !== undefined) {
+    settings.type(['DelimitedTextWriteSettings']);
+    quoteAllText = valueOr(settings.boolean('quoteAllText'), false);
+    fileExtension = readExtension(settings);
+    settings.refuse(['maxRowsPerFile', 'fileNamePrefix'], 'a target file is not cut into several');
+    settings.finish();
+  }
+  reader.ignore(['sinkRetryCount', 'sinkRetryWait'], noRetryHere);
+  reader.ignore(['writeBatchSize', 'writeBatchTimeout', 'maxConcurrentConnections', 'copyBehavior'], 'files are written in parts of their own size; copyBehavior belongs into storeSettings');
+  reader.allow('disableMetricsCollection');
+  reader.finish();
+  return { format, store, quoteAllText, fileExtension };
+}
+
+function readExtension(reader: ObjectReader): string | undefined {
+  const taken = reader.string('fileExtension');
+  if (taken.state !== 'given' || taken.value === '') return undefined;
+  const extension = taken.value.startsWith('.') ? taken.value : `.${taken.value}`;
+  if (!/[/\\\u0000-\u001f]/.test(extension) && extension.length <= 60) return extension;
+  reader.findings.problem(reader.at('fileExtension'), 'must be a file extension such as .csv');
+  return undefined;
+}
+
+function readStore(reader: ObjectReader, part: SpecPart, specs: readonly ConnectorSpec[] | undefined): StoreSettings | undefined {
+  const settings = reader.object('storeSettings');
+  if (settings === undefined || specs === undefined) return undefined;
+  const match = readSpecType(settings, specs, part);
+  if (match === undefined) return undefined;
+  const values = readSpecProperties(settings, match.object);
+  settings.finish();
+  return { connector: match.connector.name, type: match.object.type, values, path: settings.path };
+}
+
+/** Settings with which a store works when the user gives none. */
+export function defaultSettings(spec: ConnectorSpec, part: SpecPart): JsonObject {
+  const object = findSpec([spec], part, spec[part][0]?.type ?? '')?.object;
+  const defaults = (object?.properties ?? []).flatMap((property) =>
+    property.default === undefined || property.ignored !== undefined || property.refused !== undefined ? [] : [[property.name, property.default] as const],
+  );
+  return Object.fromEntries(defaults);
+}

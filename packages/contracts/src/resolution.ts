@@ -1,0 +1,202 @@
+import type { ConnectorSpec, CopyActivity, CopyEnd, DataFormat, JsonObject, JsonValue } from '@dmg/model';
+import { type CopyProperties, defaultSettings, readCopyProperties, type StoreSettings } from './copy-properties.ts';
+import { type DatasetContent, readDatasetContent, typePropertiesOf } from './dataset.ts';
+import { bindParameters } from './definition.ts';
+import { evaluateDeep, type Scope } from './expression.ts';
+import { Findings, isTooDeep, shownName } from './findings.ts';
+import { isObject, ObjectReader, propertyOf } from './object-reader.ts';
+import { readPolicy } from './pipeline.ts';
+import type { DatasetReference, LinkedService, Lookup, Pipeline, PipelineActivity, ResolvedActivity, RunFacts, Warning } from './types.ts';
+
+export interface ResolveOptions {
+  readonly pipeline: Pipeline;
+  readonly lookup: Lookup;
+  /** Values that the run was started with. */
+  readonly parameters: JsonObject;
+  readonly run: RunFacts;
+  readonly specs: readonly ConnectorSpec[];
+}
+
+/** One side of a copy before its settings are known. */
+interface End {
+  readonly linkedService: LinkedService;
+  readonly content: DatasetContent;
+  readonly connector: ConnectorSpec;
+}
+
+/**
+ * Turns the activities of a pipeline into what nodes can run: parameters bound, expressions evaluated, datasets and linked services
+ * looked up, all checked against the connectors' specs. Throws one `DMG_CONTRACTS_CANNOT_RUN` that names all that is wrong.
+ */
+export function resolveActivities(options: ResolveOptions): ResolvedActivity[] {
+  const { pipeline, run } = options;
+  const findings = new Findings();
+  const given = isTooDeep(options.parameters, findings) ? {} : options.parameters;
+  const binding = { definitions: pipeline.parameters, given, owner: `pipeline ${shownName(pipeline.name)}`, path: 'parameters' };
+  const parameters = bindParameters(binding, findings);
+  findings.throwIfCannotRun(pipeline.name);
+  const scope: Scope = { kind: 'pipeline', parameters, facts: { RunId: run.runId, Pipeline: pipeline.name, DataFactory: run.factoryName } };
+  const resolved: ResolvedActivity[] = [];
+  for (const activity of pipeline.activities) {
+    const own = new Findings();
+    const result = new ActivityResolver(options, scope, own).resolve(activity);
+    for (const { path, message } of own.problems) findings.problem(path, message);
+    if (result !== undefined) resolved.push(result);
+  }
+  findings.throwIfCannotRun(pipeline.name);
+  return resolved;
+}
+
+class ActivityResolver {
+  readonly #options: ResolveOptions;
+  readonly #scope: Scope;
+  readonly #findings: Findings;
+
+  constructor(options: ResolveOptions, scope: Scope, findings: Findings) {
+    this.#options = options;
+    this.#scope = scope;
+    this.#findings = findings;
+  }
+
+  resolve(activity: PipelineActivity): ResolvedActivity | undefined {
+    const { specs } = this.#options;
+    const path = `${activity.path}.typeProperties`;
+    const properties = this.#evaluate(propertyOf(activity.json, 'typeProperties') ?? {}, this.#scope, path);
+    const copy = isObject(properties) ? readCopyProperties(new ObjectReader(properties, path, this.#findings), specs) : undefined;
+    const policy = readPolicy(new ObjectReader(activity.json, activity.path, this.#findings));
+    const source = this.#end(activity.input, `${activity.path}.inputs[0]`, 'source');
+    const sink = this.#end(activity.output, `${activity.path}.outputs[0]`, 'sink');
+    if (copy === undefined || source === undefined || sink === undefined || copy.source === undefined || copy.sink === undefined) return undefined;
+    const integrationRuntime = this.#gateway(activity, source.linkedService, sink.linkedService);
+    const copyActivity = this.#copyActivity(activity, copy, source, sink);
+    this.#checkOverlap(activity, copyActivity, source, sink);
+    if (integrationRuntime === undefined || this.#findings.failed) return undefined;
+    const { name, type, dependsOn } = activity;
+    return { name, type, dependsOn, policy, integrationRuntime, activity: copyActivity, warnings: unique(this.#findings.warnings) };
+  }
+
+  #evaluate(value: JsonValue, scope: Scope, path: string): JsonValue {
+    return evaluateDeep(value, scope, path, (where, message) => this.#findings.problem(where, message));
+  }
+
+  /** Looks up dataset and linked service of one side and evaluates them. */
+  #end(reference: DatasetReference, path: string, side: 'source' | 'sink'): End | undefined {
+    const { lookup, specs } = this.#options;
+    const dataset = lookup.dataset(reference.referenceName);
+    if (dataset === undefined) {
+      this.#findings.problem(`${path}.referenceName`, `is ${shownName(reference.referenceName)}, and the factory has no such dataset`);
+      return undefined;
+    }
+    const place = `dataset ${shownName(dataset.name)}:`;
+    const linkedService = lookup.linkedService(dataset.linkedServiceName);
+    if (linkedService === undefined) {
+      const name = shownName(dataset.linkedServiceName);
+      this.#findings.problem(`${place} properties.linkedServiceName.referenceName`, `is ${name}, and the factory has no such linked service`);
+    }
+    const given = this.#evaluate(reference.parameters, this.#scope, `${path}.parameters`);
+    const parameters = bindParameters({
+      definitions: dataset.parameters, given: isObject(given) ? given : {}, owner: `dataset ${shownName(dataset.name)}`, path: `${path}.parameters`,
+    }, this.#findings);
+    const where = `${place} properties.typeProperties`;
+    const properties = this.#evaluate(typePropertiesOf(dataset.json), { kind: 'dataset', parameters, facts: {} }, where);
+    if (linkedService === undefined || this.#findings.failed || !isObject(properties)) return undefined;
+    const content = readDatasetContent(dataset.type, new ObjectReader(properties, where, this.#findings), specs);
+    const connector = specs.find((spec) => spec.name === linkedService.connector);
+    if (content === undefined || connector === undefined) return undefined;
+    if (content.connector !== linkedService.connector) {
+      const allowed = connector.locations.map((location) => location.type).join(', ');
+      this.#findings.problem(`${where}.location.type`, `is ${content.locationType}, but linked service ${shownName(linkedService.name)} is ${linkedService.type}, which takes ${allowed}`);
+      return undefined;
+    }
+    if (!connector[side]) this.#findings.problem(path, `is used as a ${side}, which ${linkedService.type} cannot be`);
+    return { linkedService, content, connector };
+  }
+
+  /** The sink's gateway does the work; the source's where the sink names none. */
+  #gateway(activity: PipelineActivity, source: LinkedService, sink: LinkedService): string | undefined {
+    const name = sink.integrationRuntime ?? source.integrationRuntime;
+    if (name === undefined) {
+      this.#findings.problem(
+        activity.path, `has no gateway: neither linked service ${shownName(source.name)} nor ${shownName(sink.name)} has connectVia; add it to one of them`,
+      );
+    } else if (source.integrationRuntime !== undefined && source.integrationRuntime.toLowerCase() !== name.toLowerCase()) {
+      this.#findings.warn(
+        activity.path, `runs on ${shownName(name)}, the gateway of its sink; its source names ${shownName(source.integrationRuntime)}, and must be reachable from ${shownName(name)} too`,
+      );
+    }
+    return name;
+  }
+
+  #copyActivity(activity: PipelineActivity, copy: CopyProperties, source: End, sink: End): CopyActivity {
+    const path = `${activity.path}.typeProperties`;
+    this.#checkFormat(`${path}.source.type`, 'Source', copy.source?.format, source);
+    this.#checkFormat(`${path}.sink.type`, 'Sink', copy.sink?.format, sink);
+    if (source.content.format.type !== sink.content.format.type) {
+      this.#findings.problem(path, `copies ${source.content.format.type} to ${sink.content.format.type}; both datasets must be of the same type`);
+    }
+    const { skipLineCount = 0 } = copy.source ?? {};
+    const { quoteAllText = false, fileExtension } = copy.sink ?? {};
+    const sinkSettings = this.#settings(copy.sink?.store, sink, 'writeSettings');
+    return {
+      type: 'Copy',
+      source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), { skipLineCount }),
+      // The engine names files by it where the sink dataset gives no file name.
+      sink: this.#copyEnd(sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, { quoteAllText }),
+      ...(copy.translator === undefined || sink.content.format.type === 'Binary' ? {} : { translator: copy.translator }),
+      parallelCopies: copy.parallelCopies,
+      validateDataConsistency: copy.validateDataConsistency,
+    };
+  }
+
+  #checkFormat(path: string, side: 'Source' | 'Sink', format: string | undefined, end: End): void {
+    const expected = end.content.format.type;
+    if (format !== undefined && format !== expected) {
+      this.#findings.problem(path, `is ${format}${side}, but the dataset is ${expected}; use ${expected}${side}`);
+    }
+  }
+
+  #settings(store: StoreSettings | undefined, end: End, part: 'readSettings' | 'writeSettings'): JsonObject {
+    if (store === undefined) return defaultSettings(end.connector, part);
+    if (store.connector === end.connector.name) return store.values;
+    const allowed = end.connector[part].map((object) => object.type).join(', ');
+    this.#findings.problem(`${store.path}.type`, `is ${store.type}, but the store is ${end.linkedService.type}, which takes ${allowed}`);
+    return {};
+  }
+
+  #copyEnd(end: End, settings: JsonObject, own: { skipLineCount?: number; quoteAllText?: boolean }): CopyEnd {
+    const format: DataFormat = end.content.format.type === 'Binary' ? end.content.format : { ...end.content.format, ...own };
+    return {
+      connector: end.connector.name, connection: end.linkedService.connection, location: end.content.location, settings, format,
+    };
+  }
+
+  /** Refuses a copy onto itself, as far as names show it; the engine compares what the stores really hold. */
+  #checkOverlap(activity: PipelineActivity, copy: CopyActivity, source: End, sink: End): void {
+    if (!sameStore(source, sink) || copy.source.settings.wildcardFolderPath !== undefined) return;
+    const [from, to] = [folderOf(copy.source), folderOf(copy.sink)];
+    const [fromFile, toFile] = [copy.source.location.fileName, copy.sink.location.fileName];
+    if (from === to && (toFile === undefined || fromFile === toFile)) {
+      this.#findings.problem(activity.path, 'copies a place onto itself: source and sink are the same folder and file; choose another folder or file for the sink');
+    } else if (fromFile === undefined && copy.source.settings.recursive === true && (from === '' || to.startsWith(`${from}/`))) {
+      this.#findings.problem(activity.path, 'copies a folder into itself: the sink lies below the source, which is read with its sub-folders; choose another folder for the sink');
+    }
+  }
+}
+
+function sameStore(source: End, sink: End): boolean {
+  if (source.connector.name !== sink.connector.name) return false;
+  if (source.content.location.container !== sink.content.location.container) return false;
+  const [a, b] = [source.linkedService, sink.linkedService];
+  if (a.name.toLowerCase() === b.name.toLowerCase()) return true;
+  const open = (service: LinkedService): string => JSON.stringify(Object.entries(service.connection).toSorted(([x], [y]) => (x < y ? -1 : 1)));
+  return open(a) === open(b);
+}
+
+function folderOf(end: CopyEnd): string {
+  const { folderPath } = end.location;
+  return typeof folderPath === 'string' ? folderPath.split(/[/\\]+/).filter((part) => part !== '' && part !== '.').join('/') : '';
+}
+
+function unique(warnings: readonly Warning[]): Warning[] {
+  return warnings.filter((warning, index) => warnings.findIndex((other) => other.path === warning.path && other.message === warning.message) === index);
+}

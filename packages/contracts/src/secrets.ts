@@ -1,0 +1,63 @@
+import { Secret } from '@dmg/base';
+import type { ConnectorSpec, JsonObject, JsonValue, ObjectSpec } from '@dmg/model';
+import { Findings, isTooDeep } from './findings.ts';
+import { isObject, propertyOf } from './object-reader.ts';
+import { isMasked, looksSecret, maskText, secretMask, soundsSecret } from './secret-text.ts';
+import { findSpec, secretText, usableSecrets } from './spec-object.ts';
+
+/**
+ * A linked service's document as it may be returned and stored: SecureString values become `**********`, connection strings and URIs
+ * keep only their harmless parts, and text that looks like a secret is masked wherever it stands. All else stays as the user wrote it.
+ * Sealed credentials stay: they are ciphertext. Masking twice is the same as once.
+ */
+export function redactSecrets(json: JsonValue, specs: readonly ConnectorSpec[]): JsonValue {
+  if (isTooDeep(json, new Findings())) return {};
+  const names = new Set(specs.flatMap((spec) => spec.linkedServices).flatMap(secretNames));
+  return redact(json, '', names);
+}
+
+function secretNames(spec: ObjectSpec): string[] {
+  return spec.properties.filter((property) => property.type === 'secret').map((property) => property.name.toLowerCase());
+}
+
+function redact(value: JsonValue, name: string, names: ReadonlySet<string>): JsonValue {
+  const folded = name.trim().toLowerCase();
+  if (typeof value === 'string') {
+    if (folded === 'encryptedcredential') return value;
+    return names.has(folded) || soundsSecret(folded) || looksSecret(value) ? maskText(value) : value;
+  }
+  if (Array.isArray(value)) return value.map((item: JsonValue) => redact(item, name, names));
+  if (!isObject(value)) return (names.has(folded) || soundsSecret(folded)) && typeof value === 'number' ? secretMask : value;
+  const type = propertyOf(value, 'type');
+  const kind = typeof type === 'string' ? type.trim().toLowerCase() : '';
+  const inSecret = (names.has(folded) || soundsSecret(folded)) && kind !== 'azurekeyvaultsecret';
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const own = key.trim().toLowerCase();
+      if (own === 'type' || own === 'encryptedcredential') return [key, item];
+      if (kind === 'securestring' && own === 'value') return [key, secretMask];
+      // Within a secret property nothing is shown but the words that say what it is.
+      return [key, inSecret ? redact(item, name, names) : redact(item, key, names)];
+    }),
+  );
+}
+
+/**
+ * Secrets of a linked service in clear, by the property names of its spec, for sealing. Masks, sealed credentials and secrets that the
+ * connector does not use are left out. Call it on what `parseLinkedService` has accepted.
+ */
+export function extractSecrets(json: JsonValue, specs: readonly ConnectorSpec[]): ReadonlyMap<string, Secret> {
+  const found = new Map<string, Secret>();
+  const properties = isObject(json) ? propertyOf(json, 'properties') : undefined;
+  if (!isObject(properties)) return found;
+  const type = propertyOf(properties, 'type');
+  const typeProperties = propertyOf(properties, 'typeProperties');
+  const match = typeof type === 'string' ? findSpec(specs, 'linkedServices', type) : undefined;
+  if (match === undefined || !isObject(typeProperties)) return found;
+  for (const property of usableSecrets(match.object)) {
+    const raw: JsonValue | undefined = propertyOf(typeProperties as JsonObject, property.name);
+    const secret = raw === undefined || raw === null ? undefined : secretText(raw);
+    if (secret?.kind === 'plain' && secret.text !== '' && !isMasked(secret.text)) found.set(property.name, new Secret(secret.text));
+  }
+  return found;
+}
