@@ -8,6 +8,7 @@ export class ByteCredits {
   #waiters: { bytes: number; grant: () => void }[] = [];
 
   constructor(capacityBytes: number) {
+    if (!Number.isSafeInteger(capacityBytes) || capacityBytes <= 0) throw new RangeError(`a pool of ${capacityBytes} byte credits is none`);
     this.capacityBytes = capacityBytes;
     this.#freeBytes = capacityBytes;
   }
@@ -18,7 +19,7 @@ export class ByteCredits {
 
   /** Waits for `bytes` credits. More than the capacity is an error of the caller, not a wait without end. */
   take(bytes: number, signal?: AbortSignal): Promise<void> {
-    if (bytes > this.capacityBytes) {
+    if (!isAmount(bytes) || bytes > this.capacityBytes) {
       return Promise.reject(new RangeError(`cannot take ${bytes} of ${this.capacityBytes} byte credits`));
     }
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
@@ -44,8 +45,12 @@ export class ByteCredits {
     });
   }
 
+  /** Gives back what was taken. More than is taken is an error of the caller, since it would raise the bound. */
   give(bytes: number): void {
-    this.#freeBytes = Math.min(this.capacityBytes, this.#freeBytes + bytes);
+    if (!isAmount(bytes) || bytes > this.usedBytes) {
+      throw new RangeError(`cannot give back ${bytes} byte credits: ${this.usedBytes} are taken`);
+    }
+    this.#freeBytes += bytes;
     this.#serve();
   }
 
@@ -56,4 +61,8 @@ export class ByteCredits {
       next.grant();
     }
   }
+}
+
+function isAmount(bytes: number): boolean {
+  return Number.isSafeInteger(bytes) && bytes >= 0;
 }

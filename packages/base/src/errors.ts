@@ -149,9 +149,19 @@ export function asDmgError(value: unknown): DmgError {
   return baseErrors.UNEXPECTED.create({ reason: firstLine(value) }, { cause: value });
 }
 
+/** The first line with something in it: of an error its message, else the value as text. Never throws. */
 export function firstLine(value: unknown): string {
-  const text = value instanceof Error ? value.message || value.name : String(value);
-  return text.split('\n', 1)[0] ?? '';
+  const text = value instanceof Error ? String(value.message).trim() || value.name : textOf(value).trim();
+  return text.split(/\r?\n/, 1)[0] ?? '';
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    // An object without a prototype, or one whose own `toString` throws.
+    return Object.prototype.toString.call(value);
+  }
 }
 
 function causeChain(cause: unknown): string | undefined {
