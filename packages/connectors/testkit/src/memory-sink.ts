@@ -15,6 +15,7 @@ export class MemorySink implements Sink {
   readonly limits: SinkLimits;
   readonly atomicPublish = 'yes';
   readonly #options: MemorySinkOptions;
+  readonly #writers = new Set<MemoryChunk>();
   #closed = false;
 
   constructor(options: MemorySinkOptions) {
@@ -61,7 +62,11 @@ export class MemorySink implements Sink {
   async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
     await this.#enter('openChunk', signal);
     this.#checkOpen();
-    return new MemoryChunk({ ...this.#options, ref, partBytes: plan.partBytes, checkOpen: () => this.#checkOpen() });
+    const writer = new MemoryChunk({
+      ...this.#options, ref, partBytes: plan.partBytes, checkOpen: () => this.#checkOpen(), ended: () => this.#writers.delete(writer),
+    });
+    this.#writers.add(writer);
+    return writer;
   }
 
   async finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
@@ -75,6 +80,7 @@ export class MemorySink implements Sink {
     }
     for (const target of plan.targets) {
       await this.#options.store.intercept?.('publish', target.path);
+      signal.throwIfAborted();
       this.#publish(job, target);
     }
     await this.#options.store.intercept?.('finish', 'done');
@@ -97,10 +103,10 @@ export class MemorySink implements Sink {
     return this.#state();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    for (const writer of [...this.#writers]) await writer.discard();
     if (!this.#closed) this.#options.store.openHandles--;
     this.#closed = true;
-    return Promise.resolve();
   }
 
   get #job(): MemoryJob {
@@ -153,6 +159,7 @@ interface MemoryChunkOptions extends MemorySinkOptions {
   readonly ref: ChunkRef;
   readonly partBytes: number;
   readonly checkOpen: () => void;
+  readonly ended: () => void;
 }
 
 class MemoryChunk implements ChunkWriter {
@@ -208,5 +215,6 @@ class MemoryChunk implements ChunkWriter {
   #end(): void {
     if (!this.#ended) this.#options.store.openHandles--;
     this.#ended = true;
+    this.#options.ended();
   }
 }
