@@ -46,11 +46,6 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
     message: 'Cannot delete {what} {name}: {count} of its activity runs have not ended.',
     fix: 'Cancel them or wait for their end, then delete it.',
   },
-  REFERENCED: {
-    category: 'config', retry: 'never', scope: 'job',
-    message: 'Cannot delete {what} {name}: {users} refer to it.',
-    fix: 'Delete or change what refers to it first.',
-  },
   UNKNOWN_GATEWAY: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot run the activity {activity}: the factory has no integration runtime named {gateway}.',

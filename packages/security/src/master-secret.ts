@@ -31,7 +31,7 @@ export class MasterSecret {
  * The control plane's master secret: what the environment gives (`given`), else the 0600 file at `path`, which is made at the
  * first start.
  */
-export async function loadMasterSecret(options: { readonly path: string; readonly given?: Secret }): Promise<MasterSecret> {
+export async function loadMasterSecret(options: { readonly path: string; readonly given?: Secret | undefined }): Promise<MasterSecret> {
   if (options.given !== undefined) return new MasterSecret(decode(options.given.reveal()));
   const existing = await readKeptFile(options.path, { secret: true });
   if (existing !== undefined) return new MasterSecret(decode(existing));

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { firstLine } from '@dmg/base';
 import { Kysely, SqliteDialect } from 'kysely';
@@ -16,6 +17,8 @@ export type Db = Kysely<Database>;
 export async function openDatabase(path: string): Promise<Db> {
   let database: DatabaseSync;
   try {
+    // Made with its rights beforehand; SQLite gives its journal the same ones.
+    closeSync(openSync(path, 'a', 0o600));
     database = new DatabaseSync(path);
     database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on');
     // The lock is taken by the first write, and then kept.

@@ -1,0 +1,109 @@
+import type { Clock } from '@dmg/base';
+import type { DesiredState } from '@dmg/model';
+import { signDesiredState, type SigningKey } from '@dmg/security';
+import type { Db } from '../database/open-database.ts';
+import { controlPlaneErrors } from '../errors.ts';
+
+const dayMs = 24 * 3600 * 1000;
+
+/**
+ * What the control plane wants of each node, as a long poll (DESIGN-RULES 21). Level-triggered: every answer is the whole document,
+ * so a node that missed any number of changes is right again after one answer.
+ */
+export class DesiredStates {
+  readonly #db: Db;
+  readonly #clock: Clock;
+  readonly #signingKey: SigningKey;
+  readonly #pollMs: number;
+  readonly #waiters = new Map<string, Set<() => void>>();
+  #closed = false;
+
+  constructor(options: { db: Db; clock: Clock; signingKey: SigningKey; pollMs?: number }) {
+    this.#db = options.db;
+    this.#clock = options.clock;
+    this.#signingKey = options.signingKey;
+    this.#pollMs = options.pollMs ?? 25_000;
+  }
+
+  /** The gateway's document may have changed: everybody who waits for it looks. */
+  changed(gatewayId: string): void {
+    for (const wake of [...(this.#waiters.get(gatewayId) ?? [])]) wake();
+  }
+
+  /** Ends every wait with the document as it is, so that the server can close. */
+  close(): void {
+    this.#closed = true;
+    for (const gatewayId of this.#waiters.keys()) this.changed(gatewayId);
+  }
+
+  get waiting(): number {
+    return [...this.#waiters.values()].reduce((sum, waiters) => sum + waiters.size, 0);
+  }
+
+  /**
+   * The signed document: at once when its version is not `known`, else when it changes or after the poll time. Throws
+   * `NODE_NOT_REGISTERED` when the token ended meanwhile.
+   */
+  async poll(options: { gatewayId: string; nodeId: string; tokenHash: string; known: number; signal: AbortSignal }): Promise<string> {
+    const { gatewayId, nodeId, tokenHash, known, signal } = options;
+    // Listens before it reads: a change between the two is not missed.
+    const change = this.#nextChange(gatewayId, signal);
+    try {
+      const current = await this.#read(nodeId, tokenHash);
+      if (current.version !== known) return await signDesiredState(current, this.#signingKey);
+      await change.happened;
+    } finally {
+      change.cancel();
+    }
+    return signDesiredState(await this.#read(nodeId, tokenHash), this.#signingKey);
+  }
+
+  #nextChange(gatewayId: string, signal: AbortSignal): { happened: Promise<void>; cancel: () => void } {
+    let cancel = (): void => undefined;
+    const happened = new Promise<void>((resolve) => {
+      if (this.#closed || signal.aborted) return resolve();
+      const waiters = this.#waiters.get(gatewayId) ?? new Set();
+      this.#waiters.set(gatewayId, waiters);
+      const timer = this.#clock.after(this.#pollMs, () => cancel());
+      cancel = () => {
+        timer.cancel();
+        signal.removeEventListener('abort', cancel);
+        waiters.delete(cancel);
+        if (waiters.size === 0) this.#waiters.delete(gatewayId);
+        resolve();
+      };
+      waiters.add(cancel);
+      signal.addEventListener('abort', cancel, { once: true });
+    });
+    return { happened, cancel: () => cancel() };
+  }
+
+  async #read(nodeId: string, tokenHash: string): Promise<DesiredState> {
+    const node = await this.#db
+      .selectFrom('nodes')
+      .innerJoin('gateways', 'gateways.id', 'nodes.gateway_id')
+      .select(['nodes.gateway_id', 'nodes.concurrent_jobs_limit', 'gateways.desired_version'])
+      .where('nodes.id', '=', nodeId)
+      .where('nodes.token_hash', '=', tokenHash)
+      .executeTakeFirst();
+    if (node === undefined) throw controlPlaneErrors.NODE_NOT_REGISTERED.create();
+    const cancel = await this.#db
+      .selectFrom('activity_runs')
+      .innerJoin('pipeline_runs', 'pipeline_runs.run_id', 'activity_runs.run_id')
+      .select('job_id')
+      .where('gateway_id', '=', node.gateway_id)
+      .where('sends', '>', 0)
+      .where((eb) =>
+        eb.or([
+          eb.and([eb('abandoned', '=', 1), eb('activity_runs.ended_at', '>', this.#clock.wallMs() - 7 * dayMs)]),
+          eb.and([eb('phase', 'in', ['Queued', 'Running']), eb('pipeline_runs.cancel_requested', '=', 1)]),
+        ]),
+      )
+      .orderBy('job_id')
+      .execute();
+    return {
+      gatewayId: node.gateway_id, nodeId, version: node.desired_version, concurrentJobsLimit: node.concurrent_jobs_limit,
+      cancel: cancel.map((row) => row.job_id),
+    };
+  }
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '@dmg/base';
+import type { JobPolicy } from '@dmg/model';
+import type { Db } from '../database/open-database.ts';
+import type { ActivityRunRow, PipelineRunRow } from '../database/schema.ts';
+import type { GatewayViews } from './gateway-views.ts';
+
+/** Why something waits, as a sentence for the person who waits for it. */
+export class WaitReasons {
+  readonly #db: Db;
+  readonly #clock: Clock;
+  readonly #gateways: GatewayViews;
+  readonly #queueTrouble: (gatewayId: string) => string | undefined;
+
+  constructor(options: { db: Db; clock: Clock; gateways: GatewayViews; queueTrouble: (gatewayId: string) => string | undefined }) {
+    this.#db = options.db;
+    this.#clock = options.clock;
+    this.#gateways = options.gateways;
+    this.#queueTrouble = options.queueTrouble;
+  }
+
+  async gatewayName(gatewayId: string): Promise<string> {
+    const row = await this.#db.selectFrom('gateways').select('name').where('id', '=', gatewayId).executeTakeFirst();
+    return row?.name ?? gatewayId;
+  }
+
+  /** Of the first activity that waits; undefined when none does. */
+  async ofRun(run: PipelineRunRow, activities: readonly ActivityRunRow[]): Promise<string | undefined> {
+    for (const row of activities) {
+      const reason = await this.ofActivity(run, row);
+      if (reason !== undefined) return `${row.name}: ${reason}`;
+    }
+    return undefined;
+  }
+
+  async ofActivity(run: PipelineRunRow, row: ActivityRunRow): Promise<string | undefined> {
+    if (row.phase !== 'Queued') return undefined;
+    const outbox = await this.#db.selectFrom('outbox').selectAll().where('job_id', '=', row.job_id).executeTakeFirst();
+    const name = await this.gatewayName(row.gateway_id);
+    const nodes = await this.#gateways.judgedNodes(row.gateway_id);
+    if (nodes.length === 0) return `No node is registered with the gateway ${name}. Register one with a key of the gateway.`;
+    if (outbox !== undefined && outbox.due_at > this.#clock.wallMs() && run.cancel_requested === 0) {
+      const { retry } = JSON.parse(row.policy) as JobPolicy;
+      return `Try ${row.try_number} of ${retry + 1} begins at ${new Date(outbox.due_at).toISOString()}.`;
+    }
+    const trouble = outbox === undefined ? undefined : this.#queueTrouble(row.gateway_id);
+    if (trouble !== undefined) return `The queue of the gateway ${name} does not take its message: ${trouble}`;
+    if (!nodes.some(({ status }) => status === 'Online' || status === 'Limited')) {
+      return `No node of the gateway ${name} is online: ${nodes.map(({ node, status, evidence }) => `${node.name} is ${status} (${evidence})`).join('; ')}`;
+    }
+    return run.cancel_requested === 1 ? 'It waits for a node that closes its sink.' : 'It waits for a free place on a node.';
+  }
+}
