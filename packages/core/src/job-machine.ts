@@ -85,7 +85,9 @@ function onKnown(record: JobRecord, event: Exclude<JobEvent, { type: 'received' 
     case 'cancelRequested': return onCancelRequested(record, context);
     case 'reported': {
       if (record.end === undefined || record.reported || !sameEnd(record.end, event.end)) return { record, effects: [] };
-      return { record: changed(record, context, { reported: true }), effects: [write] };
+      // A job that is over is never placed again: only what recognises its duplicates is kept.
+      const kept = isFinal(record.end) ? { signedJob: '' } : {};
+      return { record: changed(record, context, { reported: true, ...kept }), effects: [write] };
     }
     case 'notListed': return record.attempt?.nodeId === event.nodeId ? waitingAgain(record, context) : { record, effects: [] };
     case 'forgotten': return { record: undefined, effects: [{ type: 'remove' }] };

@@ -17,7 +17,7 @@ export interface JobRecord {
    * not count cannot exist. Cleared when the record is read back from a ledger, which may be older than what happened.
    */
   readonly firstDelivery: boolean;
-  /** The signed job as received: a successor must be able to place it again. Empty: unknown, the job cannot be placed by us. */
+  /** The signed job as received: a successor must be able to place it again. Empty: unknown or no longer needed, we cannot place it. */
   readonly signedJob: string;
   readonly state: JobState;
   /** The current attempt; there exactly in the states Dispatched and Running. */

@@ -1,0 +1,25 @@
+import { defineErrors } from '@dmg/base';
+
+export const dispatcherErrors = defineErrors('DISPATCHER', {
+  UNREADABLE_MESSAGE: {
+    category: 'system',
+    retry: 'never',
+    scope: 'job',
+    message: 'Cannot read message {messageId}: {reason}.',
+    fix: 'The control plane sends the job again. If it comes back the same, control plane and node have versions that do not fit each other.',
+  },
+  LEDGER_TAKEN: {
+    category: 'transient',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot write to the ledger: {reason}.',
+    fix: 'Redis lost its data, or another dispatcher took over. The node asks for a new epoch by itself.',
+  },
+  HELLO_REFUSED: {
+    category: 'transient',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot lead: node {nodeName} already obeys epoch {known}.',
+    fix: 'The node asks for a larger epoch by itself.',
+  },
+});

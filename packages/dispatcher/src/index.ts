@@ -1,0 +1,5 @@
+export { createDispatcher, type Dispatcher, type DispatcherStatus } from './dispatcher.ts';
+export { createSoleEpochSource, type EpochSource } from './epoch-source.ts';
+export { dispatcherErrors } from './errors.ts';
+export { dispatcherMetrics } from './metrics.ts';
+export { defaultSettings, type DispatcherOptions, type DispatcherSettings } from './options.ts';

@@ -1,0 +1,162 @@
+import type { Job } from '@dmg/model';
+import { type JobContext, type JobEffect, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob } from '@dmg/core';
+
+/** A job's record and what is known of it beside the ledger. */
+export interface JobEntry {
+  readonly jobId: string;
+  record: JobRecord;
+  /** What the ledger surely holds. */
+  written: { readonly epochN: number; readonly version: number } | undefined;
+  /** The verified job and the signed form it was read from. */
+  verified: { readonly signedJob: string; readonly job: Job } | undefined;
+  /**
+   * When the worker's side of the current attempt became known (accepted, listed, or no answer), as a place in the order of events.
+   * Only a list that was asked for later can say that the attempt is gone. Undefined: the answer is still to come.
+   */
+  knownAt: number | undefined;
+  /** Nodes that may not run it for now. */
+  readonly ineligible: Map<string, { readonly reason: string; readonly untilMs: number }>;
+  /** No live node may run it for now. */
+  stranded: boolean;
+  waitingSinceMs: number | undefined;
+  reportedAtMs: number | undefined;
+  /** The last of the effects that wait for the ledger; they run one after another for each job. Never rejects. */
+  tail: Promise<void>;
+  removed: boolean;
+}
+
+/** All jobs that the dispatcher knows. Records change only through the machine. */
+export class JobTable {
+  readonly #entries = new Map<string, JobEntry>();
+  readonly #waiting = new Map<string, JobEntry>();
+  /** Jobs with a current attempt. */
+  readonly #active = new Map<string, JobEntry>();
+
+  get(jobId: string): JobEntry | undefined {
+    return this.#entries.get(jobId);
+  }
+
+  all(): IterableIterator<JobEntry> {
+    return this.#entries.values();
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Jobs bound to no node. */
+  waiting(): IterableIterator<JobEntry> {
+    return this.#waiting.values();
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** How many jobs wait for a slot; those that no live node may run do not count. */
+  waitingForSlot(): number {
+    let count = 0;
+    for (const entry of this.#waiting.values()) if (!entry.stranded) count += 1;
+    return count;
+  }
+
+  /** How many attempts the dispatcher believes to be on a node. */
+  activeOn(nodeId: string): number {
+    let count = 0;
+    for (const entry of this.#active.values()) if (entry.record.attempt?.nodeId === nodeId) count += 1;
+    return count;
+  }
+
+  /** Jobs whose current attempt is on a node. */
+  on(nodeId: string): JobEntry[] {
+    return [...this.#active.values()].filter((entry) => entry.record.attempt?.nodeId === nodeId);
+  }
+
+  /** Jobs with a current attempt, on whatever node. */
+  active(): IterableIterator<JobEntry> {
+    return this.#active.values();
+  }
+
+  /** How many jobs of this kind wait although no live node may run them. */
+  strandedOf(kind: string): number {
+    let count = 0;
+    for (const { stranded, verified } of this.#waiting.values()) if (stranded && verified !== undefined && placementKind(verified.job) === kind) count += 1;
+    return count;
+  }
+
+  /** Applies an event; gives the entry it concerns (also one that is removed by it) and what is to be done. */
+  step(event: JobEvent, context: JobContext, nowMs: number): { entry: JobEntry | undefined; effects: readonly JobEffect[] } {
+    const known = this.#entries.get(context.jobId);
+    const { record, effects } = stepJob(known?.record, event, context);
+    if (record === undefined) {
+      if (known !== undefined) this.#drop(known);
+      return { entry: known, effects };
+    }
+    const entry = known ?? this.#add(record);
+    this.#set(entry, record, nowMs);
+    return { entry, effects };
+  }
+
+  /**
+   * Takes over what the ledger holds. Of two records the one with the larger (epochN, version) stands: memory after an outage,
+   * the ledger when another dispatcher wrote meanwhile.
+   */
+  merge(records: readonly JobRecord[], nowMs: number): void {
+    const stored = new Map(records.map((record) => [record.jobId, record]));
+    for (const entry of this.#entries.values()) {
+      const held = stored.get(entry.jobId);
+      entry.written = held && { epochN: held.epochN, version: held.version };
+    }
+    for (const record of records) {
+      const known = this.#entries.get(record.jobId);
+      if (known !== undefined && !isNewer(record, known.record)) continue;
+      const entry = known ?? this.#add(record);
+      this.#set(entry, restored(record), nowMs);
+      entry.written = { epochN: record.epochN, version: record.version };
+      entry.knownAt = 0;
+    }
+  }
+
+  #add(record: JobRecord): JobEntry {
+    const entry: JobEntry = {
+      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, ineligible: new Map(), stranded: false,
+      waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
+    };
+    this.#entries.set(record.jobId, entry);
+    return entry;
+  }
+
+  #set(entry: JobEntry, record: JobRecord, nowMs: number): void {
+    if (record.attempt?.attemptId !== entry.record.attempt?.attemptId) entry.knownAt = undefined;
+    entry.record = record;
+    entry.reportedAtMs = record.reported ? (entry.reportedAtMs ?? nowMs) : undefined;
+    if (record.attempt === undefined) this.#active.delete(entry.jobId);
+    else this.#active.set(entry.jobId, entry);
+    if (record.state === 'Ended') entry.verified = undefined;
+    if (record.state === 'Waiting') {
+      entry.waitingSinceMs ??= nowMs;
+      this.#waiting.set(entry.jobId, entry);
+    } else {
+      entry.stranded = false;
+      this.#waiting.delete(entry.jobId);
+    }
+  }
+
+  #drop(entry: JobEntry): void {
+    entry.removed = true;
+    this.#entries.delete(entry.jobId);
+    this.#waiting.delete(entry.jobId);
+    this.#active.delete(entry.jobId);
+  }
+}
+
+/** How placement sees a waiting job. */
+export function asWaitingJob(entry: JobEntry, nowMs: number): WaitingJob {
+  for (const [nodeId, { untilMs }] of entry.ineligible) if (untilMs <= nowMs) entry.ineligible.delete(nodeId);
+  const ineligible = new Map([...entry.ineligible].map(([nodeId, { reason }]) => [nodeId, reason]));
+  return { jobId: entry.jobId, sendNo: entry.record.sendNo, step: nextStep(entry.record), ineligible };
+}
+
+function isNewer(a: JobRecord, b: JobRecord): boolean {
+  return a.epochN > b.epochN || (a.epochN === b.epochN && a.version > b.version);
+}

@@ -1,0 +1,73 @@
+import type { BackoffPolicy, Clock, Logger, Meter, Random } from '@dmg/base';
+import type { JobQueue, Ledger, ReportGateway, WorkerPort } from '@dmg/core';
+import type { Job } from '@dmg/model';
+import type { EpochSource } from './epoch-source.ts';
+
+export interface DispatcherOptions {
+  readonly queue: JobQueue;
+  readonly ledger: Ledger;
+  /** All nodes of the gateway, this one included. */
+  readonly workers: readonly WorkerPort[];
+  readonly reports: ReportGateway;
+  /** Checks a job's signature, gateway and shape; rejects when it must not be run. */
+  verify(signedJob: string): Promise<Job>;
+  /** Default: this node is the only candidate. */
+  readonly epochs?: EpochSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly nodeId: string;
+  readonly nodeName: string;
+  /** Where other nodes reach this one; a hint that is left in the ledger. */
+  readonly address: string;
+  readonly settings?: Partial<DispatcherSettings>;
+}
+
+export interface DispatcherSettings {
+  /** Jobs that may wait beyond the free slots before no further message is taken (DESIGN §5.2). */
+  readonly surplus: number;
+  /** A worker that has not answered Hello by then gets no job until it does. */
+  readonly helloLimitMs: number;
+  /** A worker that was silent for so long has lost its attempts: they are placed again. */
+  readonly silentLimitMs: number;
+  readonly dispatchLimitMs: number;
+  /** Completing or dead-lettering a message. */
+  readonly settleLimitMs: number;
+  /** Jobs that ended and were reported are kept so long, to recognise duplicates. */
+  readonly keepEndedMs: number;
+  /** Not more of them than this: the oldest go first. */
+  readonly keepEndedMax: number;
+  /** How often the lists of the workers are compared with the ledger's. */
+  readonly auditIntervalMs: number;
+  readonly deadLetterIntervalMs: number;
+  /** How often everything that depends on time is looked at. */
+  readonly tickMs: number;
+  readonly reportsAtOnce: number;
+  /** More jobs of one kind that no live node may run are turned away (DESIGN-RULES 16). */
+  readonly strandedMax: number;
+  /** A node that refused a job as not eligible is asked again after this. */
+  readonly ineligibleMs: number;
+  /** A node that refused because it is full or draining is asked again after this, unless it says before that a slot is free. */
+  readonly refusedMs: number;
+  /** Between two attempts to get a grant. */
+  readonly grantBackoff: BackoffPolicy;
+}
+
+export const defaultSettings: DispatcherSettings = {
+  surplus: 4,
+  helloLimitMs: 300,
+  silentLimitMs: 5_000,
+  dispatchLimitMs: 5_000,
+  settleLimitMs: 5_000,
+  keepEndedMs: 3_600_000,
+  keepEndedMax: 20_000,
+  auditIntervalMs: 30_000,
+  deadLetterIntervalMs: 30_000,
+  tickMs: 1_000,
+  reportsAtOnce: 16,
+  strandedMax: 1_000,
+  ineligibleMs: 30_000,
+  refusedMs: 1_000,
+  grantBackoff: { firstMs: 100, factor: 2, maxMs: 5_000 },
+};
