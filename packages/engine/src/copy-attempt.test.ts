@@ -243,6 +243,76 @@ test('a job that was aborted is cancelled, whatever it finds', async () => {
   assert.equal(fixture.openHandles, 0);
 });
 
+test('a cancel that comes while the state of a closed job is read is a cancel', async () => {
+  const fixture = new CopyFixture();
+  fixture.source.put('in/a', 'aaa');
+  const controller = new AbortController();
+  let states = 0;
+  fixture.sink.intercept = (call) => {
+    if (call === 'openChunk') fixture.sink.job('job-1').phase = 'aborted';
+    if (call === 'state' && ++states === 2) controller.abort(new StopReason('cancelled'));
+  };
+  assert.deepEqual(await fixture.run(makeJob({ job: { finalTry: false } }), { signal: controller.signal }), { kind: 'cancelled', sink: 'aborted' });
+});
+
+test('a resumed copy reads only what has no mark', async () => {
+  const fixture = new CopyFixture();
+  const bytes = someBytes(30_000, 1);
+  fixture.source.put('in/a', bytes);
+  let marks = 0;
+  fixture.sink.intercept = (call) => {
+    if (call === 'mark' && ++marks === 3) throw connectorErrors.NO_SPACE.create({ path: 'a', store: 'memory' });
+  };
+  const job = makeJob({ job: { finalTry: false }, activity: { parallelCopies: 1 } });
+  codeOf(await fixture.run(job));
+  let reads = 0;
+  fixture.source.intercept = (call) => {
+    if (call === 'read') reads++;
+  };
+  const receipt = receiptOf(await fixture.run(job));
+  assert.equal(receipt.attempts.length, 2);
+  assert.equal(reads, Math.ceil(30_000 / 1024) - 16);
+});
+
+test('a chunk that was opened too late is discarded', async () => {
+  const fixture = new CopyFixture();
+  fixture.source.put('in/a', 'aaa');
+  let release: () => void = () => undefined;
+  let opens = 0;
+  fixture.sink.intercept = (call) => {
+    if (call === 'openChunk' && ++opens === 1) {
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    }
+    if (call === 'finish') release();
+    return undefined;
+  };
+  const { connector } = fixture;
+  // A store that does not listen to the signal opens the chunk all the same.
+  const deaf: typeof connector = {
+    ...connector,
+    async openSink(end, job, context) {
+      const sink = await connector.openSink(end, job, context);
+      const openChunk = sink.openChunk.bind(sink);
+      sink.openChunk = (plan, ref) => openChunk(plan, ref, new AbortController().signal);
+      return sink;
+    },
+  };
+  receiptOf(await fixture.run(makeJob(), { connectors: new Map([['memory', deaf]]), limits: { callLimitMs: 20 } }));
+  assert.equal(opens, 2);
+  assert.equal(fixture.openHandles, 0);
+});
+
+test('a failed part of rows is seen before the mark', async () => {
+  const fixture = new CopyFixture({ limits: { partBytes: 100 } });
+  fixture.source.put('in/t.csv', table(12));
+  fixture.sink.intercept = (call) => {
+    if (call === 'writePart') throw connectorErrors.NO_SPACE.create({ path: 't.csv', store: 'memory' });
+  };
+  assert.equal(codeOf(await fixture.run(makeJob({ sourceFormat: csv, sinkFormat: semicolons }))), connectorErrors.NO_SPACE.code);
+});
+
 test('a plan of another definition of the job is refused', async () => {
   const fixture = new CopyFixture();
   fixture.source.put('in/a', 'aaa');

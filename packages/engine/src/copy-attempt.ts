@@ -175,6 +175,8 @@ class CopyAttempt {
     if (stop === undefined && hasCode(error, connectorErrors.JOB_CLOSED.code)) {
       const ended = await this.#endedElsewhere();
       if (ended !== undefined) return ended;
+      // A stop that came while the state was read counts, not the failure to read it.
+      if (this.#link.signal.aborted) return this.#endOf(error);
     }
     return this.#failed(stop === undefined ? error : engineErrors.TIMEOUT.create({ limitMs: this.#options.job.policy.timeoutMs }));
   }
