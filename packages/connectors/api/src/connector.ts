@@ -113,7 +113,10 @@ export interface ChunkWriter {
    * attempt was first, and its bytes are the ones that count.
    */
   mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'>;
-  /** Gives the chunk up; what was written is removed now or by `abort`. Never throws. */
+  /**
+   * Gives the chunk up; what was written is removed now or by `abort`. Never throws. After a `mark` that failed or was given up at its
+   * deadline nothing may be removed here: that mark may still become durable, and then its bytes are the ones that count.
+   */
   discard(): Promise<void>;
 }
 
