@@ -32,24 +32,37 @@ export class Contact {
   }
 }
 
-/** Reports every `intervalMs` that this node is alive and what it runs, until the signal. */
+/**
+ * Reports that this node is alive and what it runs: every `idleMs`, every `busyMs` while jobs run, and at once (looked at every
+ * `lookMs`) when `situation` has changed, so that a status is never older than the trouble it tells.
+ */
 export async function aliveLoop(options: {
   readonly client: ControlPlaneClient;
   readonly contact: Contact;
   readonly clock: Clock;
-  readonly intervalMs: number;
+  readonly times: { readonly idleMs: number; readonly busyMs: number; readonly lookMs: number };
   readonly collect: () => Promise<AliveReport>;
+  /** What a change of makes the next report due: troubles, jobs, slots. */
+  readonly situation: () => { readonly text: string; readonly busy: boolean };
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { client, contact, clock, signal } = options;
+  const { client, contact, clock, times, signal } = options;
+  let reported: string | undefined;
+  let reportedMs = 0;
   while (!signal.aborted) {
-    try {
-      await client.alive(await options.collect());
-      contact.good();
-    } catch (error) {
-      contact.failed(error);
+    const { text, busy } = options.situation();
+    const dueMs = reportedMs + (busy ? times.busyMs : times.idleMs);
+    if (text !== reported || clock.monotonicMs() >= dueMs) {
+      reported = text;
+      reportedMs = clock.monotonicMs();
+      try {
+        await client.alive(await options.collect());
+        contact.good();
+      } catch (error) {
+        contact.failed(error);
+      }
     }
-    await sleep(clock, options.intervalMs, signal).catch(() => undefined);
+    await sleep(clock, times.lookMs, signal).catch(() => undefined);
   }
 }
 

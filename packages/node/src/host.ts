@@ -26,7 +26,7 @@ export interface HostOptions {
   readonly logger: Logger;
 }
 
-const aliveIntervalMs = 5000;
+const aliveTimes = { idleMs: 5000, busyMs: 1000, lookMs: 250 };
 /** What running copies get to stop in order; their sinks stay open and they go on after the restart. */
 const drainGraceMs = 1000;
 
@@ -60,11 +60,13 @@ export async function startHost(options: HostOptions, stopRequested: AbortSignal
   return {
     ready: { name: registration.nodeName, gateway: registration.gatewayName, pid: process.pid, metrics: `${metrics.url}/metrics` },
     async stop() {
-      await worker.drain(drainGraceMs);
       await dispatcher.stop();
+      // Ends are still taken while running copies stop, so that the ledger says which jobs wait for the next start.
+      await worker.drain(drainGraceMs);
       stopping.abort();
       outbox.stop();
       await Promise.all(loops);
+      await dispatcher.close();
       await worker.close();
       await parts.ledger.close();
       await metrics.close();
@@ -97,7 +99,7 @@ function buildParts(options: HostOptions, state: NodeState, registration: Regist
   const outbox = new ReportOutbox({ client, state, clock, random, logger });
   const contact = new Contact({ logger, onRestored: () => outbox.contactRestored() });
   const ledger = new RedisLedger({ url: config.redis, gatewayId, clock, random, logger });
-  const queue = new ServiceBusJobQueue({ connectionString: config.serviceBus, queueName, clock, random, logger, meter });
+  const queue = new ServiceBusJobQueue({ connection: { connectionString: config.serviceBus }, queueName, clock, logger, meter });
   const verify = (signedJob: string) => verifyJob(signedJob, { signingKey, gatewayId, wallMs: clock.wallMs() });
   const machine = { cores: cpus().length, memoryBytes: totalmem() };
   const worker = new LocalWorker({
@@ -137,7 +139,11 @@ function startLoops(options: HostOptions, registration: Registration, parts: Par
   const { client, contact } = parts;
   const { signingKey, gatewayId, nodeId } = registration;
   return [
-    aliveLoop({ client, contact, clock, intervalMs: aliveIntervalMs, collect: createCollector(options, registration, parts), signal }),
+    aliveLoop({
+      client, contact, clock, times: aliveTimes, signal,
+      collect: createCollector(options, registration, parts),
+      situation: () => situationOf(parts),
+    }),
     desiredStateLoop({
       client, contact, clock, random, logger, signal,
       verify: (jws) => verifyDesiredState(jws, { signingKey, gatewayId, nodeId }),
@@ -175,10 +181,21 @@ function createCollector(options: HostOptions, registration: Registration, parts
       })),
       slots: { ...worker.slots, maximum: parts.maximumJobs },
       metrics,
-      dispatcher: dispatcher.report(),
+      ...dispatcherPart(dispatcher),
       troubles: troublesOf(parts),
     };
   };
+}
+
+function situationOf(parts: Parts): { text: string; busy: boolean } {
+  const running = parts.worker.running().map(({ attemptId }) => attemptId);
+  const { epoch, waiting } = parts.dispatcher.report() ?? {};
+  return { text: JSON.stringify([running, troublesOf(parts), parts.worker.slots.limit, epoch, waiting?.length]), busy: running.length > 0 };
+}
+
+function dispatcherPart(dispatcher: Dispatcher): Pick<AliveReport, 'dispatcher'> {
+  const report = dispatcher.report();
+  return report === undefined ? {} : { dispatcher: report };
 }
 
 function troublesOf(parts: Parts): { part: string; reason: string }[] {
