@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StopReason, systemClock } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
-import type { AttemptProgress } from '@dmg/model';
+import type { AttemptOutcome, AttemptProgress } from '@dmg/model';
 import { runAbort } from './copy-attempt.ts';
 import { engineErrors } from './errors.ts';
 import { codeOf, CopyFixture, csv, makeJob, receiptOf, semicolons, someBytes } from './testing/copy-fixture.ts';
@@ -25,7 +25,8 @@ test('files are copied byte for byte, the empty one too, and the receipt counts 
   assert.equal(fixture.sink.publications.length, 3);
   const { filesRead, filesWritten, bytesRead, bytesWritten, chunks, guarantee, verification } = receipt;
   assert.deepEqual({ filesRead, filesWritten, bytesRead, bytesWritten, chunks, guarantee, verification }, {
-    filesRead: 3, filesWritten: 3, bytesRead: 40_005, bytesWritten: 40_005, chunks: 7, guarantee: 'exactlyOnce', verification: 'acknowledged',
+    filesRead: 3, filesWritten: 3, bytesRead: 40_005, bytesWritten: 40_005, chunks: 7,
+    guarantee: 'exactlyOnce', verification: 'acknowledged',
   });
   assert.equal(receipt.finishedBy.nodeName, 'node1');
   const last = seen.at(-1);
@@ -91,7 +92,8 @@ test('files with other columns are not merged', async () => {
   const fixture = new CopyFixture();
   fixture.source.put('in/1.csv', 'id,name\n1,a\n');
   fixture.source.put('in/2.csv', 'name,id\nb,2\n');
-  assert.equal(codeOf(await fixture.run(makeJob({ sourceFormat: csv, sinkFormat: csv, copyBehavior: 'MergeFiles', sinkFile: 'all' }))), engineErrors.MERGE_COLUMNS.code);
+  const job = makeJob({ sourceFormat: csv, sinkFormat: csv, copyBehavior: 'MergeFiles', sinkFile: 'all' });
+  assert.equal(codeOf(await fixture.run(job)), engineErrors.MERGE_COLUMNS.code);
   assert.equal(fixture.sink.objects.size, 0);
 });
 
@@ -213,8 +215,9 @@ test('a mark that contradicts the plan is not counted', async () => {
   const fixture = new CopyFixture();
   fixture.source.put('in/a', someBytes(30_000, 1));
   fixture.sink.intercept = (call) => {
-    const entry = fixture.sink.job('job-1').marks.get('0.0');
-    if (call === 'marks' && entry !== undefined) fixture.sink.job('job-1').marks.set('0.0', { ...entry, mark: { ...entry.mark, sourceEnd: 1 } });
+    const { marks } = fixture.sink.job('job-1');
+    const entry = marks.get('0.0');
+    if (call === 'marks' && entry !== undefined) marks.set('0.0', { ...entry, mark: { ...entry.mark, sourceEnd: 1 } });
   };
   assert.equal(codeOf(await fixture.run(makeJob())), engineErrors.MARKS_INVALID.code);
 });
@@ -252,7 +255,8 @@ test('a cancel that comes while the state of a closed job is read is a cancel', 
     if (call === 'openChunk') fixture.sink.job('job-1').phase = 'aborted';
     if (call === 'state' && ++states === 2) controller.abort(new StopReason('cancelled'));
   };
-  assert.deepEqual(await fixture.run(makeJob({ job: { finalTry: false } }), { signal: controller.signal }), { kind: 'cancelled', sink: 'aborted' });
+  const outcome = await fixture.run(makeJob({ job: { finalTry: false } }), { signal: controller.signal });
+  assert.deepEqual(outcome, { kind: 'cancelled', sink: 'aborted' });
 });
 
 test('a resumed copy reads only what has no mark', async () => {
@@ -326,7 +330,7 @@ test('a plan of another definition of the job is refused', async () => {
 });
 
 /** Runs a copy whose store hangs in `call` for good once it was called `after` times, and stops it then. */
-async function stopAt(fixture: CopyFixture, call: string, stop: StopReason): Promise<{ outcome: Awaited<ReturnType<CopyFixture['run']>>; tookMs: number }> {
+async function stopAt(fixture: CopyFixture, call: string, stop: StopReason): Promise<{ outcome: AttemptOutcome; tookMs: number }> {
   const controller = new AbortController();
   const hang = new Promise<void>(() => undefined);
   let stoppedMs = 0;

@@ -156,7 +156,9 @@ class CopyAttempt {
         return await finishCopy(context, { attemptId, nodeName, epoch }, signal);
       } catch (error) {
         if (!hasCode(error, connectorErrors.MARKS_MISSING.code)) throw error;
-        if (round >= this.#limits.finishRoundsMax) throw engineErrors.MARKS_VANISH.create({ jobId: context.plan.jobId, rounds: round }, { cause: error });
+        if (round >= this.#limits.finishRoundsMax) {
+          throw engineErrors.MARKS_VANISH.create({ jobId: context.plan.jobId, rounds: round }, { cause: error });
+        }
         this.#logger.warn({ round, reason: firstLine(error) }, 'chunks are missing at the sink, copied again');
       }
     }

@@ -71,9 +71,4 @@ export const engineErrors = defineErrors('ENGINE', {
     message: 'Cannot finish job {jobId}: chunks were missing at the sink after they had been written, {rounds} times in a row.',
     fix: 'Make sure that nothing else cleans up or writes the same targets, then run the pipeline again.',
   },
-  NO_PROGRESS: {
-    category: 'system', retry: 'never', scope: 'job',
-    message: 'Cannot copy {path}: no row ends after byte {position}.',
-    fix: 'This is a defect of the gateway. Report it with the activity id and the log of this node.',
-  },
 });

@@ -7,6 +7,13 @@ import { type CopyContext, whilePinned } from './copy-context.ts';
 /** A cancelled copy has to end within 2 s, also when its store does not answer. */
 const stopPatienceMs = 200;
 
+/** One part, and the buffer that its bytes lie in. */
+export interface ChunkPiece {
+  readonly part: number;
+  readonly bytes: Uint8Array;
+  readonly buffer: PooledBuffer;
+}
+
 /**
  * A chunk's writer with deadlines, counts and care for calls that outlive their deadline: while one of them is under way its buffer
  * is not lent to anybody else, and the chunk is not discarded under it (a mark that comes late may be the one that counts).
@@ -40,12 +47,14 @@ export class OpenChunk {
     return this.#writtenBytes;
   }
 
-  async writePart(part: number, bytes: Uint8Array, buffer: PooledBuffer, signal: AbortSignal): Promise<void> {
+  async writePart(piece: ChunkPiece, signal: AbortSignal): Promise<void> {
+    const { part, bytes, buffer } = piece;
     await this.#call(bytes.length, buffer, signal, (callSignal) => this.#writer.writePart(part, bytes, callSignal));
   }
 
-  async mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, buffer: PooledBuffer, signal: AbortSignal): Promise<'marked' | 'already'> {
-    return this.#call(last.bytes.length, buffer, signal, (callSignal) => this.#writer.mark(facts, last, callSignal));
+  async mark(facts: ChunkFacts, last: ChunkPiece, signal: AbortSignal): Promise<'marked' | 'already'> {
+    const { part, bytes, buffer } = last;
+    return this.#call(bytes.length, buffer, signal, (callSignal) => this.#writer.mark(facts, { part, bytes }, callSignal));
   }
 
   /**

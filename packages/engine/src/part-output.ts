@@ -57,8 +57,8 @@ export class PartOutput {
     this.#current = undefined;
     await Promise.all(this.#inFlight);
     this.#throwFailure();
-    const last = { part: this.#part, bytes: buffer.memory.subarray(0, this.#filled) };
-    const result = await this.#inSlot(() => this.#chunk.mark({ ...facts, bytes: this.#bytes }, last, buffer, this.#signal));
+    const last = { part: this.#part, bytes: buffer.memory.subarray(0, this.#filled), buffer };
+    const result = await this.#inSlot(() => this.#chunk.mark({ ...facts, bytes: this.#bytes }, last, this.#signal));
     this.#free.push(buffer);
     return result;
   }
@@ -76,7 +76,7 @@ export class PartOutput {
     this.#current = undefined;
     this.#filled = 0;
     this.#part++;
-    const write = this.#inSlot(() => this.#chunk.writePart(part, bytes, buffer, this.#signal))
+    const write = this.#inSlot(() => this.#chunk.writePart({ part, bytes, buffer }, this.#signal))
       .then(() => {
         this.#free.push(buffer);
       })

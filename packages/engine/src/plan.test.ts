@@ -87,7 +87,10 @@ test('a copy onto one of its own sources is refused, beside them it is not', () 
 
 test('the digest depends on the definition, not on the encryption of its secrets or the order of its keys', () => {
   const { activity } = makeJob();
-  const withSecret = (text: string): CopyActivity => ({ ...activity, source: { ...activity.source, connection: { key: { encryptedCredential: text }, store: 'a' } } });
+  const withSecret = (text: string): CopyActivity => {
+    const connection = { key: { encryptedCredential: text }, store: 'a' };
+    return { ...activity, source: { ...activity.source, connection } };
+  };
   assert.equal(activityDigest(withSecret('one')), activityDigest(withSecret('two')));
   assert.notEqual(activityDigest(withSecret('one')), activityDigest(activity));
   const reordered: CopyActivity = JSON.parse(JSON.stringify(Object.fromEntries(Object.entries(activity).reverse())));

@@ -8,7 +8,8 @@ import { type LinkedSignal, linkedSignal } from './parallel.ts';
 
 /** Copies one chunk of bytes and marks it; repeats it after transient errors. */
 export function copyRange(context: CopyContext, target: PlanTarget, range: ChunkRange, signal: AbortSignal): Promise<void> {
-  return context.calls.repeating('chunk', { what: `copy to ${target.path}`, signal }, () => new RangeCopy(context, target, range).run(signal));
+  const what = `copy to ${target.path}`;
+  return context.calls.repeating('chunk', { what, signal }, () => new RangeCopy(context, target, range).run(signal));
 }
 
 /** One try of one chunk: its parts are read and written in parallel, as far as buffers and part slots allow. */
@@ -36,8 +37,9 @@ class RangeCopy {
       for (let part = 0; part < this.#parts; part++) {
         const buffer = await this.#admit(part, link.signal);
         const earlier = [...parts];
+        const last = part === this.#parts - 1;
         parts.push(this.#ended(link, buffer, () =>
-          part === this.#parts - 1 ? this.#copyLast(chunk, buffer, earlier, link.signal) : this.#copyPart(chunk, part, buffer, link.signal)));
+          last ? this.#copyLast(chunk, buffer, earlier, link.signal) : this.#copyPart(chunk, part, buffer, link.signal)));
       }
       await Promise.all(parts);
     } catch (error) {
@@ -82,7 +84,7 @@ class RangeCopy {
 
   async #copyPart(chunk: OpenChunk, part: number, buffer: PooledBuffer, signal: AbortSignal): Promise<void> {
     const bytes = await this.#readPart(part, buffer, signal);
-    await chunk.writePart(part, bytes, buffer, signal);
+    await chunk.writePart({ part, bytes, buffer }, signal);
   }
 
   /** The last part goes to the sink together with the mark, when all earlier ones are there. */
@@ -92,7 +94,7 @@ class RangeCopy {
     const { startByte, endByte } = this.#range;
     const facts = { bytes: endByte - startByte, rows: 0, hash: this.#hash(), sourceStart: startByte, sourceEnd: endByte };
     // Whoever was first with the chunk, its bytes are in.
-    await chunk.mark(facts, { part: this.#parts - 1, bytes }, buffer, signal);
+    await chunk.mark(facts, { part: this.#parts - 1, bytes, buffer }, signal);
   }
 
   async #readPart(part: number, buffer: PooledBuffer, signal: AbortSignal): Promise<Uint8Array> {

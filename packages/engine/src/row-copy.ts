@@ -28,13 +28,16 @@ export function rowBufferBytes(partBytes: number): number {
  * when they have to be read. Whoever is overtaken by another writer, or fails for a transient reason, reads the marks again and
  * goes on from there (DESIGN-RULES 2 and 3).
  */
-export async function copyRows(context: CopyContext, target: PlanTarget, known: readonly Mark[] | undefined, signal: AbortSignal): Promise<void> {
+export async function copyRows(
+  context: CopyContext, target: PlanTarget, known: readonly Mark[] | undefined, signal: AbortSignal,
+): Promise<void> {
   const { calls, sink, plan } = context;
   const what = `copy to ${target.path}`;
   let marks = known;
   for (let complete = false; !complete;) {
     complete = await calls.repeating('chunk', { what, signal }, async () => {
-      marks ??= await calls.once({ what: `read the marks of ${target.path}`, signal }, (callSignal) => sink.marks(plan, target, callSignal));
+      const reading = { what: `read the marks of ${target.path}`, signal };
+      marks ??= await calls.once(reading, (callSignal) => sink.marks(plan, target, callSignal));
       const start = contiguousMarks(marks);
       marks = undefined;
       if (start.chain.length > 0 && start.position >= totalBytes(target)) return true;
@@ -161,7 +164,7 @@ class RowRun {
       hashes.push(boundary.hash);
       const reached = sourceStart + boundary.sourcePosition;
       if (reached <= end && totalBytes(this.#target) > 0) {
-        throw engineErrors.NO_PROGRESS.create({ path: this.#target.path, position: end });
+        throw new Error(`no row ends after byte ${end} of ${this.#target.path}`);
       }
       end = reached;
       if (totalBytes(this.#target) === 0) break;

@@ -27,7 +27,8 @@ function make(limits: Partial<EngineLimits> = {}): { clock: ManualClock; calls: 
   const clock = new ManualClock();
   let retries = 0;
   const meter = { ...silentMeter, add: () => void retries++ };
-  const calls = new StoreCalls({ clock, random: seededRandom(1), logger: silentLogger, meter, limits: { ...defaultEngineLimits, ...limits } });
+  const all = { ...defaultEngineLimits, ...limits };
+  const calls = new StoreCalls({ clock, random: seededRandom(1), logger: silentLogger, meter, limits: all });
   return { clock, calls, retries: () => retries };
 }
 

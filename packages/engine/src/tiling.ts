@@ -27,7 +27,9 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
   let position = 0;
   for (const mark of marks.toSorted((a, b) => a.chunk - b.chunk)) {
     if (mark.chunk !== counted.length) throw invalid(mark.chunk, 'it is out of order');
-    if (mark.sourceStart !== position || mark.sourceEnd < position) throw invalid(mark.chunk, 'it does not start where the one before it ended');
+    if (mark.sourceStart !== position || mark.sourceEnd < position) {
+      throw invalid(mark.chunk, 'it does not start where the one before it ended');
+    }
     position = mark.sourceEnd;
     counted.push(mark);
   }
