@@ -41,21 +41,30 @@ export function compileMapping(translator: Translator | undefined, source: Sourc
   const columns = inSinkOrder(mappings).map((mapping): CompiledColumn => {
     const sourceIndex = findColumn(mapping.source, source, fileName);
     const sourceName = columnName(source, sourceIndex);
-    const { typeConversionSettings } = translator;
-    // Without the typeConversion switch no settings apply and nothing may be cut off.
-    const settings = translator.typeConversion ? typeConversionSettings : { allowDataTruncation: false, treatBooleanAsNumber: false };
     const sourceType = mapping.source.type ?? 'String';
     return {
       sourceIndex, sourceName, sourceType,
       sinkName: mapping.sink.name ?? sourceName,
       sinkType: mapping.sink.type ?? sourceType,
-      converter: compileConverter({ source: mapping.source, sink: mapping.sink, settings }),
+      converter: converterOf(mapping, translator),
     };
   });
   const names = columns.map((column) => column.sinkName);
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
   if (repeated !== undefined) throw formatErrors.BAD_MAPPING.create({ reason: `two columns of the sink are called ${repeated}` });
   return columns;
+}
+
+/** Refuses what no file could be mapped with: types, formats and ordinals that do not work together. */
+export function checkTranslator(translator: Translator | undefined): void {
+  if (translator === undefined) return;
+  for (const mapping of inSinkOrder(translator.mappings)) converterOf(mapping, translator);
+}
+
+/** Without the typeConversion switch no settings apply and nothing may be cut off. */
+function converterOf(mapping: ColumnMapping, translator: Translator): Converter | undefined {
+  const settings = translator.typeConversion ? translator.typeConversionSettings : { allowDataTruncation: false, treatBooleanAsNumber: false };
+  return compileConverter({ source: mapping.source, sink: mapping.sink, settings });
 }
 
 function columnName(source: SourceColumns, index: number): string {

@@ -86,7 +86,8 @@ export class RowWriter {
     }
     this.#a = Math.imul(a ^ valueEnd, primeA);
     this.#b = Math.imul(b ^ valueEnd, primeB);
-    if ((flags & needsQuotes) === 0 && !this.#quoteAll && !this.#looksNull(bytes, start, end)) {
+    const looksOther = this.#looksNull(bytes, start, end) || (bytes[start] === 0xef && this.#looksMark(bytes, start, end));
+    if ((flags & needsQuotes) === 0 && !this.#quoteAll && !looksOther) {
       output.end = at;
       return true;
     }
@@ -139,12 +140,12 @@ export class RowWriter {
     const escape = this.#dialect.escape;
     const from = output.end;
     // An escaped first character keeps the value from being read as null; an empty value has none.
-    const looksNull = this.#looksNull(bytes, start, end);
-    if (escape < 0 && (looksNull || this.#meetsDelimiter(bytes, start, end))) return false;
+    const looksOther = this.#looksNull(bytes, start, end) || this.#looksMark(bytes, start, end);
+    if (escape < 0 && (looksOther || this.#meetsDelimiter(bytes, start, end))) return false;
     let at = from;
     for (let index = start; index < end; index++) {
       const byte = bytes[index] as number;
-      if (escape >= 0 && (this.#special[byte] !== 0 || (looksNull && index === start))) target[at++] = escape;
+      if (escape >= 0 && (this.#special[byte] !== 0 || (looksOther && index === start))) target[at++] = escape;
       target[at++] = byte;
     }
     output.end = at;
@@ -163,6 +164,11 @@ export class RowWriter {
       }
     }
     return false;
+  }
+
+  /** At the start of a file this value would be taken for a byte order mark. */
+  #looksMark(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#columns === 1 && end - start >= 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
   }
 
   #looksNull(bytes: Uint8Array, start: number, end: number): boolean {

@@ -77,7 +77,7 @@ export class SourceReader {
   next(): RecordBatch | undefined {
     const work = this.#work;
     if (this.finished || (!this.#atEnd && work.length < this.#rescanAt) || !this.#prepare()) return undefined;
-    if (this.position >= this.#limitPosition) {
+    if (this.#limitReached()) {
       this.finished = true;
       return undefined;
     }
@@ -86,10 +86,10 @@ export class SourceReader {
     if (batch.fault !== undefined) throw this.#faultError(batch);
     if (this.#atEnd && work.length === 0) {
       this.finished = true;
-    } else if (this.position < this.#limitPosition) {
-      this.#needMore();
-    } else {
+    } else if (this.#limitReached()) {
       this.finished = true;
+    } else {
+      this.#needMore();
     }
     return undefined;
   }
@@ -111,9 +111,15 @@ export class SourceReader {
     return this.#work.bytes;
   }
 
+  /** The first chunk goes on until the columns are known, because the sink's header needs them. */
+  #limitReached(): boolean {
+    return this.position >= this.#limitPosition && this.columns > 0;
+  }
+
   #scan(): RecordBatch {
     const work = this.#work;
-    const limit = this.#decoder.offsetAfter(work.bytes, work.start, work.end, this.#limitPosition - this.position);
+    const wanted = Math.max(1, this.#limitPosition - this.position);
+    const limit = this.#decoder.offsetAfter(work.bytes, work.start, work.end, wanted);
     const from = work.start;
     const done = this.#scanner.scan({ bytes: work.bytes, from, end: work.end, atEnd: this.#atEnd, limit }, this.columns);
     const batch = this.#scanner.batch;

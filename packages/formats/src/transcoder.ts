@@ -2,7 +2,7 @@ import type { DelimitedTextFormat, Translator } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
 import { compileDialect, type Dialect } from './dialect.ts';
 import { formatErrors } from './errors.ts';
-import { type CompiledColumn, compileMapping } from './mapping.ts';
+import { checkTranslator, type CompiledColumn, compileMapping } from './mapping.ts';
 import { fieldEscaped, fieldNull, fieldQuoted, type RecordBatch } from './record-batch.ts';
 import { unescapeField } from './record-scanner.ts';
 import { RowWriter } from './row-writer.ts';
@@ -13,7 +13,10 @@ import type { HeaderReader, RecordBoundary, Transcoder, TranscoderOptions } from
 /** Longest part of a value that an error shows. */
 const shownCharacters = 40;
 
-/** Makes a transcoder; see `Transcoder` for the caller's duties. Throws `DMG_FORMATS_BAD_FORMAT` and, once the columns are known, mapping errors. */
+/**
+ * Makes a transcoder; see `Transcoder` for the caller's duties. Throws `DMG_FORMATS_BAD_FORMAT`, `_BAD_MAPPING` or `_BAD_PATTERN` at
+ * once; columns that are not found show with the first `push`.
+ */
 export function createTranscoder(options: TranscoderOptions): Transcoder {
   return new DelimitedTextTranscoder(options);
 }
@@ -35,6 +38,7 @@ class DelimitedTextTranscoder implements Transcoder {
     if (!isWritableEncoding(options.sink.encodingName)) {
       throw formatErrors.BAD_FORMAT.create({ property: 'encodingName', reason: `text is written in UTF-8 only, not in ${options.sink.encodingName}` });
     }
+    checkTranslator(options.translator);
     this.#translator = options.translator;
     this.#fileName = options.fileName;
     this.#writeHeader = options.writeHeader === true && options.sink.firstRowAsHeader;
