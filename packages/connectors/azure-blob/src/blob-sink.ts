@@ -1,0 +1,169 @@
+import type { Logger } from '@dmg/base';
+import {
+  checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, type Sink, type SinkJob, type SinkLimits, type SinkState,
+} from '@dmg/connector-api';
+import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
+import type { BlobStore } from './blob-store.ts';
+import { BlockChunk } from './block-chunk.ts';
+import { decodeBlockId, scopeOf } from './block-id.ts';
+import { JobBlob, type JobBody } from './job-blob.ts';
+import { callsAtOnce, finishJob, readVersions } from './job-commit.ts';
+import { TargetBlob } from './target-blob.ts';
+
+export interface BlobSinkOptions {
+  readonly store: BlobStore;
+  /** Folder (prefix) of the targets. */
+  readonly folder: string;
+  readonly job: SinkJob;
+  readonly limits: SinkLimits;
+  readonly logger: Logger;
+}
+
+/** From this many blocks on a list is not read again for each chunk. */
+const longList = 2000;
+const roundsMax = 10;
+
+/** Block blobs as a sink. How they are published is in `job-commit.ts`, what a block id says in `block-id.ts`. */
+export class BlobSink implements Sink {
+  readonly limits: SinkLimits;
+  readonly atomicPublish = 'yes';
+  readonly #options: BlobSinkOptions;
+  readonly #store: BlobStore;
+  readonly #job: JobBlob;
+  /** Chunks of targets with long lists that were complete when they were last read: chunk → attempt. */
+  readonly #longLists = new Map<number, Map<number, string>>();
+
+  constructor(options: BlobSinkOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.limits = options.limits;
+    this.#job = new JobBlob(options.store, options.job.jobId);
+  }
+
+  async state(signal: AbortSignal): Promise<SinkState> {
+    signal.throwIfAborted();
+    const record = await this.#job.read(signal);
+    if (record === undefined) return { phase: 'none', plan: undefined, receipt: undefined };
+    // An abort that died before everything was discarded is not over: somebody may still be committing.
+    if (record.body.phase === 'aborted' && record.body.plan !== undefined) return this.abort(signal);
+    return stateOf(record.body);
+  }
+
+  async bases(paths: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const warn = (path: string): void => this.#options.logger.warn({ path }, 'blocks of an upload that was never ended are discarded');
+    const blobs = paths.map((path) => this.#blob(path));
+    return mapParallel(blobs, callsAtOnce, (blob) => {
+      signal.throwIfAborted();
+      return blob.base(signal, warn);
+    });
+  }
+
+  async insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
+    signal.throwIfAborted();
+    for (let round = 0; round < roundsMax; round++) {
+      if ((await this.#job.insert({ phase: 'open', plan }, signal)) !== undefined) return plan;
+      const record = await this.#job.read(signal);
+      if (record === undefined) continue;
+      if (record.body.phase === 'open' || record.body.phase === 'closing') return record.body.plan;
+      throw this.#closed(record.body.phase);
+    }
+    throw connectorErrors.UNREACHABLE.create({ store: this.#store.name, reason: `the record ${this.#job.path} comes and goes` });
+  }
+
+  async marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
+    signal.throwIfAborted();
+    const versions = await readVersions(plan, target, this.#blob(target.path), signal);
+    await this.#checkOpen(signal);
+    return versions.map(({ mark }) => mark);
+  }
+
+  async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
+    signal.throwIfAborted();
+    await this.#checkOpen(signal);
+    const target = plan.targets[ref.target];
+    if (target === undefined) throw new RangeError(`the plan has no target ${ref.target}`);
+    const blob = this.#blob(target.path);
+    return new BlockChunk({
+      blob, ref,
+      scope: scopeOf({ jobId: plan.jobId, generation: plan.generation, target: ref.target }),
+      attemptId: this.#options.job.attemptId,
+      base: target.base,
+      partBytes: plan.partBytes,
+      limitBytes: this.limits.partsPerTargetMax * this.limits.partBytesMax,
+      store: this.#store.name,
+      standing: (caller) => this.#standing(plan, target, blob, ref.chunk, caller),
+      checkOpen: (caller) => this.#checkOpen(caller),
+    });
+  }
+
+  finish(_plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
+    return finishJob({ job: this.#job, jobId: this.#options.job.jobId, blobOf: (target) => this.#blob(target.path), receipt, signal });
+  }
+
+  async abort(signal: AbortSignal): Promise<SinkState> {
+    for (let round = 0; round < roundsMax; round++) {
+      signal.throwIfAborted();
+      const record = await this.#job.read(signal);
+      if (record === undefined) {
+        if ((await this.#job.insert({ phase: 'aborted' }, signal)) !== undefined) return stateOf({ phase: 'aborted' });
+        continue;
+      }
+      const { body } = record;
+      if (body.phase === 'done' || (body.phase === 'aborted' && body.plan === undefined)) return stateOf(body);
+      if (body.phase !== 'aborted') {
+        await this.#job.replace(record.etag, { phase: 'aborted', plan: body.plan, closing: body.phase === 'closing' }, signal);
+        continue;
+      }
+      if (body.plan !== undefined) await this.#burn(body.plan, body.closing ?? true, signal);
+      await this.#job.replace(record.etag, { phase: 'aborted' }, signal);
+    }
+    throw connectorErrors.UNREACHABLE.create({ store: this.#store.name, reason: `the record ${this.#job.path} changes all the time` });
+  }
+
+  close(): Promise<void> {
+    this.#store.close();
+    return Promise.resolve();
+  }
+
+  async #burn(plan: Plan, closing: boolean, signal: AbortSignal): Promise<void> {
+    await mapParallel(plan.targets, callsAtOnce, (target) => {
+      const scope = scopeOf({ jobId: plan.jobId, generation: plan.generation, target: target.target });
+      return this.#blob(target.path).burn({
+        jobId: plan.jobId, base: target.base, closing, signal,
+        mine: ({ name }) => decodeBlockId(scope, name) !== undefined,
+      });
+    });
+  }
+
+  /**
+   * Who has completed this chunk? A long list costs more to read than a chunk to write twice, so what it said last time is believed:
+   * a chunk that two have written is only a waste, since everybody takes the same version of it.
+   */
+  async #standing(plan: Plan, target: PlanTarget, blob: TargetBlob, chunk: number, signal: AbortSignal): Promise<string | undefined> {
+    const known = this.#longLists.get(target.target);
+    if (known !== undefined) return known.get(chunk);
+    const versions = await readVersions(plan, target, blob, signal);
+    const standing = new Map(versions.map(({ mark }) => [mark.chunk, mark.attemptId]));
+    if (versions.reduce((sum, { blocks }) => sum + blocks.length, 0) >= longList) this.#longLists.set(target.target, standing);
+    return standing.get(chunk);
+  }
+
+  async #checkOpen(signal: AbortSignal): Promise<void> {
+    const phase = await this.#job.phase(signal);
+    if (phase !== 'open' && phase !== 'closing') throw this.#closed(phase ?? 'not begun');
+  }
+
+  #closed(phase: string): Error {
+    return connectorErrors.JOB_CLOSED.create({ jobId: this.#options.job.jobId, phase });
+  }
+
+  #blob(path: string): TargetBlob {
+    return new TargetBlob(this.#store, joinPath(this.#options.folder, checkedObjectPath(path)));
+  }
+}
+
+function stateOf(body: JobBody): SinkState {
+  if (body.phase === 'done') return { phase: 'done', plan: undefined, receipt: body.receipt };
+  if (body.phase === 'aborted') return { phase: 'aborted', plan: undefined, receipt: undefined };
+  return { phase: 'open', plan: body.plan, receipt: undefined };
+}

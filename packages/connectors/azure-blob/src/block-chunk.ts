@@ -1,0 +1,95 @@
+import { hash } from 'node:crypto';
+import { baseErrors } from '@dmg/base';
+import { type ChunkFacts, type ChunkWriter, connectorErrors } from '@dmg/connector-api';
+import type { ChunkRef } from '@dmg/model';
+import { type BlockFacts, encodeBlockId, partsPerChunkMax } from './block-id.ts';
+import { isIdLengthConflict } from './errors.ts';
+import type { TargetBlob } from './target-blob.ts';
+
+export interface BlockChunkOptions {
+  readonly blob: TargetBlob;
+  readonly scope: Buffer;
+  readonly ref: ChunkRef;
+  readonly attemptId: string;
+  readonly base: string;
+  readonly partBytes: number;
+  readonly limitBytes: number;
+  readonly store: string;
+  /** The attempt whose complete version of this chunk stands, if one does. */
+  readonly standing: (signal: AbortSignal) => Promise<string | undefined>;
+  /** Throws `JOB_CLOSED` unless the job is open. */
+  readonly checkOpen: (signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * One chunk as blocks. The last block's id holds the mark, so the block and the mark are one. The service checks the MD5 of each
+ * block. Blocks of a chunk that is given up are discarded by the commit, by the abort, or expire.
+ */
+export class BlockChunk implements ChunkWriter {
+  readonly #options: BlockChunkOptions;
+  readonly #sizes = new Map<number, number>();
+  #givenUp = false;
+
+  constructor(options: BlockChunkOptions) {
+    this.#options = options;
+  }
+
+  async writePart(part: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (bytes.length !== this.#options.partBytes) {
+      throw baseErrors.UNEXPECTED.create({ reason: `part ${part} has ${bytes.length} bytes instead of ${this.#options.partBytes}` });
+    }
+    await this.#stage({ chunk: this.#options.ref.chunk, attemptId: this.#options.attemptId, part }, bytes, signal);
+    this.#sizes.set(part, bytes.length);
+  }
+
+  async mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'> {
+    const { ref, attemptId, standing, checkOpen } = this.#options;
+    signal.throwIfAborted();
+    this.#checkWhole(facts, last);
+    const first = await standing(signal);
+    if (first === undefined) {
+      const { rows, hash: chunkHash, sourceStart, sourceEnd } = facts;
+      const filler = last.bytes.length === 0;
+      const id: BlockFacts = {
+        chunk: ref.chunk, attemptId, part: last.part, last: { rows, hash: chunkHash, sourceStart, sourceEnd, filler },
+      };
+      await this.#stage(id, filler ? new Uint8Array(1) : last.bytes, signal);
+    }
+    // After the block, so that nobody believes in a mark of a job that had ended.
+    await checkOpen(signal);
+    return first === undefined || first === attemptId ? 'marked' : 'already';
+  }
+
+  discard(): Promise<void> {
+    this.#givenUp = true;
+    return Promise.resolve();
+  }
+
+  async #stage(facts: BlockFacts, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { blob, scope, base, store, limitBytes } = this.#options;
+    if (this.#givenUp) throw baseErrors.UNEXPECTED.create({ reason: 'a chunk that was given up is written' });
+    if (facts.part >= partsPerChunkMax) {
+      throw connectorErrors.TOO_LARGE.create({ path: blob.path, sizeBytes: facts.part * this.#options.partBytes, store, limitBytes });
+    }
+    const id = encodeBlockId(scope, facts);
+    const md5 = hash('md5', bytes, 'buffer');
+    try {
+      await blob.stage(id, bytes, md5, signal, isIdLengthConflict);
+    } catch (error) {
+      if (!isIdLengthConflict(error)) throw error;
+      await blob.clearForeign(base, signal);
+      await blob.stage(id, bytes, md5, signal, () => false);
+    }
+  }
+
+  #checkWhole(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }): void {
+    let bytes = last.bytes.length;
+    for (let part = 0; part < last.part; part++) {
+      const size = this.#sizes.get(part);
+      if (size === undefined) throw baseErrors.UNEXPECTED.create({ reason: `part ${part} of a chunk was never written` });
+      bytes += size;
+    }
+    if (bytes !== facts.bytes) throw baseErrors.UNEXPECTED.create({ reason: `a chunk of ${facts.bytes} bytes has ${bytes} at the sink` });
+  }
+}

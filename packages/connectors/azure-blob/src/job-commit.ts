@@ -1,0 +1,150 @@
+/**
+ * How a job's blobs are published, and why a blob never comes back.
+ *
+ * 1. Marks: the uncommitted block lists are read and every chunk is there.
+ * 2. Intent: compare-and-set `open → closing` with the chosen list of every target. Abort's compare-and-set is on the same ETag, so
+ *    from here exactly one of the two can happen: last block < lists read < intent < commit.
+ * 3. Commit: each target's list on the condition of the plan's base state (its ETag, or absence).
+ * 4. Done: compare-and-set `closing → done` with the receipt.
+ *
+ * A finisher that finds `closing` goes on with the intent that stands. For each target, if the intended blocks are all in the
+ * uncommitted list, it was not committed: commit. If they are not, it was: only a commit, an abort (which is not, since the phase is
+ * `closing`), the expiry after seven days, or a stranger's write takes blocks away. So:
+ *  - the blob carries our metadata               → published.
+ *  - the blob is absent                          → published, and taken away by its consumer. Not again. (When the intent is older
+ *                                                  than six days, expiry cannot be excluded: OUTCOME_UNKNOWN.)
+ *  - the blob is unchanged since the plan        → the blocks were lost: STAGED_BLOCKS_LOST.
+ *  - the blob is somebody else's                 → TARGET_CHANGED, noted in the side blob so that no later finisher takes the blob's
+ *                                                  absence for our success.
+ *
+ * Interleavings
+ *  - Two finishers in `closing`: one commit succeeds. The other meets the condition (409, 412), or blocks that are gone (400
+ *    InvalidBlockList), and looks again: published.
+ *  - A consumer takes the blob between the two commits: the second one's blocks are gone, 400, published.
+ *  - A frozen writer stages its own version of a chunk after the commit: the intent names other attempts, so it is not "there".
+ *  - A frozen finisher wakes after `done`: as the second finisher above. After `aborted`: its blocks were discarded, or the base's
+ *    ETag was made another one, before abort told anybody.
+ *  - Abort between intent and commit: the finisher's last compare-and-set fails, it reads `aborted`.
+ *  - A finisher dies anywhere: the next one reads `open` (nothing committed) or `closing` (above).
+ * What remains: a duplicate of one and the same Put Block request that the service executes after the commit, together with a
+ * finisher's death and a consumer in between; and a stranger who writes and removes the blob between a dead finisher's intent and commit.
+ */
+import { connectorErrors, mapParallel, missingChunks } from '@dmg/connector-api';
+import type { Plan, PlanTarget, Receipt } from '@dmg/model';
+import { scopeOf } from './block-id.ts';
+import { type ChunkVersion, chooseVersions, type CommitIntent, completeVersions, intendedVersions, intentOf } from './block-list.ts';
+import { azureBlobErrors } from './errors.ts';
+import type { JobBlob, JobBody, JobRecord } from './job-blob.ts';
+import { baseOf, jobKey, jobTag, type TargetBlob } from './target-blob.ts';
+
+export const callsAtOnce = 8;
+const roundsMax = 10;
+const dayMs = 86_400_000;
+const trustedIntentMs = 6 * dayMs;
+
+export interface CommitOptions {
+  readonly job: JobBlob;
+  readonly jobId: string;
+  readonly blobOf: (target: PlanTarget) => TargetBlob;
+  readonly receipt: Receipt;
+  readonly signal: AbortSignal;
+}
+
+/** Complete versions that count, of one target, read afresh. */
+export async function readVersions(plan: Plan, target: PlanTarget, blob: TargetBlob, signal: AbortSignal): Promise<ChunkVersion[]> {
+  return chooseVersions(target, await allVersions(plan, target, blob, signal));
+}
+
+async function allVersions(plan: Plan, target: PlanTarget, blob: TargetBlob, signal: AbortSignal): Promise<ChunkVersion[]> {
+  const scope = scopeOf({ jobId: plan.jobId, generation: plan.generation, target: target.target });
+  return completeVersions(scope, target.target, await blob.uncommitted(signal));
+}
+
+/** Publishes and returns the receipt that stands. Throws `MARKS_MISSING`, `JOB_CLOSED`, `TARGET_CHANGED`. */
+export async function finishJob(options: CommitOptions): Promise<Receipt> {
+  const { job, jobId, receipt, signal } = options;
+  for (let round = 0; round < roundsMax; round++) {
+    const record = await job.read(signal);
+    if (record === undefined) throw connectorErrors.MARKS_MISSING.create({ jobId, missing: 1 });
+    const { body } = record;
+    if (body.phase === 'done') return body.receipt;
+    if (body.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId, phase: body.phase });
+    const closing = body.phase === 'open' ? await declareIntent(options, body.plan, record) : { etag: record.etag, body, ageMs: record.ageMs, ready: undefined };
+    if (closing === undefined) continue;
+    if (closing.body.refused !== undefined) throw connectorErrors.TARGET_CHANGED.create({ path: closing.body.refused });
+    await publishAll(options, closing);
+    const done: JobBody = { phase: 'done', receipt };
+    if ((await job.replace(closing.etag, done, signal)) !== undefined) return receipt;
+  }
+  throw connectorErrors.UNREACHABLE.create({ store: job.path, reason: 'the record of the job changes all the time' });
+}
+
+interface Closing {
+  readonly etag: string;
+  readonly body: JobBody & { readonly phase: 'closing' };
+  readonly ageMs: number;
+  /** The versions of each target, when they have just been read. */
+  readonly ready: readonly (readonly ChunkVersion[])[] | undefined;
+}
+
+async function declareIntent(options: CommitOptions, plan: Plan, record: JobRecord): Promise<Closing | undefined> {
+  const { job, jobId, blobOf, signal } = options;
+  const ready = await mapParallel(plan.targets, callsAtOnce, (target) => readVersions(plan, target, blobOf(target), signal));
+  const missing = plan.targets.reduce((sum, target, index) => sum + missingChunks(target, ready[index]?.map(({ mark }) => mark) ?? []), 0);
+  if (missing > 0) {
+    // Committed or discarded since the record was read? Then its phase has changed, and the next look at it says so.
+    if ((await job.phase(signal)) !== 'open') return undefined;
+    throw connectorErrors.MARKS_MISSING.create({ jobId, missing });
+  }
+  const body: JobBody & { readonly phase: 'closing' } = { phase: 'closing', plan, intent: intentOf(ready) };
+  const etag = await job.replace(record.etag, body, signal);
+  return etag === undefined ? undefined : { etag, body, ageMs: 0, ready };
+}
+
+async function publishAll(options: CommitOptions, closing: Closing): Promise<void> {
+  const { plan, intent } = closing.body;
+  const changed = await mapParallel(plan.targets, callsAtOnce, async (target, index) => {
+    options.signal.throwIfAborted();
+    return (await publish(options, plan, target, intent, closing.ageMs, closing.ready?.[index])) ? undefined : target.path;
+  });
+  const refused = changed.find((path) => path !== undefined);
+  if (refused === undefined) return;
+  // When somebody else has changed the record meanwhile, his word counts as much: the target is changed all the same.
+  await options.job.replace(closing.etag, { ...closing.body, refused }, options.signal);
+  throw connectorErrors.TARGET_CHANGED.create({ path: refused });
+}
+
+/** False: a stranger has changed the target. */
+async function publish(
+  options: CommitOptions, plan: Plan, target: PlanTarget, intent: CommitIntent, ageMs: number, ready: readonly ChunkVersion[] | undefined,
+): Promise<boolean> {
+  const { blobOf, jobId, signal } = options;
+  const blob = blobOf(target);
+  let versions = ready;
+  for (let round = 0; round < roundsMax; round++) {
+    versions ??= intendedVersions(intent, target.target, await allVersions(plan, target, blob, signal));
+    if (versions !== undefined && (await commit(blob, plan, target, versions, signal))) return true;
+    const facts = await blob.facts(signal);
+    if (facts?.properties.metadata?.[jobKey] === jobTag(jobId)) return true;
+    if (versions === undefined) {
+      if (facts !== undefined && baseOf(facts) !== target.base) return false;
+      if (facts !== undefined) throw azureBlobErrors.STAGED_BLOCKS_LOST.create({ path: blob.path });
+      if (ageMs > trustedIntentMs) throw azureBlobErrors.OUTCOME_UNKNOWN.create({ path: blob.path, days: Math.floor(ageMs / dayMs) });
+      return true;
+    }
+    // The commit was refused. With the base changed it is for good; else what stood in the way is gone, or the blocks are: look again.
+    const present = intendedVersions(intent, target.target, await allVersions(plan, target, blob, signal)) !== undefined;
+    if (present && baseOf(facts) !== target.base) return false;
+    versions = undefined;
+  }
+  throw connectorErrors.UNREACHABLE.create({ store: blob.path, reason: 'the blob changes all the time' });
+}
+
+function commit(blob: TargetBlob, plan: Plan, target: PlanTarget, versions: readonly ChunkVersion[], signal: AbortSignal): Promise<boolean> {
+  const marks = versions.map(({ mark }) => mark);
+  const total = (key: 'bytes' | 'rows'): string => String(marks.reduce((sum, mark) => sum + mark[key], 0));
+  const metadata = {
+    [jobKey]: jobTag(plan.jobId), dmggen: String(plan.generation), dmgchunks: String(marks.length), dmgbytes: total('bytes'), dmgrows: total('rows'),
+  };
+  return blob.commit(versions.flatMap(({ blocks }) => blocks), target.base, metadata, signal);
+}
