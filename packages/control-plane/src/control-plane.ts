@@ -124,7 +124,10 @@ async function serve(foundations: Foundations): Promise<ControlPlane> {
     async close() {
       stopping.abort();
       parts.desired.close();
+      // A client that does not finish its request must not hold us.
+      const cut = clock.after(3000, () => app.server.closeAllConnections());
       await app.close();
+      cut.cancel();
       await Promise.allSettled(loops);
       await options.sender.close();
       await db.destroy();

@@ -111,12 +111,13 @@ async function takeDeadLetter({ db, tracker, logger, meter }: NodeRoutesOptions,
   const row = await db
     .selectFrom('activity_runs')
     .leftJoin('outbox', 'outbox.job_id', 'activity_runs.job_id')
-    .select(['run_id', 'name', 'sends', 'dead_letters', 'outbox.job_id as outbox_job_id'])
+    .select(['run_id', 'name', 'sends', 'dead_letters', 'outbox.job_id as outbox_job_id', 'outbox.message_id'])
     .where('activity_runs.job_id', '=', jobId)
     .where('activity_runs.gateway_id', '=', gateway.id)
     .executeTakeFirst();
   logger.warn({ gateway: gateway.name, messageId, reason, description, deliveryCount, known: row !== undefined }, 'the queue gave a message up');
-  if (row === undefined || Number(send) !== row.sends || row.outbox_job_id !== null) return;
+  if (row === undefined || Number(send) !== row.sends) return;
+  if (row.outbox_job_id !== null && row.message_id !== messageId) return; // Already to be sent again.
   const poison = controlPlaneErrors.POISON_MESSAGE.create({ count: row.dead_letters + 1, reason: reason === '' ? 'no stated reason' : reason }).toFault();
   await tracker.apply(row.run_id, { type: 'deadLettered', activity: row.name, poison });
 }

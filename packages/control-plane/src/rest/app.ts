@@ -50,6 +50,16 @@ export function createApp(options: AppOptions): App {
     void reply.header('x-ms-request-id', request.id).header('x-ms-correlation-request-id', correlationId(request)).header('cache-control', 'no-store');
     done();
   });
+  // A request that is answered while the server closes must not leave its connection open behind it.
+  let closing = false;
+  app.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (closing) void reply.header('connection', 'close');
+    done();
+  });
   app.addHook('onResponse', (request, reply, done) => {
     const api = request.url.startsWith('/gateway/') ? 'gateway' : 'rest';
     meter.add(requestsTotal, 1, { api, status: `${Math.floor(reply.statusCode / 100)}xx` });
