@@ -117,6 +117,13 @@ export class Broker {
     return count;
   }
 
+  /** Leaves the receiving links of a queue open and gives them nothing any more, as if they had died unnoticed. */
+  muteLinks(queueName: string): number {
+    const consumers = [...this.#scopes.values()].flatMap((scope) => [...scope.consumers]).filter(({ entity }) => isQueue(entity, queueName));
+    for (const consumer of consumers) this.pump.remove(consumer);
+    return consumers.length;
+  }
+
   #scope(connection: Connection): Scope {
     const known = this.#scopes.get(connection);
     if (known !== undefined) return known;

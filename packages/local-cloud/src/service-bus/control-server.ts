@@ -17,6 +17,8 @@ export interface QueueReport extends QueueCounts {
 export type ControlRequest =
   | { readonly action: 'configure'; readonly queue: string; readonly settings: Partial<QueueSettings> }
   | { readonly action: 'detach'; readonly queue: string }
+  /** The receiving links that are open now get nothing any more; new ones do. */
+  | { readonly action: 'mute'; readonly queue: string }
   | { readonly action: 'silence'; readonly queue: string; readonly on: boolean }
   /** As Service Bus does before maintenance. */
   | { readonly action: 'close-connections' }
@@ -91,6 +93,8 @@ export class ControlServer {
       }
       case 'detach':
         return { status: 200, body: { links: this.#broker.detachLinks(request.queue) } };
+      case 'mute':
+        return { status: 200, body: { links: this.#broker.muteLinks(request.queue) } };
       case 'silence':
         this.#broker.pump.silence(request.queue, request.on);
         return { status: 200, body: {} };
@@ -99,7 +103,7 @@ export class ControlServer {
       case 'drop-connections':
         return { status: 200, body: { connections: this.#broker.dropConnections() } };
       default:
-        return { status: 400, body: { message: 'action is none of configure, detach, silence, close-connections, drop-connections' } };
+        return { status: 400, body: { message: 'action is none of configure, detach, mute, silence, close-connections, drop-connections' } };
     }
   }
 }
