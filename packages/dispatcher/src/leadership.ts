@@ -1,4 +1,4 @@
-import { asDmgError, backoffMs, type DmgError, isStopReason, sleep } from '@dmg/base';
+import { asDmgError, backoffMs, type DmgError, hasCode, isStopReason, sleep } from '@dmg/base';
 import { type Epoch, formatEpoch } from '@dmg/model';
 import type { DispatchLoop } from './dispatch-loop.ts';
 import { dispatcherErrors } from './errors.ts';
@@ -73,6 +73,8 @@ export class Leadership {
         if (signal.aborted) return;
         this.#onFailure(asDmgError(error));
         repetition += 1;
+        // After a loss of data the workers know more than the ledger: what they told is all that was missing.
+        if (repetition === 1 && hasCode(error, dispatcherErrors.HELLO_REFUSED.code)) continue;
       }
       await sleep(clock, backoffMs(repetition - 1, random.unit(), this.#settings.grantBackoff), signal).catch(rethrowUnlessStopped);
     }
@@ -91,6 +93,7 @@ export class Leadership {
     // Ends that came meanwhile belong to the attempts of the ledger's records; the lists then say what is left.
     for (const list of lists) this.#loop.post(list);
     this.#loop.resume();
+    // The loop handles the lists in the next microtask; what they change is written with the rest.
     await Promise.resolve();
     await this.#writeBack(session);
     signal.throwIfAborted();

@@ -21,6 +21,8 @@ interface View {
   usedAtMs: number;
   /** It refused; asked again then, or when it tells of a free slot. */
   refusesUntilMs: number;
+  /** It did not answer a dispatch; asked again then, whatever it tells. */
+  restsUntilMs: number;
   lastHeardMs: number;
   asking: boolean;
 }
@@ -41,7 +43,7 @@ export class Roster {
     this.#options = options;
     const nowMs = options.clock.monotonicMs();
     this.#views = new Map(options.workers.map((port) => [port.nodeId, {
-      port, obeys: undefined, limit: 0, used: 0, usedAtMs: nowMs, refusesUntilMs: 0, lastHeardMs: nowMs, asking: false,
+      port, obeys: undefined, limit: 0, used: 0, usedAtMs: nowMs, refusesUntilMs: 0, restsUntilMs: 0, lastHeardMs: nowMs, asking: false,
     }]));
   }
 
@@ -81,10 +83,12 @@ export class Roster {
     return [...this.#views].filter(([, view]) => !view.asking && (all || view.obeys !== formatEpoch(epoch))).map(([nodeId]) => nodeId);
   }
 
-  /** It no longer counts as greeted: gets no job until it has answered again. */
+  /** It did not answer: it gets no job until it has answered Hello again, and not at once. */
   doubt(nodeId: string): void {
     const view = this.#views.get(nodeId);
-    if (view !== undefined) view.obeys = undefined;
+    if (view === undefined) return;
+    view.obeys = undefined;
+    view.restsUntilMs = this.#options.clock.monotonicMs() + this.#options.refusedMs;
   }
 
   onEvent(nodeId: string, event: WorkerEvent): void {
@@ -114,7 +118,7 @@ export class Roster {
     const nowMs = this.#options.clock.monotonicMs();
     return [...this.#views].map(([nodeId, view]) => {
       if (view.obeys !== formatEpoch(epoch)) return { nodeId, status: 'Offline', freeSlots: 0 };
-      if (view.refusesUntilMs > nowMs) return { nodeId, status: 'Online', freeSlots: 0 };
+      if (Math.max(view.refusesUntilMs, view.restsUntilMs) > nowMs) return { nodeId, status: 'Online', freeSlots: 0 };
       const used = nowMs - view.usedAtMs < this.#options.refusedMs ? view.used : 0;
       return { nodeId, status: 'Online', freeSlots: Math.max(0, view.limit - Math.max(used, active(nodeId))) };
     });

@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { jobOf, testErrors, World } from './testing/world.ts';
+
+/** The failure table of DESIGN §6, as far as one node can meet it. */
+
+async function open(context: TestContext, options: ConstructorParameters<typeof World>[0] = {}): Promise<World> {
+  const world = new World(options);
+  context.after(async () => {
+    await world.close();
+    assert.deepEqual(world.violations, []);
+  });
+  await world.start();
+  return world;
+}
+
+const running = (world: World): string[] => world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
+const attemptOf = (world: World, jobId: string): string => world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
+const kinds = (world: World): string[] => world.reports.reports.map(({ jobId, outcome }) => `${jobId} ${outcome.kind}`);
+
+async function finish(world: World, jobId: string): Promise<void> {
+  world.worker.finish(attemptOf(world, jobId));
+  await world.settle();
+}
+
+describe('dispatcher killed', () => {
+  test('the next one has a larger epoch, adopts what runs and places what waits; copies do not notice', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b']) await world.send(jobOf(id));
+    const attempt = attemptOf(world, 'a');
+    await world.crash();
+    await world.start();
+    assert.match(world.dispatcher.report()?.epoch ?? '', /^2\./);
+    assert.deepEqual([attemptOf(world, 'a'), world.worker.begun.length], [attempt, 1]);
+    await finish(world, 'a');
+    await finish(world, 'b');
+    assert.deepEqual(kinds(world), ['a succeeded', 'b succeeded']);
+    assert.equal(world.worker.begun[1]?.epoch.n, 2);
+  });
+
+  test('between receive and complete: the message comes back and is recognised', async (context) => {
+    const world = await open(context);
+    world.queues.setTrouble(new Error('the connection is gone'));
+    const sent = world.send(jobOf('a')).catch(() => undefined);
+    await sent;
+    world.queues.setTrouble(undefined);
+    await world.send(jobOf('a'));
+    assert.deepEqual(running(world), ['a']);
+    await world.crash();
+    await world.start();
+    await world.advance(12_000);
+    assert.deepEqual([world.messages, world.worker.begun.length], [[], 1]);
+  });
+
+  test('an end that was not reported yet is reported by the next one', async (context) => {
+    const world = await open(context);
+    await world.send(jobOf('a'));
+    world.reports.setAway(true);
+    await finish(world, 'a');
+    assert.equal(world.record('a')?.state, 'Ended');
+    await world.crash();
+    world.reports.setAway(false);
+    await world.start();
+    await world.settle();
+    // The killed one's request may have arrived as well.
+    assert.deepEqual([...new Set(kinds(world))], ['a succeeded']);
+    assert.deepEqual([world.record('a')?.reported, world.worker.begun.length], [true, 1]);
+  });
+
+  test('an attempt that ended while nobody listened is placed again and finds the sink done', async (context) => {
+    const world = await open(context);
+    await world.send(jobOf('a'));
+    const attempt = attemptOf(world, 'a');
+    await world.crash();
+    world.worker.finish(attempt);
+    await world.start();
+    assert.equal(world.worker.begun.length, 2);
+    await finish(world, 'a');
+    assert.deepEqual(kinds(world), ['a succeeded']);
+  });
+
+  test('its late dispatches and ledger writes are refused', async (context) => {
+    const world = await open(context);
+    await world.send(jobOf('a'));
+    const { epoch } = world.worker.begun[0] ?? {};
+    assert.ok(epoch !== undefined);
+    await world.crash();
+    await world.start();
+    const late = await world.worker.dispatch({ job: jobOf('z'), signedJob: '', attemptId: 'z', step: 'copy', epoch });
+    assert.equal(!late.accepted && late.reason, 'STALE_EPOCH');
+  });
+});
+
+describe('host killed, everything of the node is new', () => {
+  test('what ran is placed again', async (context) => {
+    const world = await open(context);
+    for (const id of ['a', 'b', 'c']) await world.send(jobOf(id));
+    await world.crash();
+    world.worker.restart();
+    await world.start();
+    assert.deepEqual(running(world), ['a', 'b']);
+    for (const id of ['a', 'b', 'c']) await finish(world, id);
+    assert.equal(world.ends.size, 3);
+  });
+});
+
+describe('Redis', () => {
+  test('away: copies go on, ends are reported, nothing is received or placed; then the ledger is filled again', async (context) => {
+    const world = await open(context);
+    for (const id of ['a', 'b', 'c']) await world.send(jobOf(id));
+    world.ledger.trouble = testErrors.AWAY.create();
+    await world.send(jobOf('d'));
+    await world.advance(1_000);
+    assert.equal(world.dispatcher.status().state, 'opening');
+    assert.match(world.dispatcher.trouble ?? '', /ledger/);
+    assert.equal(world.dispatcher.report()?.queueEmpty, false);
+    await finish(world, 'a');
+    assert.deepEqual(kinds(world), ['a succeeded']);
+    assert.deepEqual(running(world), ['b'], 'nothing is placed without the ledger');
+    assert.deepEqual(world.messages, ['d.1'], 'nothing is completed without the ledger');
+    world.ledger.trouble = undefined;
+    await world.advance(12_000);
+    assert.equal(world.dispatcher.trouble, undefined);
+    assert.deepEqual([world.record('a')?.state, world.messages], ['Ended', []]);
+    for (const id of ['b', 'c', 'd']) await finish(world, id);
+    assert.equal(world.ends.size, 4);
+  });
+
+  test('away while a waiting job is cancelled: it is reported only when the ledger has it', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b']) await world.send(jobOf(id));
+    world.ledger.trouble = testErrors.AWAY.create();
+    world.dispatcher.cancelJob('b');
+    await world.advance(1_000);
+    assert.deepEqual(kinds(world), []);
+    world.ledger.trouble = undefined;
+    await world.advance(10_000);
+    assert.deepEqual(kinds(world), ['b cancelled']);
+    assert.equal(world.record('b')?.end?.outcome.kind, 'cancelled');
+  });
+
+  test('away while a running job is cancelled: it is stopped all the same', async (context) => {
+    const world = await open(context);
+    await world.send(jobOf('a'));
+    world.ledger.trouble = testErrors.AWAY.create();
+    world.dispatcher.cancelJob('a');
+    await world.settle();
+    assert.deepEqual(kinds(world), ['a cancelled']);
+    assert.equal(world.sinks.phase('a'), 'aborted');
+    world.ledger.trouble = undefined;
+  });
+
+  test('empty in the middle: a larger epoch, hello again, every job written back, nothing begun twice', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b', 'c']) await world.send(jobOf(id));
+    world.loseLedger();
+    await world.send(jobOf('d'));
+    await world.advance(1_000);
+    assert.deepEqual([...world.ledger.jobs.keys()].sort(), ['a', 'b', 'c', 'd']);
+    assert.match(world.dispatcher.report()?.epoch ?? '', /^2\.|^1\./);
+    assert.equal(world.worker.begun.length, 1);
+    for (const id of ['a', 'b', 'c', 'd']) await finish(world, id);
+    assert.equal(world.ends.size, 4);
+  });
+
+  test('empty and the dispatcher new: what runs is written from the copies of the workers', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b']) await world.send(jobOf(id));
+    await world.crash();
+    world.loseLedger();
+    await world.start();
+    await world.advance(1_000);
+    assert.deepEqual([...world.ledger.jobs.keys()], ['a'], 'b is lost here; the control plane sends it again');
+    assert.ok((world.worker.begun[0]?.epoch.n ?? 0) >= 1);
+    world.worker.kill(attemptOf(world, 'a'));
+    await world.settle();
+    assert.deepEqual(running(world), ['a'], 'placed again from the copy');
+    await world.send(jobOf('b'), { sends: 2 });
+    await finish(world, 'a');
+    await finish(world, 'b');
+    assert.equal(world.ends.size, 2);
+  });
+
+  test('a re-sent job whose attempt still runs is recognised', async (context) => {
+    const world = await open(context);
+    await world.send(jobOf('a'));
+    await world.crash();
+    world.loseLedger();
+    await world.start();
+    await world.send(jobOf('a'), { sends: 2 });
+    assert.deepEqual([world.messages, world.worker.begun.length], [[], 1]);
+  });
+
+  test('back with an older state: memory stands over it, and an old record proves nothing about attempts', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b']) await world.send(jobOf(id));
+    const goBack = world.ledger.snapshot();
+    await finish(world, 'a');
+    await finish(world, 'b');
+    world.ledger.trouble = testErrors.AWAY.create();
+    await world.send(jobOf('c'));
+    world.loseSince(goBack);
+    world.ledger.trouble = undefined;
+    await world.advance(11_000);
+    assert.deepEqual([world.record('a')?.state, world.record('b')?.state], ['Ended', 'Ended']);
+    await world.crash();
+    world.loseSince(goBack);
+    await world.start();
+    world.dispatcher.cancelJob('b');
+    await world.advance(1_000);
+    assert.notEqual(world.ends.get('b'), 'cancelled');
+    for (const id of ['c', 'a', 'b']) await finish(world, id);
+    for (const id of ['a', 'b', 'c']) await finish(world, id);
+    assert.deepEqual([...world.ends.values()], ['succeeded', 'succeeded', 'succeeded']);
+  });
+
+  test('away from the start: the node starts, and leads when it is back', async (context) => {
+    const world = new World();
+    context.after(() => world.close());
+    world.ledger.trouble = testErrors.AWAY.create();
+    await world.start();
+    assert.deepEqual([world.dispatcher.status().state, world.dispatcher.report()], ['opening', undefined]);
+    await world.send(jobOf('a'));
+    await world.advance(20_000);
+    world.ledger.trouble = undefined;
+    await world.advance(6_000);
+    assert.deepEqual(running(world), ['a']);
+  });
+
+  test('another dispatcher installs an epoch again and again: no storm', async (context) => {
+    const world = await open(context);
+    let n = 1;
+    const rival = (): void => {
+      const { lead } = world.ledger;
+      if (lead !== undefined && lead.n > n) world.ledger.lead = { n: n = lead.n + 1, token: 'f'.repeat(32) };
+    };
+    world.ledger.lead = { n: ++n, token: 'f'.repeat(32) };
+    for (let index = 0; index < 40; index++) {
+      rival();
+      await world.send(jobOf(`j${index}`));
+      await world.advance(500);
+    }
+    assert.ok(n < 60, `${n} grants in 20 s`);
+  });
+});
+
+describe('queue', () => {
+  test('away and back: what waits is taken, what was in hand is recognised', async (context) => {
+    const world = await open(context);
+    await world.send(jobOf('a'));
+    world.queues.setTrouble(new Error('detached'));
+    await world.advance(30_000);
+    assert.equal(world.dispatcher.report()?.queueEmpty, false);
+    await finish(world, 'a');
+    world.queues.setTrouble(undefined);
+    await world.send(jobOf('b'));
+    assert.deepEqual([kinds(world), running(world)], [['a succeeded'], ['b']]);
+  });
+
+  test('a completion that is not heard: the message comes back as a duplicate', async (context) => {
+    const world = await open(context);
+    const put = world.ledger.jobs.set.bind(world.ledger.jobs);
+    world.ledger.jobs.set = (key, value) => {
+      world.queues.setTrouble(new Error('detached'));
+      return put(key, value);
+    };
+    await world.send(jobOf('a'));
+    world.ledger.jobs.set = put;
+    world.queues.setTrouble(undefined);
+    assert.deepEqual([world.messages, running(world)], [['a.1'], ['a']]);
+    await world.advance(11_000);
+    assert.deepEqual([world.messages, world.worker.begun.length], [[], 1]);
+  });
+});
+
+describe('control plane away', () => {
+  test('jobs in hand finish, reports wait, and jobs go on being placed', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b', 'c']) await world.send(jobOf(id));
+    world.reports.setAway(true);
+    for (const id of ['a', 'b', 'c']) await finish(world, id);
+    assert.deepEqual([kinds(world), world.dispatcher.status().unreported], [[], 3]);
+    assert.deepEqual([...world.dispatcher.report()?.waiting ?? []].sort(), ['a', 'b', 'c'], 'named until the control plane knows');
+    world.reports.setAway(false);
+    await world.settle();
+    assert.deepEqual([kinds(world).length, world.dispatcher.status().unreported], [3, 0]);
+  });
+});
+
+describe('keeping and stopping', () => {
+  test('jobs that ended are kept to recognise duplicates, then removed', async (context) => {
+    const world = await open(context, { settings: { keepEndedMs: 60_000 } });
+    await world.send(jobOf('a'));
+    await finish(world, 'a');
+    await world.advance(50_000, 5_000);
+    assert.ok(world.ledger.jobs.has('a'));
+    await world.advance(15_000, 5_000);
+    assert.equal(world.ledger.jobs.has('a'), false);
+    assert.equal(world.dispatcher.status().ended, 0);
+  });
+
+  test('not more of them than the maximum', async (context) => {
+    const world = await open(context, { settings: { keepEndedMax: 5 } });
+    for (let index = 0; index < 12; index++) {
+      await world.send(jobOf(`j${index}`));
+      await finish(world, `j${index}`);
+    }
+    await world.advance(2_000);
+    assert.deepEqual([...world.ledger.jobs.keys()], ['j7', 'j8', 'j9', 'j10', 'j11']);
+  });
+
+  test('stop: nothing is received or placed any more, running attempts are left alone, their ends still count', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b']) await world.send(jobOf(id));
+    await world.dispatcher.stop();
+    await world.send(jobOf('c'));
+    assert.deepEqual([running(world), world.messages], [['a'], ['c.1']]);
+    await finish(world, 'a');
+    assert.deepEqual([kinds(world), running(world), world.record('a')?.state], [['a succeeded'], [], 'Ended']);
+    await world.crash();
+    await world.start();
+    assert.deepEqual(running(world), ['b']);
+  });
+
+  test('stop while the ledger is away returns', async (context) => {
+    const world = await open(context);
+    world.ledger.trouble = testErrors.AWAY.create();
+    await world.send(jobOf('a'));
+    await world.advance(3_000);
+    await world.dispatcher.stop();
+    assert.equal(world.dispatcher.status().state, 'stopped');
+    world.ledger.trouble = undefined;
+  });
+});
