@@ -98,9 +98,9 @@ async function startNode(options: DemoOptions, up: UpLine, key: string): Promise
   options.started.push(child);
 }
 
-/** The caller's environment without its `DMG_*` settings, but for where Redis is. */
+/** The caller's environment without its `DMG_*` settings, but for where Redis is and the mark of a test that runs us. */
 function cleanEnvironment(added: Record<string, string>): Record<string, string | undefined> {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER');
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER' || name === 'DMG_TEST_MARK');
   return { ...Object.fromEntries(kept), ...added };
 }
 

@@ -13,11 +13,14 @@ export function readEnvironment(): Environment {
   return process.env as Environment;
 }
 
+/** `DMG_TEST_MARK` lets a test find every process that came of what it started. */
+const passedOn: ReadonlySet<string> = new Set(['DMG_REDIS_SERVER', 'DMG_LOG_LEVEL', 'DMG_TEST_MARK']);
+
 /** What children need of our environment besides what we set for them: nothing of `DMG_*` leaks by accident. */
 export function childEnvironment(added: Readonly<Record<string, string>>): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && (!name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER' || name === 'DMG_LOG_LEVEL')) kept[name] = value;
+    if (value !== undefined && (!name.startsWith('DMG_') || passedOn.has(name))) kept[name] = value;
   }
   return { ...kept, ...added };
 }

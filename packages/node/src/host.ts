@@ -123,9 +123,12 @@ function missing(setting: string, what: string): Error {
   return lifecycleErrors.BAD_SETTING.create({ setting, reason: 'it is not set', remedy: `Set ${setting} to ${what}.` });
 }
 
-/** Executors get what Node and the file system need, the state folder, and none of the host's secrets. */
+/**
+ * Executors get what Node and the file system need, the state folder, and none of the host's secrets. `DMG_TEST_MARK` lets a test find
+ * every process that came of what it started.
+ */
 function executorEnvironment(config: NodeConfig): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'];
+  const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'DMG_TEST_MARK'];
   const environment: Record<string, string> = { DMG_STATE: config.stateFolder, DMG_LOG_LEVEL: config.logLevel };
   for (const name of kept) {
     const value = process.env[name];
