@@ -4,6 +4,7 @@ import { BlobSink } from './blob-sink.ts';
 import { BlobSource } from './blob-source.ts';
 import { BlobStore } from './blob-store.ts';
 import { storageFault } from './errors.ts';
+import { SdkBlobCalls } from './sdk-blob-calls.ts';
 import { azureBlobSpec } from './spec.ts';
 
 const megabyte = 1024 * 1024;
@@ -39,7 +40,9 @@ export const azureBlobConnector: Connector = {
 
   async openSink(end, job, context) {
     const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
-    return new BlobSink({ store: BlobStore.open(end, context), folder, job, limits: limitsOf(end), logger: context.logger });
+    const store = BlobStore.open(end, context);
+    const calls = new SdkBlobCalls(store);
+    return new BlobSink({ calls, close: () => store.close(), folder, job, limits: limitsOf(end), logger: context.logger });
   },
 };
 

@@ -3,7 +3,7 @@ import {
   checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, type Sink, type SinkJob, type SinkLimits, type SinkState,
 } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
-import type { BlobStore } from './blob-store.ts';
+import type { BlobCalls } from './blob-calls.ts';
 import { BlockChunk } from './block-chunk.ts';
 import { decodeBlockId, scopeOf } from './block-id.ts';
 import { JobBlob, type JobBody } from './job-blob.ts';
@@ -11,7 +11,9 @@ import { callsAtOnce, finishJob, readVersions } from './job-commit.ts';
 import { TargetBlob } from './target-blob.ts';
 
 export interface BlobSinkOptions {
-  readonly store: BlobStore;
+  readonly calls: BlobCalls;
+  /** Ends the calls under way. */
+  readonly close: () => void;
   /** Folder (prefix) of the targets. */
   readonly folder: string;
   readonly job: SinkJob;
@@ -28,16 +30,16 @@ export class BlobSink implements Sink {
   readonly limits: SinkLimits;
   readonly atomicPublish = 'yes';
   readonly #options: BlobSinkOptions;
-  readonly #store: BlobStore;
+  readonly #calls: BlobCalls;
   readonly #job: JobBlob;
   /** Chunks of targets with long lists that were complete when they were last read: chunk → attempt. */
   readonly #longLists = new Map<number, Map<number, string>>();
 
   constructor(options: BlobSinkOptions) {
     this.#options = options;
-    this.#store = options.store;
+    this.#calls = options.calls;
     this.limits = options.limits;
-    this.#job = new JobBlob(options.store, options.job.jobId);
+    this.#job = new JobBlob(options.calls, options.job.jobId);
   }
 
   async state(signal: AbortSignal): Promise<SinkState> {
@@ -61,13 +63,13 @@ export class BlobSink implements Sink {
   async insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
     signal.throwIfAborted();
     for (let round = 0; round < roundsMax; round++) {
-      if ((await this.#job.insert({ phase: 'open', plan }, signal)) !== undefined) return plan;
+      if ((await this.#job.write('absent', { phase: 'open', plan }, signal)) !== undefined) return plan;
       const record = await this.#job.read(signal);
       if (record === undefined) continue;
       if (record.body.phase === 'open' || record.body.phase === 'closing') return record.body.plan;
       throw this.#closed(record.body.phase);
     }
-    throw connectorErrors.UNREACHABLE.create({ store: this.#store.name, reason: `the record ${this.#job.path} comes and goes` });
+    throw connectorErrors.UNREACHABLE.create({ store: this.#calls.store, reason: `the record ${this.#job.path} comes and goes` });
   }
 
   async marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
@@ -90,7 +92,7 @@ export class BlobSink implements Sink {
       base: target.base,
       partBytes: plan.partBytes,
       limitBytes: this.limits.partsPerTargetMax * this.limits.partBytesMax,
-      store: this.#store.name,
+      store: this.#calls.store,
       standing: (caller) => this.#standing(plan, target, blob, ref.chunk, caller),
       checkOpen: (caller) => this.#checkOpen(caller),
     });
@@ -105,23 +107,23 @@ export class BlobSink implements Sink {
       signal.throwIfAborted();
       const record = await this.#job.read(signal);
       if (record === undefined) {
-        if ((await this.#job.insert({ phase: 'aborted' }, signal)) !== undefined) return stateOf({ phase: 'aborted' });
+        if ((await this.#job.write('absent', { phase: 'aborted' }, signal)) !== undefined) return stateOf({ phase: 'aborted' });
         continue;
       }
       const { body } = record;
       if (body.phase === 'done' || (body.phase === 'aborted' && body.plan === undefined)) return stateOf(body);
       if (body.phase !== 'aborted') {
-        await this.#job.replace(record.etag, { phase: 'aborted', plan: body.plan, closing: body.phase === 'closing' }, signal);
+        await this.#job.write(record.etag, { phase: 'aborted', plan: body.plan, closing: body.phase === 'closing' }, signal);
         continue;
       }
       if (body.plan !== undefined) await this.#burn(body.plan, body.closing ?? true, signal);
-      await this.#job.replace(record.etag, { phase: 'aborted' }, signal);
+      await this.#job.write(record.etag, { phase: 'aborted' }, signal);
     }
-    throw connectorErrors.UNREACHABLE.create({ store: this.#store.name, reason: `the record ${this.#job.path} changes all the time` });
+    throw connectorErrors.UNREACHABLE.create({ store: this.#calls.store, reason: `the record ${this.#job.path} changes all the time` });
   }
 
   close(): Promise<void> {
-    this.#store.close();
+    this.#options.close();
     return Promise.resolve();
   }
 
@@ -158,7 +160,7 @@ export class BlobSink implements Sink {
   }
 
   #blob(path: string): TargetBlob {
-    return new TargetBlob(this.#store, joinPath(this.#options.folder, checkedObjectPath(path)));
+    return new TargetBlob(this.#calls, joinPath(this.#options.folder, checkedObjectPath(path)));
   }
 }
 

@@ -1,9 +1,7 @@
-import { hash } from 'node:crypto';
 import { baseErrors } from '@dmg/base';
 import { type ChunkFacts, type ChunkWriter, connectorErrors } from '@dmg/connector-api';
 import type { ChunkRef } from '@dmg/model';
 import { type BlockFacts, encodeBlockId, partsPerChunkMax } from './block-id.ts';
-import { isIdLengthConflict } from './errors.ts';
 import type { TargetBlob } from './target-blob.ts';
 
 export interface BlockChunkOptions {
@@ -72,15 +70,7 @@ export class BlockChunk implements ChunkWriter {
     if (facts.part >= partsPerChunkMax) {
       throw connectorErrors.TOO_LARGE.create({ path: blob.path, sizeBytes: facts.part * this.#options.partBytes, store, limitBytes });
     }
-    const id = encodeBlockId(scope, facts);
-    const md5 = hash('md5', bytes, 'buffer');
-    try {
-      await blob.stage(id, bytes, md5, signal, isIdLengthConflict);
-    } catch (error) {
-      if (!isIdLengthConflict(error)) throw error;
-      await blob.clearForeign(base, signal);
-      await blob.stage(id, bytes, md5, signal, () => false);
-    }
+    await blob.stage(encodeBlockId(scope, facts), bytes, base, signal);
   }
 
   #checkWhole(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }): void {

@@ -2,16 +2,15 @@
  * The side blob of a job, `.dmg/jobs/<jobId>`: plan, intent and end, changed by compare-and-set on its ETag.
  *
  *   (absent) → open(plan) → closing(plan, intent) → done(receipt)
- *   (absent), open, closing → aborted(plan, not clean) → aborted(clean)
+ *   (absent), open, closing → aborted(plan) → aborted
  *
  * It is not deleted at the end (DESIGN-RULES 5.6 would): small, without its plan, it is the end that a late or repeated attempt
  * finds, and so a blob that a consumer took away never comes back.
  */
 import { createHash } from 'node:crypto';
 import type { Plan, Receipt } from '@dmg/model';
-import type { BlobStore } from './blob-store.ts';
+import type { BlobCalls } from './blob-calls.ts';
 import type { CommitIntent } from './block-list.ts';
-import { fromStorageError, isAbsent, isLostRace, storageFault } from './errors.ts';
 
 export type JobBody =
   | { readonly phase: 'open'; readonly plan: Plan }
@@ -29,74 +28,29 @@ export interface JobRecord {
 }
 
 export class JobBlob {
-  readonly #store: BlobStore;
   readonly path: string;
+  readonly #calls: BlobCalls;
 
-  constructor(store: BlobStore, jobId: string) {
-    this.#store = store;
+  constructor(calls: BlobCalls, jobId: string) {
+    this.#calls = calls;
     this.path = `.dmg/jobs/${/^[\w-]{1,128}$/.test(jobId) ? jobId : createHash('sha256').update(jobId).digest('hex')}`;
   }
 
   async read(signal: AbortSignal): Promise<JobRecord | undefined> {
-    try {
-      return await this.#store.call({ what: 'read the job at', path: this.path, signal, keep: isAbsent }, async (abortSignal) => {
-        const response = await this.#store.container.getBlobClient(this.path).download(0, undefined, { abortSignal });
-        const pieces: Uint8Array[] = [];
-        for await (const piece of response.readableStreamBody ?? []) pieces.push(piece as Uint8Array);
-        const body = JSON.parse(Buffer.concat(pieces).toString()) as JobBody;
-        const ageMs = (response.date?.getTime() ?? 0) - (response.lastModified?.getTime() ?? 0);
-        return { body, etag: response.etag ?? '', ageMs };
-      });
-    } catch (error) {
-      if (isAbsent(error)) return undefined;
-      throw error;
-    }
+    const found = await this.#calls.readText(this.path, signal);
+    return found === undefined ? undefined : { body: JSON.parse(found.text) as JobBody, etag: found.etag, ageMs: found.ageMs };
   }
 
   /** The phase alone, which is cheap however large the plan is. */
   async phase(signal: AbortSignal): Promise<JobBody['phase'] | undefined> {
-    try {
-      const facts = await this.#store.call({ what: 'look at the job at', path: this.path, signal, keep: isAbsent }, (abortSignal) =>
-        this.#store.container.getBlobClient(this.path).getProperties({ abortSignal }),
-      );
-      return facts.metadata?.dmgphase as JobBody['phase'] | undefined;
-    } catch (error) {
-      if (isAbsent(error)) return undefined;
-      throw error;
-    }
+    return (await this.#calls.facts(this.path, signal))?.metadata.dmgphase as JobBody['phase'] | undefined;
   }
 
-  /** Writes the side blob if there is none. Makes the container when it is missing. False: there is one. */
-  insert(body: JobBody, signal: AbortSignal): Promise<string | undefined> {
-    return this.#write(body, { ifNoneMatch: '*' }, signal);
-  }
-
-  /** Replaces what was read under `etag`. Undefined: somebody else was first. */
-  replace(etag: string, body: JobBody, signal: AbortSignal): Promise<string | undefined> {
-    return this.#write(body, { ifMatch: etag }, signal);
-  }
-
-  /** Returns the new ETag; undefined when the condition did not hold (or a repeated request met its own first success: read again). */
-  async #write(body: JobBody, conditions: { ifNoneMatch?: string; ifMatch?: string }, signal: AbortSignal): Promise<string | undefined> {
-    const bytes = Buffer.from(JSON.stringify(body));
-    const blob = this.#store.container.getBlockBlobClient(this.path);
-    const metadata = { dmgphase: body.phase };
-    for (let round = 0; ; round++) {
-      try {
-        const keep = (error: unknown): boolean => isLostRace(error) || isAbsent(error);
-        const response = await this.#store.call({ what: 'write the job at', path: this.path, signal, keep }, (abortSignal) =>
-          blob.upload(bytes, bytes.length, { abortSignal, conditions, metadata, blobHTTPHeaders: { blobContentType: 'application/json' } }),
-        );
-        return response.etag ?? '';
-      } catch (error) {
-        if (isLostRace(error)) return undefined;
-        if (storageFault(error).code !== 'ContainerNotFound' || round > 0) {
-          // A record that was there and is not any more has been removed by hand; the next read says what stands.
-          if (isAbsent(error) && conditions.ifMatch !== undefined) return undefined;
-          throw fromStorageError(error, { path: this.path, store: this.#store.name });
-        }
-        await this.#store.call({ what: 'make the container', path: '/', signal }, (abortSignal) => this.#store.container.createIfNotExists({ abortSignal }));
-      }
-    }
+  /**
+   * Writes the record if the one read under `etag` (or none: `absent`) still stands, and returns its new ETag. Undefined: somebody
+   * else was first, or a repeated request met its own success; reading again tells.
+   */
+  write(etag: string, body: JobBody, signal: AbortSignal): Promise<string | undefined> {
+    return this.#calls.writeText(this.path, { text: JSON.stringify(body), condition: etag, metadata: { dmgphase: body.phase } }, signal);
   }
 }

@@ -26,8 +26,12 @@
  *    ETag was made another one, before abort told anybody.
  *  - Abort between intent and commit: the finisher's last compare-and-set fails, it reads `aborted`.
  *  - A finisher dies anywhere: the next one reads `open` (nothing committed) or `closing` (above).
- * What remains: a duplicate of one and the same Put Block request that the service executes after the commit, together with a
- * finisher's death and a consumer in between; and a stranger who writes and removes the blob between a dead finisher's intent and commit.
+ * What remains, each a matter of moments:
+ *  - a duplicate of one and the same Put Block request that the service executes after the commit, together with a finisher's death and
+ *    a consumer in between;
+ *  - a stranger who writes and removes the blob between a dead finisher's intent and commit;
+ *  - an empty blob: it has no block that its commit could use up, so a finisher that freezes between its last look at the phase and the
+ *    commit brings it back when it wakes.
  */
 import { connectorErrors, mapParallel, missingChunks } from '@dmg/connector-api';
 import type { Plan, PlanTarget, Receipt } from '@dmg/model';
@@ -72,9 +76,9 @@ export async function finishJob(options: CommitOptions): Promise<Receipt> {
     const closing = body.phase === 'open' ? await declareIntent(options, body.plan, record) : { etag: record.etag, body, ageMs: record.ageMs, ready: undefined };
     if (closing === undefined) continue;
     if (closing.body.refused !== undefined) throw connectorErrors.TARGET_CHANGED.create({ path: closing.body.refused });
-    await publishAll(options, closing);
+    if (!(await publishAll(options, closing))) continue;
     const done: JobBody = { phase: 'done', receipt };
-    if ((await job.replace(closing.etag, done, signal)) !== undefined) return receipt;
+    if ((await job.write(closing.etag, done, signal)) !== undefined) return receipt;
   }
   throw connectorErrors.UNREACHABLE.create({ store: job.path, reason: 'the record of the job changes all the time' });
 }
@@ -97,20 +101,21 @@ async function declareIntent(options: CommitOptions, plan: Plan, record: JobReco
     throw connectorErrors.MARKS_MISSING.create({ jobId, missing });
   }
   const body: JobBody & { readonly phase: 'closing' } = { phase: 'closing', plan, intent: intentOf(ready) };
-  const etag = await job.replace(record.etag, body, signal);
+  const etag = await job.write(record.etag, body, signal);
   return etag === undefined ? undefined : { etag, body, ageMs: 0, ready };
 }
 
-async function publishAll(options: CommitOptions, closing: Closing): Promise<void> {
+/** False: the record has changed meanwhile and must be read again. */
+async function publishAll(options: CommitOptions, closing: Closing): Promise<boolean> {
   const { plan, intent } = closing.body;
   const changed = await mapParallel(plan.targets, callsAtOnce, async (target, index) => {
     options.signal.throwIfAborted();
     return (await publish(options, plan, target, intent, closing.ageMs, closing.ready?.[index])) ? undefined : target.path;
   });
   const refused = changed.find((path) => path !== undefined);
-  if (refused === undefined) return;
-  // When somebody else has changed the record meanwhile, his word counts as much: the target is changed all the same.
-  await options.job.replace(closing.etag, { ...closing.body, refused }, options.signal);
+  if (refused === undefined) return true;
+  // An abort makes a target another one as well, and then this is no stranger's work.
+  if ((await options.job.write(closing.etag, { ...closing.body, refused }, options.signal)) === undefined) return false;
   throw connectorErrors.TARGET_CHANGED.create({ path: refused });
 }
 
@@ -123,9 +128,10 @@ async function publish(
   let versions = ready;
   for (let round = 0; round < roundsMax; round++) {
     versions ??= intendedVersions(intent, target.target, await allVersions(plan, target, blob, signal));
+    if (versions !== undefined && versions.every(({ blocks }) => blocks.length === 0) && (await options.job.phase(signal)) !== 'closing') return true;
     if (versions !== undefined && (await commit(blob, plan, target, versions, signal))) return true;
     const facts = await blob.facts(signal);
-    if (facts?.properties.metadata?.[jobKey] === jobTag(jobId)) return true;
+    if (facts?.metadata[jobKey] === jobTag(jobId)) return true;
     if (versions === undefined) {
       if (facts !== undefined && baseOf(facts) !== target.base) return false;
       if (facts !== undefined) throw azureBlobErrors.STAGED_BLOCKS_LOST.create({ path: blob.path });

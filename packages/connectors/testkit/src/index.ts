@@ -4,3 +4,4 @@ export { memoryFixture, testContext } from './contract/memory-fixture.ts';
 export { memoryConnector, memorySpec } from './memory-connector.ts';
 export { MemorySink, type MemorySinkOptions } from './memory-sink.ts';
 export { type MemoryCall, type MemoryJob, type MemoryObject, MemoryStore, MemoryStores } from './memory-store.ts';
+export { Actor, StepScheduler } from './step-scheduler.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { hasCode, newId, type Random, seededRandom } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
+import { type Actor, StepScheduler } from '@dmg/connector-testkit';
 import type { Plan, PlanTarget, Receipt } from '@dmg/model';
 import { finishJob } from '../job-finish.ts';
 import { JobFolder } from '../job-folder.ts';
@@ -10,23 +11,6 @@ import { GatedFiles, ModelFileSystem } from './model-files.ts';
 
 export const jobPath = '/store/.dmg/jobs/00/job';
 const roundsMax = 8;
-
-/** A step of one actor that waits for its turn. */
-interface Waiting {
-  readonly actor: Actor;
-  readonly go: () => void;
-}
-
-class Actor {
-  readonly name: string;
-  frozen = false;
-  ended = false;
-  failure: unknown;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-}
 
 /** What one run of the model found. */
 export interface RunFacts {
@@ -55,20 +39,18 @@ export class InterleavedRun {
   readonly #options: RunOptions;
   readonly #random: Random;
   readonly #system = new ModelFileSystem();
-  readonly #actors: Actor[] = [];
-  readonly #running: Promise<void>[] = [];
-  #waiting: Waiting[] = [];
+  readonly #scheduler: StepScheduler;
   readonly #published = new Map<string, number>();
   readonly #taken: string[] = [];
   readonly #plans = new Set<string>();
   readonly #ends = new Set<string>();
   /** What the user saw when the end was first reported, less what the consumer takes. */
   #publishedAtEnd: string | undefined;
-  #steps = 0;
 
   constructor(options: RunOptions) {
     this.#options = options;
     this.#random = seededRandom(options.seed);
+    this.#scheduler = new StepScheduler(this.#random);
     this.#system.mkdir('/store');
     this.#system.onRename = (to) => {
       if (to.startsWith('/store/out')) this.#published.set(to, (this.#published.get(to) ?? 0) + 1);
@@ -76,26 +58,25 @@ export class InterleavedRun {
   }
 
   async run(): Promise<RunFacts> {
-    for (let index = 0; index < (this.#options.attempts ?? 4); index++) this.#start(`attempt${index}`, (actor) => this.#attempt(actor, index));
-    if (this.#chance(this.#options.abortChance ?? 0.4)) this.#start('aborter', (actor) => this.#abort(actor));
-    this.#start('consumer', (actor) => this.#consume(actor, 40));
-    const freeze = this.#chance(0.8) ? 0.02 : 0;
-    await this.#schedule(freeze);
-    const frozen = this.#actors.filter((actor) => actor.frozen);
+    const scheduler = this.#scheduler;
+    for (let index = 0; index < (this.#options.attempts ?? 4); index++) scheduler.start(`attempt${index}`, (actor) => this.#attempt(actor, index));
+    if (this.#chance(this.#options.abortChance ?? 0.4)) scheduler.start('aborter', (actor) => this.#abort(actor));
+    scheduler.start('consumer', (actor) => this.#consume(actor, 40));
+    await scheduler.run(this.#chance(0.8) ? 0.02 : 0);
+    const frozen = scheduler.actors.filter((actor) => actor.frozen).length;
     // A later attempt, or a later abort, brings the job to its end while the frozen ones sleep.
-    const cleaner = this.#chance(0.3) ? (actor: Actor) => this.#abort(actor) : (actor: Actor) => this.#attempt(actor, 9);
-    this.#start('last', cleaner);
-    await this.#schedule(0);
+    const last = this.#chance(0.3) ? (actor: Actor) => this.#abort(actor) : (actor: Actor) => this.#attempt(actor, 9);
+    scheduler.start('last', last);
+    await scheduler.run(0);
     assert.equal(this.#ends.size, 1, `ends: ${[...this.#ends].join()}`);
-    for (const actor of frozen) actor.frozen = false;
-    this.#start('consumer2', (actor) => this.#consume(actor, 10));
-    await this.#schedule(0);
-    await Promise.all(this.#running);
-    return this.#check(frozen.length);
+    scheduler.wakeAll();
+    scheduler.start('consumer2', (actor) => this.#consume(actor, 10));
+    await scheduler.run(0);
+    await scheduler.settle();
+    return this.#check(frozen);
   }
 
   #check(frozen: number): RunFacts {
-    for (const actor of this.#actors) if (actor.failure !== undefined) throw actor.failure;
     assert.equal(this.#ends.size, 1, `both ends were reported: ${[...this.#ends].join()}`);
     assert.ok(this.#plans.size <= 1, 'attempts worked under different plans');
     assert.equal(this.#appearances(), this.#publishedAtEnd, 'something was published after the end');
@@ -107,56 +88,15 @@ export class InterleavedRun {
     }
     const seen = [...this.#taken, ...this.#system.visible('/store/.dmg').filter((line) => line.includes('='))];
     for (const line of seen) checkContent(line);
-    if (this.#options.mutate !== undefined) return { end, published: this.#published, frozen, steps: this.#steps };
+    if (this.#options.mutate !== undefined) return { end, published: this.#published, frozen, steps: this.#scheduler.steps };
     const left = this.#system.node(jobPath);
     const names = left instanceof Map ? [...left.keys()].filter((name) => name.startsWith('work.')) : [];
     assert.deepEqual(names, [], 'a work folder is left');
-    return { end, published: this.#published, frozen, steps: this.#steps };
-  }
-
-  #start(name: string, work: (actor: Actor) => Promise<void>): void {
-    const actor = new Actor(name);
-    this.#actors.push(actor);
-    this.#running.push(
-      work(actor).then(
-        () => void (actor.ended = true),
-        (error: unknown) => {
-          actor.ended = true;
-          actor.failure = error;
-        },
-      ),
-    );
-  }
-
-  /** Lets one waiting step happen after another until nobody who is awake waits. */
-  async #schedule(freeze: number): Promise<void> {
-    for (;;) {
-      // Lets the actor that has just made a step come to its next one; a turn of the event loop only when nobody seems to wait.
-      for (let turn = 0; turn < 16; turn++) await Promise.resolve();
-      let awake = this.#waiting.filter(({ actor }) => !actor.frozen);
-      if (awake.length === 0) {
-        await new Promise((resolve) => setImmediate(resolve));
-        awake = this.#waiting.filter(({ actor }) => !actor.frozen);
-      }
-      const next = awake[Math.floor(this.#random.unit() * awake.length)];
-      if (next === undefined) return;
-      if (this.#chance(freeze)) {
-        next.actor.frozen = true;
-        continue;
-      }
-      this.#steps++;
-      assert.ok(this.#steps < 20_000, 'the run does not end');
-      this.#waiting = this.#waiting.filter((other) => other !== next);
-      next.go();
-    }
-  }
-
-  #gate(actor: Actor): () => Promise<void> {
-    return () => new Promise((go) => this.#waiting.push({ actor, go }));
+    return { end, published: this.#published, frozen, steps: this.#scheduler.steps };
   }
 
   #job(actor: Actor): { files: WorkFiles; job: JobFolder } {
-    const gated = new GatedFiles(this.#system, this.#gate(actor));
+    const gated = new GatedFiles(this.#system, () => this.#scheduler.gate(actor));
     const files = this.#options.mutate?.(gated, this.#system) ?? gated;
     return { files, job: new JobFolder({ files, random: this.#random, path: jobPath }) };
   }
@@ -203,9 +143,8 @@ export class InterleavedRun {
   }
 
   async #consume(actor: Actor, rounds: number): Promise<void> {
-    const gate = this.#gate(actor);
     for (let round = 0; round < rounds; round++) {
-      await gate();
+      await this.#scheduler.gate(actor);
       for (const target of targets) {
         const node = this.#system.node(`/store/${target.path}`);
         if (node === undefined || node instanceof Map) continue;
