@@ -75,12 +75,12 @@ export class FileChunk implements ChunkWriter {
   }
 
   async discard(): Promise<void> {
-    const { job, mark, work, logger } = this.#options;
+    const { logger } = this.#options;
     try {
       await this.#close();
-      // After a mark of unknown outcome the part may be the one that counts: then it stays, and `abort` removes it.
-      if (this.#marking) this.#kept = (await job.markOf(work, mark))?.part === this.#options.part;
-      if (this.#kept) return;
+      // While a mark is under way, or its outcome is unknown, the part may be the one that counts, and its link may still land after
+      // anything we could look at: it stays, and the end of the job removes it with the work folder.
+      if (this.#marking || this.#kept) return;
       this.#kept = true;
       await unlink(this.#path);
     } catch (error) {
