@@ -41,6 +41,8 @@ class Chaos {
     if (this.#happens(0.02)) reports.setAway(this.#happens(0.5));
     if (this.#happens(0.03)) worker.dispatchTrouble = ([undefined, undefined, 'before', 'after'] as const)[Math.floor(this.#random.unit() * 4)];
     if (this.#happens(0.02)) worker.helloTrouble = this.#happens(0.5) ? undefined : testErrors.AWAY.create();
+    if (this.#happens(0.02)) this.#delay('helloDelay');
+    if (this.#happens(0.02)) this.#delay('dispatchDelay');
     if (this.#happens(0.01)) worker.draining = !worker.draining;
     if (this.#happens(0.02)) worker.setLimit(1 + Math.floor(this.#random.unit() * 3));
     const open = control.open;
@@ -48,6 +50,18 @@ class Chaos {
     if (run !== undefined && this.#happens(0.02)) await control.send(run);
     if (run !== undefined && this.#happens(0.02)) run.cancelWanted = true;
     await this.#step();
+  }
+
+  /** What is on its way arrives late, a few steps from now. */
+  #delay(what: 'helloDelay' | 'dispatchDelay'): void {
+    const { worker, clock } = this.world;
+    if (worker[what] !== undefined) return;
+    worker[what] = new Promise((resolve) => {
+      clock.after(this.#random.unit() * 8 * stepMs, () => {
+        worker[what] = undefined;
+        resolve();
+      });
+    });
   }
 
   #attempts(): void {

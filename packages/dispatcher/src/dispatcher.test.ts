@@ -243,6 +243,34 @@ describe('workers', () => {
     assert.equal(world.worker.begun.length, 2, 'the attempt that still ran was adopted');
   });
 
+  test('a list that was made before an attempt ended does not bring it back', async (context) => {
+    const world = await open(context, { limit: 1, settings: { auditIntervalMs: 2_000, helloLimitMs: 10_000 } });
+    await world.send(jobOf('a', { finalTry: false }));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.worker.helloDelay = promise;
+    await world.advance(2_500);
+    world.worker.stop(attemptOf(world, 'a'));
+    world.worker.draining = true;
+    await world.settle();
+    assert.deepEqual(world.dispatcher.report()?.waiting, ['a']);
+    world.worker.helloDelay = undefined;
+    resolve();
+    await world.settle();
+    assert.deepEqual(world.dispatcher.report()?.waiting, ['a']);
+  });
+
+  test('a list that was made before a dispatch arrived does not place the job again', async (context) => {
+    const world = await open(context, { limit: 2, settings: { auditIntervalMs: 1_000 } });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.worker.dispatchDelay = promise;
+    await world.send(jobOf('a'));
+    await world.advance(3_000);
+    world.worker.dispatchDelay = undefined;
+    resolve();
+    await world.settle();
+    assert.deepEqual([running(world), world.worker.begun.length, world.refusals], [['a'], 1, []]);
+  });
+
   test('a worker that obeys a larger epoch makes the dispatcher ask for one above it', async (context) => {
     const world = new World();
     context.after(() => world.close());

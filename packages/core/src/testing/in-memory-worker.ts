@@ -46,6 +46,10 @@ export class InMemoryWorker implements WorkerPort {
   /** `before`: a dispatch fails without effect; `after`: it fails although the attempt was begun. */
   dispatchTrouble: 'before' | 'after' | undefined;
   helloTrouble: Error | undefined;
+  /** While set, answers to Hello are on their way: made already, not heard yet. */
+  helloDelay: Promise<void> | undefined;
+  /** While set, dispatches are on their way: sent, not taken yet. */
+  dispatchDelay: Promise<void> | undefined;
   /** False: a cancelled attempt goes on until the test ends it. */
   endsWhenCancelled = true;
   readonly #clock: Clock;
@@ -81,12 +85,12 @@ export class InMemoryWorker implements WorkerPort {
     if (this.#epoch !== undefined && compareEpochs(epoch, this.#epoch) < 0) return { accepted: false, known: this.#epoch };
     this.#epoch = epoch;
     const answer = { accepted: true, attempts: this.#list(), limit: this.#limit, used: this.#held.size } as const;
-    await Promise.resolve();
+    await this.helloDelay;
     return answer;
   }
 
   async dispatch(request: DispatchRequest): Promise<DispatchAnswer> {
-    await Promise.resolve();
+    await this.dispatchDelay;
     if (this.dispatchTrouble === 'before') throw new Error('the worker did not answer');
     const answer = this.#admit(request);
     if (this.dispatchTrouble === 'after') throw new Error('the worker did not answer');

@@ -4,7 +4,7 @@ import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway, WorkerPort }
 import {
   InMemoryJobQueue, InMemoryJobSender, InMemoryLedger, InMemoryLedgerData, InMemoryQueues, InMemoryReportGateway, InMemorySinks, InMemoryWorker,
 } from '@dmg/core/testing';
-import type { Epoch, Job } from '@dmg/model';
+import type { Epoch, Job, RefusalReason } from '@dmg/model';
 import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
 import type { DispatcherSettings } from '../options.ts';
 
@@ -46,6 +46,8 @@ export class World {
   readonly worker: InMemoryWorker;
   /** Broken promises of the dispatcher, as they were seen. */
   readonly violations: string[] = [];
+  /** Why the worker refused jobs. */
+  readonly refusals: RefusalReason[] = [];
   losses = 0;
   #settings: Partial<DispatcherSettings>;
   #life: { dispatcher: Dispatcher; die(): void } | undefined;
@@ -159,13 +161,17 @@ export class World {
     return ends;
   }
 
+  /** The ledger had this job once, and lost data since. */
+  #lostSincePut(jobId: string): boolean {
+    return this.#lossesAtPut.has(jobId) && this.#lossesAtPut.get(jobId) !== this.losses;
+  }
+
   #watched(queue: InMemoryJobQueue, life: { dead: boolean }): JobQueue {
     const watch = (delivery: Delivery): Delivery => ({
       ...delivery,
       complete: () => {
         const jobId = delivery.messageId.split('.')[0] ?? '';
-        const isLost = this.#lossesAtPut.get(jobId) !== this.losses;
-        if (!this.ledger.jobs.has(jobId) && !isLost) this.violations.push(`message ${delivery.messageId} completed before the ledger had it`);
+        if (!this.ledger.jobs.has(jobId) && !this.#lostSincePut(jobId)) this.violations.push(`message ${delivery.messageId} completed before the ledger had it`);
         return delivery.complete();
       },
     });
@@ -198,9 +204,10 @@ export class World {
       hello: (epoch: Epoch) => alive(() => worker.hello(epoch)),
       dispatch: (request) => alive(async () => {
         const record = this.ledger.record(request.job.jobId);
-        const isLost = this.#lossesAtPut.get(request.job.jobId) !== this.losses;
-        if (!isLost && record?.attempt?.attemptId !== request.attemptId) this.violations.push(`an attempt of ${request.job.jobId} was dispatched before the ledger had it`);
-        return worker.dispatch(request);
+        if (!this.#lostSincePut(request.job.jobId) && record?.attempt?.attemptId !== request.attemptId) this.violations.push(`an attempt of ${request.job.jobId} was dispatched before the ledger had it`);
+        const answer = await worker.dispatch(request);
+        if (!answer.accepted) this.refusals.push(answer.reason);
+        return answer;
       }),
       cancel: (attemptId) => alive(() => worker.cancel(attemptId)),
       subscribe: (listen) => worker.subscribe((event) => {
