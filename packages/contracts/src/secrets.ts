@@ -1,9 +1,10 @@
 import { Secret } from '@dmg/base';
-import type { ConnectorSpec, JsonObject, JsonValue, ObjectSpec } from '@dmg/model';
+import type { ConnectorSpec, JsonObject, JsonValue, PropertySpec } from '@dmg/model';
 import { Findings, isTooDeep } from './findings.ts';
 import { isObject, propertyOf } from './object-reader.ts';
 import { isMasked, looksSecret, maskText, secretMask, soundsSecret } from './secret-text.ts';
 import { findSpec, secretText, usableSecrets } from './spec-object.ts';
+import { nearest } from './suggestion.ts';
 
 /**
  * A linked service's document as it may be returned and stored: SecureString values become `**********`, connection strings and URIs
@@ -12,32 +13,33 @@ import { findSpec, secretText, usableSecrets } from './spec-object.ts';
  */
 export function redactSecrets(json: JsonValue, specs: readonly ConnectorSpec[]): JsonValue {
   if (isTooDeep(json, new Findings())) return {};
-  const names = new Set(specs.flatMap((spec) => spec.linkedServices).flatMap(secretNames));
-  return redact(json, '', names);
+  const properties = specs.flatMap((spec) => spec.linkedServices).flatMap((object) => object.properties);
+  const nameOf = (property: PropertySpec): string => property.name.toLowerCase();
+  const secretNames = properties.filter((property) => property.type === 'secret').map(nameOf);
+  const openNames = new Set(properties.filter((property) => property.type !== 'secret').map(nameOf));
+  // A misspelt secret is a secret.
+  const isSecret = (name: string): boolean => !openNames.has(name) && (soundsSecret(name) || nearest(name, secretNames) !== undefined);
+  return redact(json, '', isSecret);
 }
 
-function secretNames(spec: ObjectSpec): string[] {
-  return spec.properties.filter((property) => property.type === 'secret').map((property) => property.name.toLowerCase());
-}
-
-function redact(value: JsonValue, name: string, names: ReadonlySet<string>): JsonValue {
+function redact(value: JsonValue, name: string, isSecret: (name: string) => boolean): JsonValue {
   const folded = name.trim().toLowerCase();
   if (typeof value === 'string') {
     if (folded === 'encryptedcredential') return value;
-    return names.has(folded) || soundsSecret(folded) || looksSecret(value) ? maskText(value) : value;
+    return isSecret(folded) || looksSecret(value) ? maskText(value) : value;
   }
-  if (Array.isArray(value)) return value.map((item: JsonValue) => redact(item, name, names));
-  if (!isObject(value)) return (names.has(folded) || soundsSecret(folded)) && typeof value === 'number' ? secretMask : value;
+  if (Array.isArray(value)) return value.map((item: JsonValue) => redact(item, name, isSecret));
+  if (!isObject(value)) return typeof value === 'number' && isSecret(folded) ? secretMask : value;
   const type = propertyOf(value, 'type');
   const kind = typeof type === 'string' ? type.trim().toLowerCase() : '';
-  const inSecret = (names.has(folded) || soundsSecret(folded)) && kind !== 'azurekeyvaultsecret';
+  const inSecret = isSecret(folded);
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => {
       const own = key.trim().toLowerCase();
       if (own === 'type' || own === 'encryptedcredential') return [key, item];
       if (kind === 'securestring' && own === 'value') return [key, secretMask];
       // Within a secret property nothing is shown but the words that say what it is.
-      return [key, inSecret ? redact(item, name, names) : redact(item, key, names)];
+      return [key, redact(item, inSecret ? name : key, isSecret)];
     }),
   );
 }

@@ -66,6 +66,24 @@ describe('reading and writing', () => {
     });
   }
 
+  test('a record of several MiB in small blocks, within its limit and beyond', () => {
+    const large = `"${'x,\n'.repeat(1_000_000)}",b\n1,2\n`;
+    const outcome = transcode(bytesOf(large), { source: comma, sink: semicolon }, [64 * 1024]);
+    assert.equal(outcome.text, large.replace('",b', '";b').replace('1,2', '1;2'));
+    fails(() => transcode(bytesOf(large), { source: comma, recordBytesMax: 2_000_000 }, [64 * 1024]), 'RECORD_TOO_LARGE', { row: 1, position: 0 });
+  });
+
+  test('a large record is written once its end is known, not only at the end of the file', () => {
+    const transcoder = createTranscoder({ source: comma, sink: semicolon, fileName: 'a' });
+    transcoder.push(bytesOf(`"${'x'.repeat(1_500_000)}`), false);
+    transcoder.push(bytesOf('",b\n'), false);
+    for (let pushed = 0; transcoder.pendingBytes === 0; pushed++) {
+      assert.ok(pushed < 400, 'looked at again at the latest when twice as many bytes are there');
+      transcoder.push(bytesOf('1,2\n'.repeat(1000)), false);
+    }
+    assert.ok(transcoder.boundary.rows > 1);
+  });
+
   test('rows, position and hash describe what was written', () => {
     const input = bytesOf('h1,h2\n1,"2"\n3,4\n\n');
     const { boundary } = transcode(input, { source: { ...comma, firstRowAsHeader: true }, sink: semicolon });
