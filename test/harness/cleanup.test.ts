@@ -50,7 +50,10 @@ test('the seed is printed and repeats its numbers', (t) => {
 test('waiting returns the value, ends in time and passes errors on', async () => {
   let calls = 0;
   assert.equal(await waitFor('the third call', () => (++calls === 3 ? 'third' : undefined), { everyMs: 1 }), 'third');
-  await assert.rejects(waitFor('nothing', () => false, { withinMs: 5, everyMs: 1 }), /waited 5 ms in vain for: nothing/);
+  await assert.rejects(
+    waitFor('nothing', () => false, { withinMs: 5, everyMs: 1 }),
+    /waited 5 ms in vain for: nothing/,
+  );
   await assert.rejects(
     waitFor('an error', () => {
       throw new Error('broken condition');

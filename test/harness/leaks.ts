@@ -45,7 +45,9 @@ function watchAfterLastTest(clock: Clock): void {
     graceMs,
     () => {
       const open = openResources();
-      process.stderr.write(`left open ${graceMs / 1000} s after the last test of the file: ${open.join(', ') || 'a hook that does not end'}\n`);
+      process.stderr.write(
+        `left open ${graceMs / 1000} s after the last test of the file: ${open.join(', ') || 'a hook that does not end'}\n`,
+      );
       process.exit(1);
     },
     { unref: true },

@@ -5,7 +5,10 @@ import { killIfThere } from './left-processes.ts';
 import { spawnProcess, startProcess } from './processes.ts';
 
 /** The handlers stand before the ready line: what follows it may be a signal at once. */
-const readyWith = (handlers: string): string[] => ['-e', `${handlers}; console.error('a log line'); console.log(JSON.stringify({ ready: 'fixture' }));`];
+const readyWith = (handlers: string): string[] => [
+  '-e',
+  `${handlers}; console.error('a log line'); console.log(JSON.stringify({ ready: 'fixture' }));`,
+];
 const endsWell = `process.on('SIGTERM', () => process.exit(0)); process.stdin.on('end', () => process.exit(7)).resume();`;
 
 test('a process is started, seen ready and stopped', async (t) => {

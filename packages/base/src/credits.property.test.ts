@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ByteCredits } from './credits.ts';
 
-type Step = { readonly kind: 'take'; readonly bytes: number } | { readonly kind: 'give' } | { readonly kind: 'abort'; readonly which: number };
+type Step =
+  { readonly kind: 'take'; readonly bytes: number } | { readonly kind: 'give' } | { readonly kind: 'abort'; readonly which: number };
 
 // Small, so that exact fits are frequent.
 const capacityBytes = 8;
@@ -93,7 +94,11 @@ test('credits are never above capacity, never lost, and given in order', async (
       }
       while (driver.held.length > 0) await driver.apply({ kind: 'give' });
       assert.deepEqual(driver.waiting, [], 'nobody waits for ever');
-      assert.deepEqual(driver.granted, driver.asked.filter((id) => !driver.aborted.has(id)), 'first come, first served');
+      assert.deepEqual(
+        driver.granted,
+        driver.asked.filter((id) => !driver.aborted.has(id)),
+        'first come, first served',
+      );
       assert.equal(driver.pool.usedBytes, 0);
     }),
     { numRuns: 150 },

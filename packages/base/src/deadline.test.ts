@@ -26,7 +26,10 @@ test('work that ends in time gives its value or its own error, and leaves no tim
   const clock = new CountingClock();
   const options = { clock, limitMs: 100, what: 'read the ledger' };
   assert.equal(await withDeadline(options, () => Promise.resolve(7)), 7);
-  await assert.rejects(withDeadline(options, () => Promise.reject(new Error('refused'))), /refused/);
+  await assert.rejects(
+    withDeadline(options, () => Promise.reject(new Error('refused'))),
+    /refused/,
+  );
   await assert.rejects(
     withDeadline(options, () => {
       throw new Error('at once');
@@ -54,14 +57,20 @@ test('work that does not listen is left behind when its time is over', async () 
   assert.equal(seen?.aborted, true);
 });
 
-test('the caller who gives up ends it with the caller\'s reason', async () => {
+test("the caller who gives up ends it with the caller's reason", async () => {
   const clock = new CountingClock();
   const controller = new AbortController();
   const options = { clock, limitMs: 100, what: 'read the ledger', signal: controller.signal };
-  const result = withDeadline(options, (signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))));
+  const result = withDeadline(
+    options,
+    (signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+  );
   controller.abort(new Error('draining'));
   await assert.rejects(result, /draining/);
-  await assert.rejects(withDeadline(options, () => assert.fail('it must not begin')), /draining/);
+  await assert.rejects(
+    withDeadline(options, () => assert.fail('it must not begin')),
+    /draining/,
+  );
   assert.equal(clock.timers, 0);
 });
 

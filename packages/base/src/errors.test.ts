@@ -4,7 +4,9 @@ import { asDmgError, baseErrors, defineErrors, DmgError, firstLine, hasCode, isD
 
 const errors = defineErrors('FIXTURE', {
   LOGIN_FAILED: {
-    category: 'config', retry: 'never', scope: 'job',
+    category: 'config',
+    retry: 'never',
+    scope: 'job',
     message: 'Cannot log in to {server} as {user}: {server} refused.',
     fix: 'Check the password of {user}.',
   },
@@ -49,7 +51,16 @@ test('errors are told by code, also those of another copy of this package', () =
 test('anything thrown becomes an error of ours, without failing itself', () => {
   const known = errors.FULL.create();
   assert.equal(asDmgError(known), known);
-  const strange: unknown[] = [new TypeError('no such thing\nat line 3'), 'text', undefined, null, 7, Symbol('s'), Object.create(null), () => undefined];
+  const strange: unknown[] = [
+    new TypeError('no such thing\nat line 3'),
+    'text',
+    undefined,
+    null,
+    7,
+    Symbol('s'),
+    Object.create(null),
+    () => undefined,
+  ];
   for (const value of strange) {
     const error = asDmgError(value);
     assert.equal(error.code, baseErrors.UNEXPECTED.code);

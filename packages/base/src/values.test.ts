@@ -15,10 +15,23 @@ test('a secret cannot be printed in any way that JavaScript has', () => {
   const secret = new Secret(canary);
   const holder = { password: secret, list: [secret], map: new Map([['key', secret]]) };
   const printed: string[] = [
-    String(secret), `${secret}`, '' + secret, [secret].join(), inspect(secret), inspect(holder, { showHidden: true, depth: 9, customInspect: false }),
-    inspect(holder), format('%s %o %O %j %d', secret, secret, secret, secret, secret), JSON.stringify(holder), JSON.stringify(structuredClone(holder)),
-    serialize(holder).toString('latin1'), Object.entries(secret).join(), new Error(`${secret}`, { cause: secret }).stack ?? '',
-    inspect(new Error('x', { cause: holder })), Object.prototype.toString.call(secret), secret.toLocaleString(), String(Object.getOwnPropertyNames(secret)),
+    String(secret),
+    `${secret}`,
+    '' + secret,
+    [secret].join(),
+    inspect(secret),
+    inspect(holder, { showHidden: true, depth: 9, customInspect: false }),
+    inspect(holder),
+    format('%s %o %O %j %d', secret, secret, secret, secret, secret),
+    JSON.stringify(holder),
+    JSON.stringify(structuredClone(holder)),
+    serialize(holder).toString('latin1'),
+    Object.entries(secret).join(),
+    new Error(`${secret}`, { cause: secret }).stack ?? '',
+    inspect(new Error('x', { cause: holder })),
+    Object.prototype.toString.call(secret),
+    secret.toLocaleString(),
+    String(Object.getOwnPropertyNames(secret)),
   ];
   for (const text of printed) assert.ok(!text.includes(canary), text);
   assert.equal(`${secret}`, '***');

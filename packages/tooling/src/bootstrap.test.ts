@@ -10,7 +10,24 @@ import { waitFor } from '../../../test/harness/wait-for.ts';
 
 const script = fileURLToPath(new URL('../../../deploy/bootstrap.sh', import.meta.url));
 /** What the script uses besides the programs that a test replaces. */
-const systemPrograms = ['sh', 'cat', 'chmod', 'cmp', 'cp', 'date', 'dirname', 'find', 'flock', 'grep', 'mkdir', 'mv', 'rm', 'sleep', 'touch', 'uname'];
+const systemPrograms = [
+  'sh',
+  'cat',
+  'chmod',
+  'cmp',
+  'cp',
+  'date',
+  'dirname',
+  'find',
+  'flock',
+  'grep',
+  'mkdir',
+  'mv',
+  'rm',
+  'sleep',
+  'touch',
+  'uname',
+];
 
 /** A clone in which every program that could change the machine is a fake that writes down how it was called. */
 class Clone {
@@ -143,7 +160,10 @@ test('a signal ends npm and the bootstrap, and the next start installs again', a
 
 test('a second bootstrap waits for the first and finds everything done', async (t) => {
   const clone = await Clone.make(t);
-  await clone.program('npm', 'touch begun; while [ ! -e go ]; do sleep 0.02; done; mkdir -p node_modules/.bin; cp bin/node node_modules/.bin/node');
+  await clone.program(
+    'npm',
+    'touch begun; while [ ! -e go ]; do sleep 0.02; done; mkdir -p node_modules/.bin; cp bin/node node_modules/.bin/node',
+  );
   const first = clone.start(t);
   await waitFor('npm to have begun', () => existsSync(join(clone.root, 'begun')));
   const second = clone.start(t);
@@ -156,7 +176,10 @@ test('a second bootstrap waits for the first and finds everything done', async (
 
 test('a Node that is not the pinned one is refused clearly', async (t) => {
   const clone = await Clone.make(t);
-  await clone.program('npm', `mkdir -p node_modules/.bin; printf '#!/bin/sh\\necho v18.0.0\\n' >node_modules/.bin/node; chmod 755 node_modules/.bin/node`);
+  await clone.program(
+    'npm',
+    `mkdir -p node_modules/.bin; printf '#!/bin/sh\\necho v18.0.0\\n' >node_modules/.bin/node; chmod 755 node_modules/.bin/node`,
+  );
   const { code, stderr } = await clone.run(t);
   assert.equal(code, 3);
   assert.match(stderr, /Cannot find the pinned Node 24 in node_modules \(found: v18\.0\.0\)/);
@@ -180,7 +203,9 @@ test('package lists are fetched when they are absent', async (t) => {
   await clone.debian();
   await clone.program('apt-cache', 'echo "  Candidate: (none)"');
   assert.equal((await clone.run(t, ['--need', 'redis'])).code, 0);
-  const order = (await clone.calls()).filter((call) => call.startsWith('apt-get')).map((call) => call.replace(/.*(update|install).*/, '$1'));
+  const order = (await clone.calls())
+    .filter((call) => call.startsWith('apt-get'))
+    .map((call) => call.replace(/.*(update|install).*/, '$1'));
   assert.deepEqual(order, ['update', 'install']);
 });
 

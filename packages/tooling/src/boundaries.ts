@@ -33,7 +33,11 @@ export async function readImportGraph(root: string, folders: readonly string[]):
     exclude: { path: '/[.][^./][^/]*/' },
     validate: true,
     ruleSet: { forbidden: [{ name: 'no-cycle', severity: 'error', from: {}, to: { circular: true } }] },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'], extensions: ['.ts', '.mjs', '.js'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+      extensions: ['.ts', '.mjs', '.js'],
+    },
   });
   if (typeof result.output === 'string') throw new Error('dependency-cruiser gave a report instead of modules');
   const modules = result.output.modules.filter(({ source }) => source.endsWith('.ts') && !source.includes('node_modules/'));
@@ -44,7 +48,9 @@ export async function readImportGraph(root: string, folders: readonly string[]):
       return isOurs ? { from: source, specifier: module, to: resolved } : { from: source, specifier: module };
     }),
   );
-  const cycles = modules.flatMap(({ dependencies }) => dependencies.filter(({ circular }) => circular).map(({ cycle }) => (cycle ?? []).map(({ name }) => name)));
+  const cycles = modules.flatMap(({ dependencies }) =>
+    dependencies.filter(({ circular }) => circular).map(({ cycle }) => (cycle ?? []).map(({ name }) => name)),
+  );
   return { modules: modules.map(({ source }) => source), edges, cycles };
 }
 
@@ -75,7 +81,8 @@ function judge(edge: ImportEdge, packages: readonly SourcePackage[]): string | u
 
 function judgeLayers(importer: string, imported: string, edge: ImportEdge): string | undefined {
   const [from, to] = [layerOf(importer), layerOf(imported)];
-  if (from === undefined || to === undefined) return `${from === undefined ? importer : imported} has no place in packages/tooling/src/layers.ts.`;
+  if (from === undefined || to === undefined)
+    return `${from === undefined ? importer : imported} has no place in packages/tooling/src/layers.ts.`;
   if (isConnector(imported) && specReaders.includes(importer)) {
     return edge.specifier === `@dmg/${imported}/spec` ? undefined : `${importer} sees of a connector its spec only.`;
   }
@@ -112,7 +119,11 @@ export function readResolvedModules(root: string, files: readonly string[]): Imp
  * Compares what each `package.json` declares with what the package's files use: product files `dependencies`, tests besides
  * `devDependencies` or the root's.
  */
-export function findManifestViolations(edges: readonly ImportEdge[], packages: readonly SourcePackage[], rootDevelopment: readonly string[]): string[] {
+export function findManifestViolations(
+  edges: readonly ImportEdge[],
+  packages: readonly SourcePackage[],
+  rootDevelopment: readonly string[],
+): string[] {
   return packages.flatMap((each) => {
     const own = edges.filter(({ from }) => packageOf(packages, from) === each);
     const used = (forTests: boolean): Set<string> => {

@@ -33,5 +33,8 @@ test('the lockfile names no optional package that it does not hold (npm run gen 
 
 test('npm ci accepts the lockfile', () => {
   // Ends with another exit code than 0, and so throws with npm's own words, when lockfile and package.json files disagree.
-  execFileSync('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] });
+  execFileSync('npm', ['ci', '--dry-run', '--offline', '--ignore-scripts', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
 });

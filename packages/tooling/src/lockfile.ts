@@ -14,8 +14,12 @@ export interface LockedPackage {
  * file"). This removes the names that are not locked, so that every machine installs exactly what the lockfile holds.
  */
 export function pruneLockfile(lockfile: Lockfile): Lockfile {
-  const locked = new Set(Object.keys(lockfile.packages).map((path) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)));
-  const packages = Object.entries(lockfile.packages).map(([path, entry]) => [path, path === '' ? entry : pruneEntry(entry, locked)] as const);
+  const locked = new Set(
+    Object.keys(lockfile.packages).map((path) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)),
+  );
+  const packages = Object.entries(lockfile.packages).map(
+    ([path, entry]) => [path, path === '' ? entry : pruneEntry(entry, locked)] as const,
+  );
   return { ...lockfile, packages: Object.fromEntries(packages) };
 }
 

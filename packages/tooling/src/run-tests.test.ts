@@ -15,7 +15,12 @@ interface Outcome extends ProcessExit {
   readonly text: string;
 }
 
-async function startRunner(t: TestContext, files: Record<string, string>, args: string[], env: Record<string, string> = {}): Promise<RunningProcess> {
+async function startRunner(
+  t: TestContext,
+  files: Record<string, string>,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<RunningProcess> {
   const root = await tempDir(t);
   await writeFile(join(root, 'package.json'), '{"type":"module"}');
   for (const [path, content] of Object.entries(files)) {
@@ -26,7 +31,12 @@ async function startRunner(t: TestContext, files: Record<string, string>, args: 
   return spawnProcess(t, { name: 'test runner', args: [main, ...fixed, ...args], env: { CI: 'false', DMG_TEST_GRACE_MS: '300', ...env } });
 }
 
-async function runRunner(t: TestContext, files: Record<string, string>, args: string[] = [], env: Record<string, string> = {}): Promise<Outcome> {
+async function runRunner(
+  t: TestContext,
+  files: Record<string, string>,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Outcome> {
   const runner = await startRunner(t, files, args, env);
   const exit = await runner.exited;
   return { ...exit, lines: runner.stdout, text: runner.stdout.join('\n') };
@@ -35,7 +45,11 @@ async function runRunner(t: TestContext, files: Record<string, string>, args: st
 const passing = { 'packages/p/src/good.test.ts': `test('one', () => {}); test('two', () => {});` };
 
 test('all pass: exit code 0 and the totals alone on the last line', async (t) => {
-  const files = { ...passing, 'test/e2e/late.test.ts': `test('three', () => {});`, 'test/bench/no.test.ts': `throw new Error('is no test');` };
+  const files = {
+    ...passing,
+    'test/e2e/late.test.ts': `test('three', () => {});`,
+    'test/bench/no.test.ts': `throw new Error('is no test');`,
+  };
   const { code, lines } = await runRunner(t, files);
   assert.equal(lines.at(-1), '3 passed, 0 failed, 0 skipped');
   assert.match(lines.at(-2) ?? '', /^Ran 2 files in [\d.]+ s\.$/);
@@ -57,7 +71,14 @@ test('every kind of failure is counted, named and shown', async (t) => {
   assert.equal(code, 1);
   // Seven files; the late error also ends its process with code 1, and the child that was not waited for outlives its file.
   assert.equal(lines.at(-1), '6 passed, 9 failed, 0 skipped');
-  for (const wanted of [/2 is not 3/, /broken at import/, /It holds no test/, /hook broke/, /too late/, /left open .* Server \{.*"port":\d+/]) {
+  for (const wanted of [
+    /2 is not 3/,
+    /broken at import/,
+    /It holds no test/,
+    /hook broke/,
+    /too late/,
+    /left open .* Server \{.*"port":\d+/,
+  ]) {
     assert.match(text, wanted);
   }
   assert.match(text, /left open .* ChildProcess \d+ sleep 600/);
@@ -81,7 +102,10 @@ test('a process and a file that a test leaves behind fail the run', async (t) =>
 });
 
 test('a file that blocks its process is killed', async (t) => {
-  const { code, text } = await runRunner(t, { 'packages/p/src/block.test.ts': `test('blocks', () => { for (;;); });` }, ['--file-limit-ms', '500']);
+  const { code, text } = await runRunner(t, { 'packages/p/src/block.test.ts': `test('blocks', () => { for (;;); });` }, [
+    '--file-limit-ms',
+    '500',
+  ]);
   assert.equal(code, 1);
   assert.match(text, /It did not end within 0\.6 s and was killed/);
 });

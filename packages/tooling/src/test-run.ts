@@ -33,8 +33,9 @@ const concurrency = 2;
 const foreignTemporaryNames = /^(?:node-compile-cache|v8-compile-cache|node-jiti)/;
 
 /**
- * Runs all tests and returns the exit code. One `run()` of `node:test` has one concurrency, so there are two, one after the other: unit files
- * two at a time, then the files that start the whole product one at a time. Both feed one tally: one total, one last line.
+ * Runs all tests and returns the exit code. One `run()` of `node:test` has one concurrency, so there are two, one after the
+ * other: unit files two at a time, then the files that start the whole product one at a time. Both feed one tally: one total,
+ * one last line.
  */
 export async function runTests(options: TestRunOptions): Promise<number> {
   const startedMs = systemClock.monotonicMs();
@@ -60,7 +61,11 @@ export async function runTests(options: TestRunOptions): Promise<number> {
   return tally.failed > 0 || complaints.length > 0 ? 1 : 0;
 }
 
-async function runFiles(files: readonly string[], width: number, options: TestRunOptions & { temporary: string; tally: TestTally }): Promise<void> {
+async function runFiles(
+  files: readonly string[],
+  width: number,
+  options: TestRunOptions & { temporary: string; tally: TestTally },
+): Promise<void> {
   if (files.length === 0 || options.signal.aborted) return;
   const { tally, root } = options;
   const watch = watchFiles(systemClock, options);
@@ -131,7 +136,9 @@ function findComplaints(tally: TestTally, options: TestRunOptions): string[] {
   const complaints: string[] = [];
   if (count === 0) complaints.push(`No test was found${options.filters.length > 0 ? ` for: ${options.filters.join(' ')}` : ''}.`);
   if (options.filters.length === 0 && count < options.countMin) {
-    complaints.push(`Only ${count} tests were found, at least ${options.countMin} must be there (testCountMin in packages/tooling/src/run-tests.ts).`);
+    complaints.push(
+      `Only ${count} tests were found, at least ${options.countMin} must be there (testCountMin in packages/tooling/src/run-tests.ts).`,
+    );
   }
   if (options.skipIsFailure && tally.skipped > 0) complaints.push(`${tally.skipped} tests were skipped; under CI=true that is a failure.`);
   return complaints;

@@ -167,7 +167,15 @@ export class TestTally {
 
   #newResult(): FileResult {
     return {
-      passed: 0, failed: 0, skipped: 0, startedMs: this.#nowMs(), endedMs: undefined, closed: false, failures: [], output: [], diagnostics: [],
+      passed: 0,
+      failed: 0,
+      skipped: 0,
+      startedMs: this.#nowMs(),
+      endedMs: undefined,
+      closed: false,
+      failures: [],
+      output: [],
+      diagnostics: [],
     };
   }
 
@@ -220,5 +228,8 @@ function formatFailures(path: string, file: FileResult): string {
 }
 
 function indent(text: string): string {
-  return text.split('\n').map((line) => `    ${line}`).join('\n');
+  return text
+    .split('\n')
+    .map((line) => `    ${line}`)
+    .join('\n');
 }
