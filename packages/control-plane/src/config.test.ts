@@ -3,11 +3,15 @@ import test from 'node:test';
 import { hasCode } from '@dmg/base';
 import { exitsWithParent, readConfig } from './config.ts';
 
-const environment = { DMG_SERVICE_BUS: 'Endpoint=sb://x;SharedAccessKeyName=k;SharedAccessKey=s', DMG_STATE: '/env', DMG_CONTROL_PLANE_PORT: '9000' };
+const environment = {
+  DMG_SERVICE_BUS: 'Endpoint=sb://x;SharedAccessKeyName=k;SharedAccessKey=s', DMG_STATE: '/env', DMG_CONTROL_PLANE_PORT: '9000',
+};
 
 test('flags go before the environment, the environment before defaults', () => {
   const config = readConfig(['--state', '/flag', '--name', 'a', '--name', 'b', '--resend-after-ms', '5000'], environment);
-  assert.deepEqual([config.stateFolder, config.port, config.host, config.names, config.resendAfterMs], ['/flag', 9000, '127.0.0.1', ['a', 'b'], 5000]);
+  assert.deepEqual(
+    [config.stateFolder, config.port, config.host, config.names, config.resendAfterMs], ['/flag', 9000, '127.0.0.1', ['a', 'b'], 5000],
+  );
   assert.equal(readConfig(['--port', '0'], environment).port, 0);
   assert.equal(readConfig([], environment).stateFolder, '/env');
   assert.ok(!JSON.stringify(readConfig([], environment)).includes('SharedAccessKey'));

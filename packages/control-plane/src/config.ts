@@ -8,7 +8,7 @@ import { type LogLevel, logLevels } from '@dmg/telemetry';
 export const controlPlaneHelp = `control-plane [options]
 
   --state DIR           state folder                                        (DMG_STATE)
-  --port PORT           port of the REST API and the nodes                  (DMG_CONTROL_PLANE_PORT; default 8443; 0: any free one, then kept)
+  --port PORT           port of the REST API and the nodes                  (DMG_CONTROL_PLANE_PORT; default 8443; 0: a free one, kept)
   --host HOST           address to listen on                                (default 127.0.0.1)
   --name NAME           name or address by which nodes and users come; may be repeated; the first stands in gateway keys
   --metrics-port PORT   /metrics, /healthz and /readyz on loopback          (DMG_METRICS_PORT; default: none)
@@ -49,7 +49,9 @@ export function readConfig(args: readonly string[] = process.argv.slice(2), envi
   const resendAfter = flags['resend-after-ms'] ?? environment['DMG_RESEND_AFTER_MS'];
   const serviceBus = secret(environment['DMG_SERVICE_BUS']);
   if (serviceBus === undefined && flags.help !== true) {
-    throw bad('DMG_SERVICE_BUS', 'it is not set', 'Set it to the connection string of the Service Bus namespace (or of the local stand-in).');
+    throw bad(
+      'DMG_SERVICE_BUS', 'it is not set', 'Set it to the connection string of the Service Bus namespace (or of the local stand-in).',
+    );
   }
   return {
     help: flags.help === true,

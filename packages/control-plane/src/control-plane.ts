@@ -154,12 +154,16 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
   const { clock, random, logger, meter, sender, specs } = options;
   const gateways = new GatewayStore({ db, clock, random, master });
   const presence = new PresenceBoard({ db, clock });
-  const desired = new DesiredStates({ db, clock, signingKey, ...(options.desiredPollMs === undefined ? {} : { pollMs: options.desiredPollMs }) });
+  const desired = new DesiredStates({
+    db, clock, signingKey, ...(options.desiredPollMs === undefined ? {} : { pollMs: options.desiredPollMs }),
+  });
   const tracker = new RunTracker({ db, clock, logger, meter });
   const resend = { ...defaultResendOptions, ...options.resend };
   const watch = new JobWatch({ tracker, clock, logger, meter, resend, timeoutBackstopMs: options.timeoutBackstopMs ?? 60_000 });
   const builder = new JobBuilder({ db, master, signingKey, clock });
-  const outbox = new OutboxLoop({ db, builder, tracker, sender, clock, random, logger, meter, onSent: (jobId, sendNo) => watch.sent(jobId, sendNo) });
+  const outbox = new OutboxLoop({
+    db, builder, tracker, sender, clock, random, logger, meter, onSent: (jobId, sendNo) => watch.sent(jobId, sendNo),
+  });
   const views = new GatewayViews({ store: gateways, presence, serviceHost });
   tracker.onChange((change) => {
     if (change.outbox.size > 0) outbox.wake();
@@ -214,7 +218,11 @@ async function isHealthy(db: Db): Promise<boolean> {
 /** The database holds hashes and sealed texts of one master secret; under another one every key and secret would be wrong. */
 async function requireSameMaster(db: Db, master: MasterSecret): Promise<void> {
   const check = master.derive('check').toString('hex');
-  await db.insertInto('meta').values({ key: 'master-check', value: check }).onConflict((conflict) => conflict.column('key').doNothing()).execute();
+  await db
+    .insertInto('meta')
+    .values({ key: 'master-check', value: check })
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .execute();
   const row = await db.selectFrom('meta').select('value').where('key', '=', 'master-check').executeTakeFirstOrThrow();
   if (row.value !== check) throw controlPlaneErrors.OTHER_MASTER_SECRET.create();
 }

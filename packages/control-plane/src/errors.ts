@@ -4,7 +4,8 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
   DATABASE_UNUSABLE: {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot use the database {path}: {reason}.',
-    fix: 'If it is locked, another control plane runs on this state folder: stop it. Else choose a folder that this user may write, on a disk with free space.',
+    fix: 'If it is locked, another control plane runs on this state folder: stop it. '
+      + 'Else choose a folder that this user may write, on a disk with free space.',
   },
   OTHER_MASTER_SECRET: {
     category: 'config', retry: 'never', scope: 'node',
@@ -114,7 +115,8 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
   RUN_TIMED_OUT: {
     category: 'transient', retry: 'never', scope: 'job',
     message: 'Cannot wait longer for this activity: no end was reported {seconds} s after it started, which is past its timeout.',
-    fix: 'Look at the node that ran it. The sink was not confirmed as closed: check what it shows. Raise policy.timeout if the copy needs longer.',
+    fix: 'Look at the node that ran it. The sink was not confirmed as closed: check what it shows. '
+      + 'Raise policy.timeout if the copy needs longer.',
   },
   RUN_EXPIRED: {
     category: 'transient', retry: 'never', scope: 'job',

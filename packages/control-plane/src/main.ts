@@ -44,7 +44,8 @@ async function start(config: ControlPlaneConfig): Promise<RunningRoot> {
     meter: meter ?? silentMeter,
   });
   let health = await controlPlane.healthy();
-  const describe = (): { ok: boolean; evidence: string } => ({ ok: health, evidence: health ? 'the database answers' : 'the database does not answer' });
+  const describe = (): { ok: boolean; evidence: string } =>
+    ({ ok: health, evidence: health ? 'the database answers' : 'the database does not answer' });
   const metrics =
     meter === undefined
       ? undefined

@@ -13,13 +13,15 @@ export const messagesSentTotal: MetricDefinition = {
   name: 'dmg_controlplane_messages_sent_total', kind: 'counter', help: 'Job messages handed to the queue, by outcome.', labels: ['outcome'],
 };
 export const resendsTotal: MetricDefinition = {
-  name: 'dmg_controlplane_resends_total', kind: 'counter', help: 'Jobs sent again because nobody knew them any more, or given up as too old.', labels: ['decision'],
+  name: 'dmg_controlplane_resends_total', kind: 'counter',
+  help: 'Jobs sent again because nobody knew them any more, or given up as too old.', labels: ['decision'],
 };
 export const deadLettersTotal: MetricDefinition = {
   name: 'dmg_controlplane_dead_letters_total', kind: 'counter', help: 'Messages that the queue gave up.',
 };
 export const requestsTotal: MetricDefinition = {
-  name: 'dmg_controlplane_requests_total', kind: 'counter', help: 'HTTPS requests, by interface and class of status.', labels: ['api', 'status'],
+  name: 'dmg_controlplane_requests_total', kind: 'counter',
+  help: 'HTTPS requests, by interface and class of status.', labels: ['api', 'status'],
 };
 export const longPollsActive: MetricDefinition = {
   name: 'dmg_controlplane_long_polls', kind: 'gauge', help: 'Nodes that wait for their desired state.',

@@ -14,7 +14,9 @@ export async function choosePort(host: string, wanted: number, portFile: string,
     try {
       return await probe(host, kept);
     } catch (error) {
-      logger.warn({ port: kept, reason: firstLine(error) }, 'the port of the last start is taken; registered nodes will not find the new one');
+      logger.warn(
+        { port: kept, reason: firstLine(error) }, 'the port of the last start is taken; registered nodes will not find the new one',
+      );
     }
   }
   const port = await probe(host, 0).catch((error: unknown) => {

@@ -33,13 +33,17 @@ function maySend(history: readonly AliveEvidence[], nowMs: number, resends: numb
     const stretch = contacts.slice(index);
     const times = [...stretch.map((each) => each.nowMs), nowMs];
     const gapless = times.every((time, at) => at === 0 || time - (times[at - 1] ?? 0) <= options.contactGapMs);
-    const taken = stretch.every((each) => each.dispatcher !== undefined && (each.dispatcher.receivedUpTo >= sendNo || each.dispatcher.queueEmpty));
+    const taken = stretch.every(
+      (each) => each.dispatcher !== undefined && (each.dispatcher.receivedUpTo >= sendNo || each.dispatcher.queueEmpty),
+    );
     const unnamed = history.slice(history.indexOf(first)).every((each) => !each.named);
     return gapless && taken && unnamed;
   });
 }
 
-function run(steps: readonly Step[], resends: number, at: (watch: ResendWatch, history: readonly AliveEvidence[], nowMs: number) => void): void {
+function run(
+  steps: readonly Step[], resends: number, at: (watch: ResendWatch, history: readonly AliveEvidence[], nowMs: number) => void,
+): void {
   let watch = watchSent(sendNo, resends);
   const history: AliveEvidence[] = [];
   let nowMs = 0;
@@ -70,7 +74,9 @@ test('a lost job is sent again soon after D, then after 2 D and 4 D, and not any
   const sends: number[] = [];
   let watch = watchSent(sendNo, 0);
   for (let nowMs = 0; nowMs <= 600_000; nowMs += 1000) {
-    if (nowMs % 5000 === 0) watch = observeAlive(watch, { nowMs, named: false, dispatcher: { receivedUpTo: 99, queueEmpty: false } }, options);
+    if (nowMs % 5000 === 0) watch = observeAlive(
+      watch, { nowMs, named: false, dispatcher: { receivedUpTo: 99, queueEmpty: false } }, options,
+    );
     if (decideResend(watch, { nowMs, runAgeMs: 0 }, options) !== 'resend') continue;
     sends.push(nowMs);
     watch = watchSent(sendNo, watch.resends + 1);
@@ -78,7 +84,12 @@ test('a lost job is sent again soon after D, then after 2 D and 4 D, and not any
   // A watch begins with the first report after its send, so each delay is D · 2^n and at most one report interval.
   assert.deepEqual(sends, [60_000, 185_000, 430_000]);
   const old = observeAlive(watchSent(sendNo, 0), { nowMs: 0, named: false, dispatcher: { receivedUpTo: 99, queueEmpty: false } }, options);
-  assert.equal(decideResend({ ...old, lastContactMs: 60_000 }, { nowMs: 60_000, runAgeMs: defaultResendOptions.ageMaxMs + 1 }, { ...options, ageMaxMs: defaultResendOptions.ageMaxMs }), 'expire');
+  assert.equal(
+    decideResend({ ...old, lastContactMs: 60_000 }, { nowMs: 60_000, runAgeMs: defaultResendOptions.ageMaxMs + 1 }, {
+      ...options, ageMaxMs: defaultResendOptions.ageMaxMs,
+    }),
+    'expire',
+  );
 });
 
 test('ten thousand messages that wait behind each other through an outage of two D are sent at most twice', () => {
@@ -96,7 +107,9 @@ test('ten thousand messages that wait behind each other through an outage of two
     if (away) continue;
     for (const [no, watch] of watches) {
       const restarted = nowMs === 10 * tickMs + 2 * options.quietMs ? watchSent(no, watch.resends) : watch;
-      const seen = observeAlive(restarted, { nowMs, named: no <= received, dispatcher: { receivedUpTo: received, queueEmpty: received === messages } }, options);
+      const seen = observeAlive(
+        restarted, { nowMs, named: no <= received, dispatcher: { receivedUpTo: received, queueEmpty: received === messages } }, options,
+      );
       watches.set(no, seen);
       if (decideResend(seen, { nowMs, runAgeMs: nowMs }, options) === 'resend') sends.set(no, (sends.get(no) ?? 0) + 1);
     }

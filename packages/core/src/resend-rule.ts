@@ -62,7 +62,9 @@ export type ResendDecision =
   /** As `resend`, but the run is too old: it is lost and must be given an end. */
   | 'expire';
 
-export function decideResend(watch: ResendWatch, now: { readonly nowMs: number; readonly runAgeMs: number }, options: ResendOptions): ResendDecision {
+export function decideResend(
+  watch: ResendWatch, now: { readonly nowMs: number; readonly runAgeMs: number }, options: ResendOptions,
+): ResendDecision {
   if (watch.quietSinceMs === undefined || !isInContact(watch, now.nowMs, options)) return 'wait';
   if (now.nowMs - watch.quietSinceMs < quietNeededMs(watch, options)) return 'wait';
   return now.runAgeMs > options.ageMaxMs ? 'expire' : 'resend';

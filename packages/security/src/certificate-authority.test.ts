@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { createServer, type Server } from 'node:https';
-import { request } from 'node:https';
+import { createServer, request, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,13 +57,18 @@ test('a client that pinned the CA by its fingerprint verifies the server by ever
 test('another authority, a stolen CA certificate and a plain server are told apart from ours', async (t) => {
   const ours = await ensureServerIdentity({ folder: await newFolder(t), names: [], clock: systemClock });
   const theirs = await ensureServerIdentity({ folder: await newFolder(t), names: [], clock: systemClock });
-  const pin = (port: number): Promise<string> => fetchPinnedCa({ endpoint: `127.0.0.1:${port}`, fingerprint: ours.caFingerprint, clock: systemClock });
+  const pin = (port: number): Promise<string> =>
+    fetchPinnedCa({ endpoint: `127.0.0.1:${port}`, fingerprint: ours.caFingerprint, clock: systemClock });
   await assert.rejects(pin(await serve(t, theirs)), (error) => hasCode(error, 'DMG_SECURITY_CA_MISMATCH'));
   // Presents our CA certificate behind a certificate of its own.
   const leaf = theirs.chainPem.slice(0, theirs.chainPem.indexOf('-----END CERTIFICATE-----') + 25);
   const stolen = await serve(t, { keyPem: theirs.keyPem, chainPem: `${leaf}\n${ours.caPem}\n` });
-  await assert.rejects(pin(stolen), (error) => hasCode(error, 'DMG_SECURITY_CA_NOT_PRESENTED') || hasCode(error, 'DMG_SECURITY_CA_MISMATCH'));
-  const leafOnly = await serve(t, { keyPem: ours.keyPem, chainPem: ours.chainPem.slice(0, ours.chainPem.indexOf('-----END CERTIFICATE-----') + 26) });
+  await assert.rejects(
+    pin(stolen), (error) => hasCode(error, 'DMG_SECURITY_CA_NOT_PRESENTED') || hasCode(error, 'DMG_SECURITY_CA_MISMATCH'),
+  );
+  const leafOnly = await serve(t, {
+    keyPem: ours.keyPem, chainPem: ours.chainPem.slice(0, ours.chainPem.indexOf('-----END CERTIFICATE-----') + 26),
+  });
   await assert.rejects(pin(leafOnly), (error) => hasCode(error, 'DMG_SECURITY_CA_NOT_PRESENTED'));
   await assert.rejects(pin(1), (error) => hasCode(error, 'DMG_SECURITY_ENDPOINT_UNREACHABLE'));
 });
@@ -91,7 +95,10 @@ test('a start that died between key and certificate is completed, and starts at 
   const first = await ensureServerIdentity({ folder, names: [], clock: systemClock });
   await rm(join(folder, 'ca.pem'));
   const again = await ensureServerIdentity({ folder, names: [], clock: systemClock });
-  assert.equal(new X509Certificate(again.caPem).publicKey.export({ format: 'jwk' })['x'], new X509Certificate(first.caPem).publicKey.export({ format: 'jwk' })['x']);
+  assert.equal(
+    new X509Certificate(again.caPem).publicKey.export({ format: 'jwk' })['x'],
+    new X509Certificate(first.caPem).publicKey.export({ format: 'jwk' })['x'],
+  );
   const fresh = await newFolder(t);
   const all = await Promise.all([1, 2, 3, 4].map(() => ensureServerIdentity({ folder: fresh, names: [], clock: systemClock })));
   assert.equal(new Set(all.map((each) => each.caFingerprint)).size, 1);

@@ -10,7 +10,8 @@ export const securityErrors = defineErrors('SECURITY', {
   CA_MISMATCH: {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot trust {endpoint}: it presents another certificate authority than the one that the gateway key names.',
-    fix: 'Somebody may be between this machine and the control plane (a proxy that opens TLS, or an attacker), or the key is of another control plane. Take a fresh key and connect without such a proxy.',
+    fix: 'Somebody may be between this machine and the control plane (a proxy that opens TLS, or an attacker), '
+      + 'or the key is of another control plane. Take a fresh key and connect without such a proxy.',
   },
   CA_NOT_PRESENTED: {
     category: 'config', retry: 'never', scope: 'node',
@@ -25,7 +26,8 @@ export const securityErrors = defineErrors('SECURITY', {
   BAD_SIGNATURE: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot accept the {what}: {reason}.',
-    fix: 'Only the control plane that this node is registered with may command it. If that control plane was made anew, register the node again.',
+    fix: 'Only the control plane that this node is registered with may command it. '
+      + 'If that control plane was made anew, register the node again.',
   },
   SECRET_NOT_FOR_US: {
     category: 'config', retry: 'never', scope: 'job',

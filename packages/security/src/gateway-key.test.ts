@@ -3,7 +3,8 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { isDmgError, Secret } from '@dmg/base';
 import {
-  deriveGatewayKeySecret, formatGatewayKey, type GatewayKey, gatewayKeyNames, gatewayKeySecretMatches, hashGatewayKeySecret, parseGatewayKey,
+  deriveGatewayKeySecret, formatGatewayKey, type GatewayKey, gatewayKeyNames, gatewayKeySecretMatches, hashGatewayKeySecret,
+  parseGatewayKey,
 } from './gateway-key.ts';
 import { MasterSecret } from './master-secret.ts';
 

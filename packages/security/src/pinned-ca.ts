@@ -34,7 +34,9 @@ export async function fetchPinnedCa(options: PinOptions): Promise<string> {
   if (leaf === undefined || ca === undefined || !ca.ca) {
     throw securityErrors.CA_NOT_PRESENTED.create({ endpoint, reason: `${chain.length} certificates, none of an authority` });
   }
-  if (createHash('sha256').update(ca.raw).digest('base64url') !== options.fingerprint) throw securityErrors.CA_MISMATCH.create({ endpoint });
+  if (
+    createHash('sha256').update(ca.raw).digest('base64url') !== options.fingerprint
+  ) throw securityErrors.CA_MISMATCH.create({ endpoint });
   if (!leaf.verify(ca.publicKey)) throw securityErrors.CA_MISMATCH.create({ endpoint });
   return ca.toString();
 }

@@ -34,7 +34,9 @@ test('a job of another control plane, for another gateway, expired, changed or w
   const other = await createSigningKey(new MasterSecret(new Uint8Array(32).fill(2)));
   const trust = { signingKey: key.publicJwk, gatewayId: 'g1', wallMs: 500 };
   const text = await signJob(job, { key, expiresAtMs: 1000 });
-  await assert.rejects(verifyJob(await signJob(job, { key: other, expiresAtMs: 1000 }), trust), badSignature(/not that of the control plane/));
+  await assert.rejects(
+    verifyJob(await signJob(job, { key: other, expiresAtMs: 1000 }), trust), badSignature(/not that of the control plane/),
+  );
   await assert.rejects(verifyJob(text, { ...trust, gatewayId: 'g2' }), badSignature(/another gateway/));
   await assert.rejects(verifyJob(text, { ...trust, wallMs: 1001 }), badSignature(/expired at 1970-01-01/));
   const [header = '', payload = '', signature = ''] = text.split('.');

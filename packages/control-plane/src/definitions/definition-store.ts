@@ -13,7 +13,9 @@ import { type SecretPlace, secretKey } from './secret-places.ts';
 export const definitionKinds = ['linkedservices', 'datasets', 'pipelines'] as const;
 export type DefinitionKind = (typeof definitionKinds)[number];
 
-const kindWords: Readonly<Record<DefinitionKind, string>> = { linkedservices: 'the linked service', datasets: 'the dataset', pipelines: 'the pipeline' };
+const kindWords: Readonly<Record<DefinitionKind, string>> = {
+  linkedservices: 'the linked service', datasets: 'the dataset', pipelines: 'the pipeline',
+};
 
 /** Linked services, datasets and pipelines of factories: checked, kept as the user wrote them, secrets sealed apart from them. */
 export class DefinitionStore {
@@ -45,7 +47,11 @@ export class DefinitionStore {
     await this.#db.transaction().execute(async (trx) => {
       const existing = await findRow(trx, factory.id, kind, name);
       checkIfMatch(kindWords[kind], name, existing?.etag, conditions);
-      await trx.insertInto('definitions').values(row).onConflict((conflict) => conflict.columns(['factory_id', 'kind', 'name_key']).doUpdateSet(row)).execute();
+      await trx
+        .insertInto('definitions')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['factory_id', 'kind', 'name_key']).doUpdateSet(row))
+        .execute();
       if (kind === 'linkedservices') await this.#putSecrets(trx, factory.id, name, secrets, kept);
     });
     return { row, warnings };
@@ -63,7 +69,13 @@ export class DefinitionStore {
   }
 
   list(factory: FactoryRow, kind: DefinitionKind): Promise<DefinitionRow[]> {
-    return this.#db.selectFrom('definitions').selectAll().where('factory_id', '=', factory.id).where('kind', '=', kind).orderBy('name_key').execute();
+    return this.#db
+      .selectFrom('definitions')
+      .selectAll()
+      .where('factory_id', '=', factory.id)
+      .where('kind', '=', kind)
+      .orderBy('name_key')
+      .execute();
   }
 
   /** False when it was not there. Runs that were accepted have their own copy of everything and go on. */
@@ -85,7 +97,12 @@ export class DefinitionStore {
 
   /** All linked services and datasets of a factory, for resolving a run. */
   async lookup(factory: FactoryRow): Promise<Lookup> {
-    const rows = await this.#db.selectFrom('definitions').selectAll().where('factory_id', '=', factory.id).where('kind', 'in', ['linkedservices', 'datasets']).execute();
+    const rows = await this.#db
+      .selectFrom('definitions')
+      .selectAll()
+      .where('factory_id', '=', factory.id)
+      .where('kind', 'in', ['linkedservices', 'datasets'])
+      .execute();
     const byKey = new Map(rows.map((row) => [`${row.kind}\n${row.name_key}`, row]));
     const document = (kind: DefinitionKind, name: string): { name: string; json: JsonValue } | undefined => {
       const row = byKey.get(`${kind}\n${name.toLowerCase()}`);
@@ -133,15 +150,27 @@ export class DefinitionStore {
   }
 
   /** The new secrets sealed, those whose mask came back kept as they are, all others gone. */
-  async #putSecrets(trx: Transaction<Database>, factoryId: string, linkedService: string, secrets: ReadonlyMap<string, Secret>, kept: readonly string[]): Promise<void> {
+  async #putSecrets(
+    trx: Transaction<Database>, factoryId: string, linkedService: string, secrets: ReadonlyMap<string, Secret>, kept: readonly string[],
+  ): Promise<void> {
     const key = linkedService.toLowerCase();
-    const before = await trx.selectFrom('secrets').select('property').where('factory_id', '=', factoryId).where('linked_service_key', '=', key).execute();
+    const before = await trx
+      .selectFrom('secrets')
+      .select('property')
+      .where('factory_id', '=', factoryId)
+      .where('linked_service_key', '=', key)
+      .execute();
     for (const property of kept) {
       if (!before.some((row) => row.property === property)) throw controlPlaneErrors.SECRET_MISSING.create({ linkedService, property });
     }
     for (const { property } of before) {
       if (kept.includes(property)) continue;
-      await trx.deleteFrom('secrets').where('factory_id', '=', factoryId).where('linked_service_key', '=', key).where('property', '=', property).execute();
+      await trx
+        .deleteFrom('secrets')
+        .where('factory_id', '=', factoryId)
+        .where('linked_service_key', '=', key)
+        .where('property', '=', property)
+        .execute();
     }
     for (const [property, secret] of secrets) {
       const sealed = sealSecret(this.#master, secret, { factoryId, linkedService, property });
@@ -158,7 +187,9 @@ interface Read {
   readonly kept: readonly string[];
 }
 
-function findRow(db: Db | Transaction<Database>, factoryId: string, kind: DefinitionKind, name: string): Promise<DefinitionRow | undefined> {
+function findRow(
+  db: Db | Transaction<Database>, factoryId: string, kind: DefinitionKind, name: string,
+): Promise<DefinitionRow | undefined> {
   return db
     .selectFrom('definitions')
     .selectAll()

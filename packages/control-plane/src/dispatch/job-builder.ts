@@ -57,7 +57,8 @@ export class JobBuilder {
       jobId,
       gatewayId,
       origin: {
-        factoryName: row.factory_name, pipelineName: row.pipeline_name, runId: row.run_id, activityName: row.name, activityRunId: row.activity_run_id,
+        factoryName: row.factory_name, pipelineName: row.pipeline_name, runId: row.run_id,
+        activityName: row.name, activityRunId: row.activity_run_id,
       },
       policy,
       tryNumber,

@@ -67,7 +67,9 @@ export class JobWatch {
       if (job.activity.gatewayId !== gatewayId) continue;
       const attempt = running.get(jobId);
       if (job.watch !== undefined) {
-        job.watch = observeAlive(job.watch, { nowMs, named: attempt !== undefined || waiting.has(jobId), dispatcher: report.dispatcher }, resend);
+        job.watch = observeAlive(
+          job.watch, { nowMs, named: attempt !== undefined || waiting.has(jobId), dispatcher: report.dispatcher }, resend,
+        );
       }
       if (attempt === undefined) continue;
       if (attempt.progress !== undefined) job.progress = attempt.progress;
@@ -75,7 +77,9 @@ export class JobWatch {
         started.push({ runId: job.activity.runId, name: job.activity.name, tryNumber: attempt.tryNumber });
       }
     }
-    for (const { runId, name, tryNumber } of started) await tracker.apply(runId, { type: 'named', activity: name, tryNumber }, { nodeName });
+    for (const { runId, name, tryNumber } of started) {
+      await tracker.apply(runId, { type: 'named', activity: name, tryNumber }, { nodeName });
+    }
   }
 
   /** Looks again and again, until the signal, for jobs that are lost and for tries past their time. */
@@ -95,9 +99,10 @@ export class JobWatch {
   async tick(): Promise<void> {
     const { clock, tracker, logger, meter, resend, timeoutBackstopMs } = this.#options;
     const nowMs = clock.monotonicMs();
-    for (const { activity, watch, runningSinceMs } of [...this.#jobs.values()]) {
+    for (const { activity, watch, runningSinceMs } of Array.from(this.#jobs.values())) {
       const { runId, name, jobId, timeoutMs } = activity;
-      if (runningSinceMs !== undefined && nowMs - runningSinceMs > timeoutMs + timeoutBackstopMs && this.#isInContact(activity.gatewayId, nowMs)) {
+      const isPastTime = runningSinceMs !== undefined && nowMs - runningSinceMs > timeoutMs + timeoutBackstopMs;
+      if (isPastTime && this.#isInContact(activity.gatewayId, nowMs)) {
         const fault = controlPlaneErrors.RUN_TIMED_OUT.create({ seconds: Math.round((nowMs - runningSinceMs) / 1000) }).toFault();
         logger.warn({ runId, jobId, activity: name }, 'activity given up past its timeout');
         await tracker.apply(runId, { type: 'abandoned', activity: name, fault });

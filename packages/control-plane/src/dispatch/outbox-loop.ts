@@ -122,7 +122,9 @@ export class OutboxLoop {
       if (signal.aborted) return; // Stopping: what was claimed keeps its id and is sent after the next start.
       const failures = (this.#failing.get(gatewayId)?.failures ?? 0) + 1;
       const known = asDmgError(error);
-      this.#failing.set(gatewayId, { failures, untilMs: clock.monotonicMs() + backoffMs(failures - 1, random.unit()), reason: known.message });
+      this.#failing.set(gatewayId, {
+        failures, untilMs: clock.monotonicMs() + backoffMs(failures - 1, random.unit()), reason: known.message,
+      });
       if (failures === 1 || failures % 20 === 0) logger.warn({ gatewayId, failures, error: known }, 'messages do not reach the queue');
     }
   }
@@ -156,8 +158,16 @@ export class OutboxLoop {
         }
         const message: Claimed = { jobId: row.job_id, messageId: `${row.job_id}.${row.sends + 1}`, sendNo: sendNo++ };
         claimed.push(message);
-        await trx.updateTable('outbox').set({ message_id: message.messageId, send_no: message.sendNo }).where('job_id', '=', row.job_id).execute();
-        await trx.updateTable('activity_runs').set({ sends: row.sends + 1, send_no: message.sendNo }).where('job_id', '=', row.job_id).execute();
+        await trx
+          .updateTable('outbox')
+          .set({ message_id: message.messageId, send_no: message.sendNo })
+          .where('job_id', '=', row.job_id)
+          .execute();
+        await trx
+          .updateTable('activity_runs')
+          .set({ sends: row.sends + 1, send_no: message.sendNo })
+          .where('job_id', '=', row.job_id)
+          .execute();
       }
       return claimed;
     });

@@ -27,7 +27,8 @@ export class DesiredStates {
 
   /** The gateway's document may have changed: everybody who waits for it looks. */
   changed(gatewayId: string): void {
-    for (const wake of [...(this.#waiters.get(gatewayId) ?? [])]) wake();
+    // Waking removes from the set.
+    for (const wake of Array.from(this.#waiters.get(gatewayId) ?? [])) wake();
   }
 
   /** Ends every wait with the document as it is, so that the server can close. */

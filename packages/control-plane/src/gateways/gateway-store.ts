@@ -78,19 +78,37 @@ export class GatewayStore {
       const current = await trx.selectFrom('gateways').selectAll().where('id', '=', gateway.id).executeTakeFirstOrThrow();
       const generation = (keyName === 'authKey1' ? current.key1_generation : current.key2_generation) + 1;
       const hash = this.#keyHash(gateway.id, keyName, generation);
-      const change = keyName === 'authKey1' ? { key1_generation: generation, key1_hash: hash } : { key2_generation: generation, key2_hash: hash };
+      const change = keyName === 'authKey1'
+        ? { key1_generation: generation, key1_hash: hash }
+        : { key2_generation: generation, key2_hash: hash };
       await trx.updateTable('gateways').set(change).where('id', '=', gateway.id).execute();
-      await trx.updateTable('nodes').set({ token_hash: null }).where('gateway_id', '=', gateway.id).where('key_name', '=', keyName).execute();
+      await trx
+        .updateTable('nodes')
+        .set({ token_hash: null })
+        .where('gateway_id', '=', gateway.id)
+        .where('key_name', '=', keyName)
+        .execute();
       return { ...current, ...change };
     });
   }
 
   nodes(gatewayId: string): Promise<NodeRow[]> {
-    return this.#db.selectFrom('nodes').selectAll().where('gateway_id', '=', gatewayId).orderBy('registered_at').orderBy('name_key').execute();
+    return this.#db
+      .selectFrom('nodes')
+      .selectAll()
+      .where('gateway_id', '=', gatewayId)
+      .orderBy('registered_at')
+      .orderBy('name_key')
+      .execute();
   }
 
   async node(gateway: GatewayRow, name: string): Promise<NodeRow> {
-    const row = await this.#db.selectFrom('nodes').selectAll().where('gateway_id', '=', gateway.id).where('name_key', '=', name.toLowerCase()).executeTakeFirst();
+    const row = await this.#db
+      .selectFrom('nodes')
+      .selectAll()
+      .where('gateway_id', '=', gateway.id)
+      .where('name_key', '=', name.toLowerCase())
+      .executeTakeFirst();
     if (row === undefined) throw controlPlaneErrors.NOT_FOUND.create({ what: 'the node', name });
     return row;
   }
@@ -118,10 +136,16 @@ export class GatewayStore {
   /** False when it was not there. With the last node goes the credential key: the next node brings its own. */
   async deleteNode(gateway: GatewayRow, name: string): Promise<boolean> {
     return this.#db.transaction().execute(async (trx) => {
-      const result = await trx.deleteFrom('nodes').where('gateway_id', '=', gateway.id).where('name_key', '=', name.toLowerCase()).executeTakeFirst();
+      const result = await trx
+        .deleteFrom('nodes')
+        .where('gateway_id', '=', gateway.id)
+        .where('name_key', '=', name.toLowerCase())
+        .executeTakeFirst();
       if (result.numDeletedRows === 0n) return false;
       const rest = await trx.selectFrom('nodes').select('id').where('gateway_id', '=', gateway.id).execute();
-      if (rest.length === 0) await trx.updateTable('gateways').set({ credential_key: null, credential_key_id: null }).where('id', '=', gateway.id).execute();
+      if (rest.length === 0) {
+        await trx.updateTable('gateways').set({ credential_key: null, credential_key_id: null }).where('id', '=', gateway.id).execute();
+      }
       return true;
     });
   }
@@ -136,5 +160,10 @@ export async function bumpDesiredVersion(trx: Transaction<Database>, gatewayId: 
 }
 
 function findGateway(db: Db | Transaction<Database>, factoryId: string, name: string): Promise<GatewayRow | undefined> {
-  return db.selectFrom('gateways').selectAll().where('factory_id', '=', factoryId).where('name_key', '=', name.toLowerCase()).executeTakeFirst();
+  return db
+    .selectFrom('gateways')
+    .selectAll()
+    .where('factory_id', '=', factoryId)
+    .where('name_key', '=', name.toLowerCase())
+    .executeTakeFirst();
 }

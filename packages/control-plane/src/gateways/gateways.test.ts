@@ -7,7 +7,8 @@ import { FakeNode } from '../testing/fake-node.ts';
 import { factory, type Fixture, gateway, group, registeredNode, seed, startFixture } from '../testing/fixture.ts';
 import { judgeGateway, judgeNode } from './node-status.ts';
 
-const errorOf = (answer: { body: unknown }): { code: string; message: string; fix: string } => (answer.body as { error: { code: string; message: string; fix: string } }).error;
+const errorOf = (answer: { body: unknown }): { code: string; message: string; fix: string } =>
+  (answer.body as { error: { code: string; message: string; fix: string } }).error;
 
 async function keysOf({ client }: Fixture): Promise<{ authKey1: string; authKey2: string }> {
   const { authKey1 = '', authKey2 = '' } = await client.integrationRuntimes.listAuthKeys(group, factory, gateway);
@@ -23,7 +24,9 @@ test('a gateway is created, read, listed, changed and deleted', async (t) => {
   const fixture = await startFixture(t);
   const { client } = fixture;
   await seed(fixture);
-  const changed = await client.integrationRuntimes.createOrUpdate(group, factory, 'GATEWAY-1', { properties: { type: 'SelfHosted', description: 'x' } });
+  const changed = await client.integrationRuntimes.createOrUpdate(group, factory, 'GATEWAY-1', {
+    properties: { type: 'SelfHosted', description: 'x' },
+  });
   assert.equal(changed.name, gateway);
   assert.equal((await client.integrationRuntimes.get(group, factory, gateway)).properties.description, 'x');
   const names = [];
@@ -37,7 +40,7 @@ test('a gateway is created, read, listed, changed and deleted', async (t) => {
   await client.integrationRuntimes.delete(group, factory, gateway);
 });
 
-test('a node registers, is seen Online with what it reports, Limited with its trouble, and its limit is changed within its bounds', async (t) => {
+test('a node registers, is Online with what it reports, Limited with its trouble; its limit is changed within its bounds', async (t) => {
   const fixture = await startFixture(t);
   const { client } = fixture;
   await seed(fixture);
@@ -55,7 +58,16 @@ test('a node registers, is seen Online with what it reports, Limited with its tr
   assert.match(String(limited.nodes[0]?.['evidence']), /redis: connection refused/);
   const monitoring = await client.integrationRuntimes.getMonitoringData(group, factory, gateway);
   assert.deepEqual(monitoring.nodes, [
-    { nodeName: 'node-1', concurrentJobsLimit: 8, concurrentJobsRunning: 0, maxConcurrentJobs: 16, availableMemoryInMB: 2048, cpuUtilization: 12, sentBytes: 10, receivedBytes: 20 },
+    {
+      nodeName: 'node-1',
+      concurrentJobsLimit: 8,
+      concurrentJobsRunning: 0,
+      maxConcurrentJobs: 16,
+      availableMemoryInMB: 2048,
+      cpuUtilization: 12,
+      sentBytes: 10,
+      receivedBytes: 20,
+    },
   ]);
   const known = (await node.desired()).version;
   const poll = node.desired(known);
@@ -86,14 +98,14 @@ test('a wrong, cut or foreign key is refused without being shown', async (t) => 
   assert.equal((await node.register(authKey2)).status, 200);
 });
 
-test('four nodes may register, also at the same moment; the fifth is told their names; a name that comes back needs no place', async (t) => {
+test('four nodes may register, also at one moment; the fifth is told their names; a name that comes back needs no place', async (t) => {
   const fixture = await startFixture(t);
   await seed(fixture);
   const first = await registeredNode(fixture, 'n0');
   const { authKey1 } = await keysOf(fixture);
   const others = await Promise.all([1, 2, 3, 4, 5].map((index) => FakeNode.create(fixture.controlPlane.endpoint, `n${index}`, first.keys)));
   const answers = await Promise.all(others.map((node) => node.register(authKey1)));
-  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 200, 409, 409]);
+  assert.deepEqual(answers.map(({ status }) => status).toSorted((a, b) => a - b), [200, 200, 200, 409, 409]);
   const refused = answers.find(({ status }) => status === 409);
   assert.equal(errorOf(refused ?? { body: {} }).code, 'DMG_CONTROLPLANE_GATEWAY_FULL');
   assert.match(errorOf(refused ?? { body: {} }).message, /n0, last heard never/);
@@ -127,7 +139,9 @@ test('all nodes of a gateway hold one credential key; only a gateway\'s single n
   const second = await FakeNode.create(fixture.controlPlane.endpoint, 'second', reborn.keys);
   assert.equal((await second.register(authKey1)).status, 200);
   assert.equal((await (await FakeNode.create(fixture.controlPlane.endpoint, 'first', first.keys)).register(authKey1)).status, 409);
-  const noKey = await second.call('POST', '/gateway/v1/register', { key: authKey1, nodeName: 'x', machineName: 'm', version: '1', credentialPublicKey: { kty: 'oct' } });
+  const noKey = await second.call('POST', '/gateway/v1/register', {
+    key: authKey1, nodeName: 'x', machineName: 'm', version: '1', credentialPublicKey: { kty: 'oct' },
+  });
   assert.equal(errorOf(noKey).code, 'DMG_SECURITY_CREDENTIAL_KEY_UNUSABLE');
 });
 
@@ -185,7 +199,8 @@ test('a status is the first that applies, with its evidence', () => {
     nodeName: 'n', version: '1', bootId: 'b', desiredVersion: 0, running: [], slots: { limit: 1, used: 0, maximum: 1 },
     metrics: { cpuPercent: 0, availableMemoryMb: 0, sentBytes: 0, receivedBytes: 0 }, troubles: [],
   };
-  const judge = (change: Partial<Parameters<typeof judgeNode>[0]>): string => judgeNode({ hasToken: true, everHeard: true, silentMs: 100, report, ...change }).status;
+  const judge = (change: Partial<Parameters<typeof judgeNode>[0]>): string =>
+    judgeNode({ hasToken: true, everHeard: true, silentMs: 100, report, ...change }).status;
   assert.equal(judge({}), 'Online');
   assert.equal(judge({ silentMs: 15_001 }), 'Offline');
   assert.equal(judge({ silentMs: 15_001, everHeard: false }), 'Initializing');

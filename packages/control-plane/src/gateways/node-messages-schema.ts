@@ -7,8 +7,8 @@ import { controlPlaneErrors } from '../errors.ts';
 const text = z.string().min(1);
 const count = z.number().nonnegative();
 const progress = z.object({
-  step: z.enum(['plan', 'copy', 'finish', 'abort']), bytesTotal: count, bytesRead: count, bytesWritten: count, rowsWritten: count, filesTotal: count,
-  filesWritten: count,
+  step: z.enum(['plan', 'copy', 'finish', 'abort']),
+  bytesTotal: count, bytesRead: count, bytesWritten: count, rowsWritten: count, filesTotal: count, filesWritten: count,
 });
 const fault = z.object({
   code: text, category: z.enum(['config', 'transient', 'system']), retry: z.enum(['never', 'backoff', 'reconnect']),
@@ -19,7 +19,9 @@ const receipt = z.looseObject({
   formatVersion: z.literal(1), jobId: text, generation: z.number(), guarantee: z.enum(['exactlyOnce', 'atLeastOnce', 'atMostOnce']),
   verification: z.enum(['acknowledged', 'reread']), consistency: z.enum(['snapshot', 'perChunk']), filesRead: count, filesWritten: count,
   bytesRead: count, bytesWritten: count, rowsRead: count, rowsWritten: count, rowsSkipped: count, chunks: count, hash: z.string(),
-  attempts: z.array(z.string()), finishedBy: z.object({ attemptId: z.string(), nodeName: z.string(), epoch: z.string() }), finishedAt: z.string(),
+  attempts: z.array(z.string()),
+  finishedBy: z.object({ attemptId: z.string(), nodeName: z.string(), epoch: z.string() }),
+  finishedAt: z.string(),
 });
 const details = z.object({ planMs: count, copyMs: count, finishMs: count, readMs: count, writeMs: count, parallelCopies: count });
 const outcome = z.discriminatedUnion('kind', [
@@ -30,8 +32,10 @@ const outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('lost'), reason: z.string() }),
 ]);
 
+const nodeNameRule = 'no node name: up to 63 letters, digits, dots, dashes and underscores, the first a letter or digit';
 const register = z.object({
-  key: z.string(), nodeName: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'is no node name: up to 63 letters, digits, dots, dashes and underscores'),
+  key: z.string(),
+  nodeName: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, nodeNameRule),
   machineName: z.string().max(255), version: text.max(64), credentialPublicKey: z.record(z.string(), z.json()),
 });
 const alive = z.object({
@@ -68,5 +72,7 @@ function read<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw controlPlaneErrors.BODY_REFUSED.create({ path: issue?.path.join('.') || 'body', reason: `is not as it must be (${issue?.message ?? 'unknown'})` });
+  throw controlPlaneErrors.BODY_REFUSED.create({
+    path: issue?.path.join('.') || 'body', reason: `is not as it must be (${issue?.message ?? 'unknown'})`,
+  });
 }

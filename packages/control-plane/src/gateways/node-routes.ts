@@ -91,20 +91,35 @@ async function callerOf({ gateways }: NodeRoutesOptions, request: FastifyRequest
 }
 
 /** Idempotent: the first end counts, and every repetition is acknowledged. A job that is not known here is acknowledged too. */
-async function takeReport({ db, tracker, logger }: NodeRoutesOptions, gateway: GatewayRow, report: JobReport): Promise<Record<string, unknown>> {
+async function takeReport(
+  { db, tracker, logger }: NodeRoutesOptions, gateway: GatewayRow, report: JobReport,
+): Promise<Record<string, unknown>> {
   const { jobId, tryNumber, nodeName } = report;
-  const row = await db.selectFrom('activity_runs').select(['run_id', 'name']).where('job_id', '=', jobId).where('gateway_id', '=', gateway.id).executeTakeFirst();
+  const row = await db
+    .selectFrom('activity_runs')
+    .select(['run_id', 'name'])
+    .where('job_id', '=', jobId)
+    .where('gateway_id', '=', gateway.id)
+    .executeTakeFirst();
   if (row === undefined) {
     logger.warn({ jobId, nodeName, gateway: gateway.name }, 'end of an unknown job reported');
     return { jobId, accepted: false, note: 'No such job is known for this gateway.' };
   }
   const verdict = await tracker.apply(row.run_id, { type: 'reported', activity: row.name, tryNumber, outcome: report.outcome }, { report });
-  logger.info({ jobId, runId: row.run_id, activity: row.name, tryNumber, nodeName, outcome: report.outcome.kind, verdict }, 'end of a try reported');
-  return { jobId, accepted: verdict === 'changed', ...(verdict === 'late' ? { note: 'The run had ended already; this success is kept as a note.' } : {}) };
+  logger.info(
+    { jobId, runId: row.run_id, activity: row.name, tryNumber, nodeName, outcome: report.outcome.kind, verdict }, 'end of a try reported',
+  );
+  return {
+    jobId,
+    accepted: verdict === 'changed',
+    ...(verdict === 'late' ? { note: 'The run had ended already; this success is kept as a note.' } : {}),
+  };
 }
 
 /** A message id is `<jobId>.<send>`. Only the message that was sent last says something about the job. */
-async function takeDeadLetter({ db, tracker, logger, meter }: NodeRoutesOptions, gateway: GatewayRow, report: DeadLetterReport): Promise<void> {
+async function takeDeadLetter(
+  { db, tracker, logger, meter }: NodeRoutesOptions, gateway: GatewayRow, report: DeadLetterReport,
+): Promise<void> {
   const { messageId, reason, description, deliveryCount } = report;
   meter.add(deadLettersTotal, 1);
   const [jobId = '', send = ''] = messageId.split('.');
@@ -115,9 +130,13 @@ async function takeDeadLetter({ db, tracker, logger, meter }: NodeRoutesOptions,
     .where('activity_runs.job_id', '=', jobId)
     .where('activity_runs.gateway_id', '=', gateway.id)
     .executeTakeFirst();
-  logger.warn({ gateway: gateway.name, messageId, reason, description, deliveryCount, known: row !== undefined }, 'the queue gave a message up');
+  logger.warn(
+    { gateway: gateway.name, messageId, reason, description, deliveryCount, known: row !== undefined }, 'the queue gave a message up',
+  );
   if (row === undefined || Number(send) !== row.sends) return;
   if (row.outbox_job_id !== null && row.message_id !== messageId) return; // Already to be sent again.
-  const poison = controlPlaneErrors.POISON_MESSAGE.create({ count: row.dead_letters + 1, reason: reason === '' ? 'no stated reason' : reason }).toFault();
+  const poison = controlPlaneErrors.POISON_MESSAGE.create({
+    count: row.dead_letters + 1, reason: reason === '' ? 'no stated reason' : reason,
+  }).toFault();
   await tracker.apply(row.run_id, { type: 'deadLettered', activity: row.name, poison });
 }

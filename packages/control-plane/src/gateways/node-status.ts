@@ -31,7 +31,11 @@ export function judgeNode(node: NodeEvidence): NodeJudgement {
   }
   if (node.silentMs > offlineAfterMs) {
     return node.everHeard
-      ? { status: 'Offline', evidence: `It was last heard ${seconds} s ago.`, remedy: 'Start the node, or check that it can reach the control plane outbound.' }
+      ? {
+        status: 'Offline',
+        evidence: `It was last heard ${seconds} s ago.`,
+        remedy: 'Start the node, or check that it can reach the control plane outbound.',
+      }
       : { status: 'Initializing', evidence: 'It has registered and was not heard since.', remedy: 'Start the node.' };
   }
   if (node.report === undefined) {

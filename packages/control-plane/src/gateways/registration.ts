@@ -1,6 +1,8 @@
 import { type Clock, hasCode, type Logger, newUuid, type Random } from '@dmg/base';
 import type { RegisterRequest, RegisterResponse } from '@dmg/model';
-import { credentialKeyId, type GatewayKey, gatewayKeySecretMatches, hashToken, newToken, parseGatewayKey, type SigningKey } from '@dmg/security';
+import {
+  credentialKeyId, type GatewayKey, gatewayKeySecretMatches, hashToken, newToken, parseGatewayKey, type SigningKey,
+} from '@dmg/security';
 import type { Transaction } from 'kysely';
 import type { Db } from '../database/open-database.ts';
 import type { Database, GatewayRow, NodeRow } from '../database/schema.ts';
@@ -12,6 +14,16 @@ import { bumpDesiredVersion } from './gateway-store.ts';
 export const nodesMax = 4;
 /** Limit of a node until somebody changes it; the node itself goes no higher than its machine bears. */
 export const concurrentJobsLimitDefault = 8;
+
+/** A node that may come in, and what it would come to. */
+interface Applicant {
+  readonly gateway: GatewayRow;
+  readonly nodes: readonly NodeRow[];
+  /** The row of the same name, when it comes back. */
+  readonly known: NodeRow | undefined;
+  readonly request: RegisterRequest;
+  readonly keyId: string;
+}
 
 /** Lets nodes in: decided by the database in one transaction, so that of five at the same moment one is refused. */
 export class Registration {
@@ -46,7 +58,8 @@ export class Registration {
       const row: NodeRow = {
         id: known?.id ?? newUuid(this.#random), gateway_id: admitted.id, name: known?.name ?? request.nodeName,
         name_key: request.nodeName.toLowerCase(), machine_name: request.machineName, version: request.version, key_name: key.keyName,
-        token_hash: hashToken(token), registered_at: known?.registered_at ?? this.#clock.wallMs(), last_alive_at: known?.last_alive_at ?? null,
+        token_hash: hashToken(token), registered_at: known?.registered_at ?? this.#clock.wallMs(),
+        last_alive_at: known?.last_alive_at ?? null,
         boot_id: null, last_start_at: known?.last_start_at ?? null,
         concurrent_jobs_limit: known?.concurrent_jobs_limit ?? concurrentJobsLimitDefault, slots_max: known?.slots_max ?? null,
       };
@@ -64,17 +77,19 @@ export class Registration {
   /** All nodes must hold the same credential key. The only node there is may bring another: nobody could use the old one. */
   async #agreeOnCredentialKey(
     trx: Transaction<Database>,
-    { gateway, nodes, known, request, keyId }: { gateway: GatewayRow; nodes: readonly NodeRow[]; known: NodeRow | undefined; request: RegisterRequest; keyId: string },
+    { gateway, nodes, known, request, keyId }: Applicant,
   ): Promise<void> {
     if (gateway.credential_key_id === keyId) return;
     const others = nodes.filter((node) => node.id !== known?.id);
     if (gateway.credential_key_id !== null && others.length > 0) {
-      throw controlPlaneErrors.OTHER_CREDENTIAL_KEY.create({ node: request.nodeName, gateway: gateway.name, nodes: others.map(({ name }) => name).join(', ') });
+      throw controlPlaneErrors.OTHER_CREDENTIAL_KEY.create({
+        node: request.nodeName, gateway: gateway.name, nodes: others.map(({ name }) => name).join(', '),
+      });
     }
     if (gateway.credential_key_id !== null) {
       this.#logger.warn(
         { gateway: gateway.name, node: request.nodeName },
-        'credential key of the gateway replaced: its only node brought a new one; credentials that users encrypted to the old one must be saved again',
+        'credential key of the gateway replaced by its only node; what users encrypted to the old one must be saved again',
       );
     }
     const { kty, crv, x, y } = request.credentialPublicKey;
@@ -87,7 +102,8 @@ export class Registration {
 async function admit(trx: Transaction<Database>, key: GatewayKey): Promise<GatewayRow> {
   const gateway = await trx.selectFrom('gateways').selectAll().where('id', '=', key.gatewayId).executeTakeFirst();
   const stored = key.keyName === 'authKey1' ? gateway?.key1_hash : gateway?.key2_hash;
-  if (gateway === undefined || stored === undefined || !gatewayKeySecretMatches(key.secret, stored)) throw controlPlaneErrors.KEY_REFUSED.create();
+  const isRight = stored !== undefined && gatewayKeySecretMatches(key.secret, stored);
+  if (gateway === undefined || !isRight) throw controlPlaneErrors.KEY_REFUSED.create();
   return gateway;
 }
 

@@ -99,9 +99,13 @@ function progressFields(progress: AttemptProgress | undefined, tabular: boolean,
     ...(tabular ? { rowsCopied: progress.rowsWritten } : {}),
     copyDuration: Math.ceil(seconds),
     throughput: Math.round((progress.bytesRead / 1024 / seconds) * 1000) / 1000,
-    ...(progress.bytesTotal > 0 ? { percentComplete: Math.min(100, Math.round((progress.bytesWritten / progress.bytesTotal) * 1000) / 10) } : {}),
+    ...(progress.bytesTotal > 0 ? { percentComplete: percentOf(progress) } : {}),
     progress,
   };
+}
+
+function percentOf({ bytesWritten, bytesTotal }: AttemptProgress): number {
+  return Math.min(100, Math.round((bytesWritten / bytesTotal) * 1000) / 10);
 }
 
 function storeType(connector: string, specs: readonly ConnectorSpec[]): string {

@@ -47,7 +47,10 @@ export function createApp(options: AppOptions): App {
     }
   });
   app.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-ms-request-id', request.id).header('x-ms-correlation-request-id', correlationId(request)).header('cache-control', 'no-store');
+    void reply
+      .header('x-ms-request-id', request.id)
+      .header('x-ms-correlation-request-id', correlationId(request))
+      .header('cache-control', 'no-store');
     done();
   });
   // A request that is answered while the server closes must not leave its connection open behind it.
@@ -63,12 +66,23 @@ export function createApp(options: AppOptions): App {
   app.addHook('onResponse', (request, reply, done) => {
     const api = request.url.startsWith('/gateway/') ? 'gateway' : 'rest';
     meter.add(requestsTotal, 1, { api, status: `${Math.floor(reply.statusCode / 100)}xx` });
-    logger.debug({ requestId: request.id, method: request.method, url: request.routeOptions.url, status: reply.statusCode, durationMs: Math.round(reply.elapsedTime) }, 'request answered');
+    logger.debug(
+      {
+        requestId: request.id,
+        method: request.method,
+        url: request.routeOptions.url,
+        status: reply.statusCode,
+        durationMs: Math.round(reply.elapsedTime),
+      },
+      'request answered',
+    );
     done();
   });
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, logger));
   app.setNotFoundHandler((request, reply) =>
-    sendError(controlPlaneErrors.NO_ROUTE.create({ method: request.method, path: request.url.split('?', 1)[0] ?? '' }), request, reply, logger),
+    sendError(
+      controlPlaneErrors.NO_ROUTE.create({ method: request.method, path: request.url.split('?', 1)[0] ?? '' }), request, reply, logger,
+    ),
   );
   return app;
 }

@@ -10,7 +10,9 @@ import { pageOf } from './pages.ts';
 
 type NamedParams = FactoryParams & { readonly name: string };
 
-const nouns: Readonly<Record<DefinitionKind, string>> = { linkedservices: 'a linked service', datasets: 'a dataset', pipelines: 'a pipeline' };
+const nouns: Readonly<Record<DefinitionKind, string>> = {
+  linkedservices: 'a linked service', datasets: 'a dataset', pipelines: 'a pipeline',
+};
 
 /** Linked services, datasets and pipelines: the same five operations of each. */
 export function addDefinitionRoutes(app: App, stores: { factories: FactoryStore; definitions: DefinitionStore }): void {
@@ -24,7 +26,9 @@ export function addDefinitionRoutes(app: App, stores: { factories: FactoryStore;
     app.put<{ Params: NamedParams }>(`${path}/:name`, async (request) => {
       const factory = await factoryOf(factories, request.params);
       const name = requireName(request.params.name, nouns[kind], 'definition');
-      const { row, warnings } = await definitions.put(factory, kind, name, keptDocument(request.body), { ifMatch: request.headers['if-match'] });
+      const { row, warnings } = await definitions.put(factory, kind, name, keptDocument(request.body), {
+        ifMatch: request.headers['if-match'],
+      });
       return definitionView(factory, row, warnings);
     });
     app.get<{ Params: NamedParams }>(`${path}/:name`, async (request, reply) => {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { activityRuns, blobSecret, copyActivity, factory, gateway, group, registeredNode, seed, startFixture, subscriptionId } from '../testing/fixture.ts';
+import {
+  activityRuns, blobSecret, copyActivity, factory, gateway, group, registeredNode, seed, startFixture, subscriptionId,
+} from '../testing/fixture.ts';
 
 const base = `/subscriptions/${subscriptionId}/resourceGroups/${group}/providers/Microsoft.DataFactory/factories`;
 const version = 'api-version=2018-06-01';
@@ -36,7 +38,9 @@ test('factories: create, get, list by subscription and group, delete, with case 
   };
   assert.deepEqual(await names(client.factories.list()), ['Fab-1', 'fab-2']);
   assert.deepEqual(await names(client.factories.listByResourceGroup(group)), ['Fab-1']);
-  const odd = await raw('GET', `/SUBSCRIPTIONS/${subscriptionId}/resourcegroups/Local/PROVIDERS/microsoft.datafactory/Factories/fab-1?API-Version=2018-06-01`);
+  const odd = await raw(
+    'GET', `/SUBSCRIPTIONS/${subscriptionId}/resourcegroups/Local/PROVIDERS/microsoft.datafactory/Factories/fab-1?API-Version=2018-06-01`,
+  );
   assert.equal(odd.status, 200);
   await client.factories.delete(group, 'Fab-1');
   await client.factories.delete(group, 'Fab-1');
@@ -52,7 +56,9 @@ test('what the user wrote comes back as it was, unknown properties too, and a se
   assert.equal(linkedService.name, 'Blob');
   assert.equal(linkedService.properties.type, 'AzureBlobStorage');
   assert.ok(!JSON.stringify(linkedService).includes('Y2FuYXJ5'));
-  const document = { properties: { type: 'FileServer', Annotations: ['x'], typeProperties: { host: '/x', madeUp: { deep: [1] } } }, extra: 7 };
+  const document = {
+    properties: { type: 'FileServer', Annotations: ['x'], typeProperties: { host: '/x', madeUp: { deep: [1] } } }, extra: 7,
+  };
   const path = `${base}/${factory}/linkedservices/Odd?${version}`;
   const put = await raw('PUT', path, { body: `{"properties": ${JSON.stringify(document.properties)}, "extra": 7,}` });
   assert.equal(put.status, 200, JSON.stringify(put.body));
@@ -99,7 +105,8 @@ test('wrong definitions are refused with the path of what is wrong, and wrong ru
   await seed(fixture);
   await assert.rejects(
     client.linkedServices.createOrUpdate(group, factory, 'Bad', { properties: { type: 'FileServer', host: 7 } }),
-    (error: unknown) => fails(400, 'DMG_CONTRACTS_INVALID_DEFINITION')(error) && /typeProperties\.host/.test((error as RestFailure).message),
+    (error: unknown) =>
+      fails(400, 'DMG_CONTRACTS_INVALID_DEFINITION')(error) && /typeProperties\.host/.test((error as RestFailure).message),
   );
   await client.pipelines.createOrUpdate(group, factory, 'lost', {
     activities: [{ ...copyActivity('c'), inputs: [{ type: 'DatasetReference', referenceName: 'Nowhere' }] }],
@@ -107,11 +114,14 @@ test('wrong definitions are refused with the path of what is wrong, and wrong ru
   await assert.rejects(client.pipelines.createRun(group, factory, 'lost'), fails(400, 'DMG_CONTRACTS_CANNOT_RUN'));
   await assert.rejects(client.pipelines.createRun(group, factory, 'none'), fails(404, 'DMG_CONTROLPLANE_NOT_FOUND'));
   await client.linkedServices.createOrUpdate(group, factory, 'Blob', {
-    properties: { type: 'AzureBlobStorage', connectionString: blobSecret, connectVia: { type: 'IntegrationRuntimeReference', referenceName: 'nogw' } },
+    properties: {
+      type: 'AzureBlobStorage', connectionString: blobSecret, connectVia: { type: 'IntegrationRuntimeReference', referenceName: 'nogw' },
+    },
   });
   await assert.rejects(client.pipelines.createRun(group, factory, 'copy'), fails(400, 'DMG_CONTROLPLANE_UNKNOWN_GATEWAY'));
   await assert.rejects(
-    client.integrationRuntimes.createOrUpdate(group, factory, 'managed', { properties: { type: 'Managed' } }), fails(400, 'DMG_CONTROLPLANE_GATEWAY_KIND'),
+    client.integrationRuntimes.createOrUpdate(group, factory, 'managed', { properties: { type: 'Managed' } }),
+    fails(400, 'DMG_CONTROLPLANE_GATEWAY_KIND'),
   );
 });
 
@@ -122,12 +132,16 @@ test('etags: If-Match guards a change, If-None-Match saves a read', async (t) =>
   const dataset = await client.datasets.get(group, factory, 'In');
   await client.datasets.createOrUpdate(group, factory, 'In', { properties: dataset.properties }, { ifMatch: dataset.etag ?? '' });
   await assert.rejects(
-    client.datasets.createOrUpdate(group, factory, 'In', { properties: dataset.properties }, { ifMatch: '"0"' }), fails(412, 'DMG_CONTROLPLANE_ETAG_DIFFERS'),
+    client.datasets.createOrUpdate(group, factory, 'In', { properties: dataset.properties }, { ifMatch: '"0"' }),
+    fails(412, 'DMG_CONTROLPLANE_ETAG_DIFFERS'),
   );
   await assert.rejects(
-    client.datasets.createOrUpdate(group, factory, 'Fresh', { properties: dataset.properties }, { ifMatch: '*' }), fails(412, 'DMG_CONTROLPLANE_ETAG_DIFFERS'),
+    client.datasets.createOrUpdate(group, factory, 'Fresh', { properties: dataset.properties }, { ifMatch: '*' }),
+    fails(412, 'DMG_CONTROLPLANE_ETAG_DIFFERS'),
   );
-  const unchanged = await client.pipelines.get(group, factory, 'copy', { ifNoneMatch: (await client.pipelines.get(group, factory, 'copy')).etag ?? '' });
+  const unchanged = await client.pipelines.get(group, factory, 'copy', {
+    ifNoneMatch: (await client.pipelines.get(group, factory, 'copy')).etag ?? '',
+  });
   assert.equal(unchanged.activities, undefined);
 });
 
@@ -136,7 +150,9 @@ test('lists longer than a page are followed by the client, and so are queries of
   const { client } = fixture;
   await seed(fixture);
   await client.pipelines.createOrUpdate(group, factory, 'empty', { activities: [] });
-  await Promise.all(Array.from({ length: 105 }, (_each, index) => client.pipelines.createOrUpdate(group, factory, `p${index}`, { activities: [] })));
+  await Promise.all(
+    Array.from({ length: 105 }, (_each, index) => client.pipelines.createOrUpdate(group, factory, `p${index}`, { activities: [] })),
+  );
   let count = 0;
   for await (const _each of client.pipelines.listByFactory(group, factory)) count += 1;
   assert.equal(count, 107);
@@ -186,12 +202,17 @@ test('a planted secret and the keys are in no answer, no log line and no file bu
   const { runId } = await client.pipelines.createRun(group, factory, 'copy');
   const { body } = await sender.message(1);
   const bad = await raw('PUT', `${base}/${factory}/linkedservices/Bad?${version}`, {
-    body: JSON.stringify({ properties: { type: 'AzureBlobStorage', typeProperties: { connectionString: blobSecret, accountKind: [blobSecret] } } }),
+    body: JSON.stringify({
+      properties: { type: 'AzureBlobStorage', typeProperties: { connectionString: blobSecret, accountKind: [blobSecret] } },
+    }),
   });
-  const badKey = await node.call('POST', '/gateway/v1/register', { key: authKey1.slice(0, -1), nodeName: 'x', machineName: 'm', version: '1', credentialPublicKey: {} });
+  const badKey = await node.call('POST', '/gateway/v1/register', {
+    key: authKey1.slice(0, -1), nodeName: 'x', machineName: 'm', version: '1', credentialPublicKey: {},
+  });
   const seen = [
     body, Buffer.from(body.split('.')[1] ?? '', 'base64url').toString(), ...logLines, JSON.stringify(bad.body), JSON.stringify(badKey.body),
-    JSON.stringify(await activityRuns(fixture, runId)), JSON.stringify((await raw('GET', `${base}/${factory}/linkedservices?${version}`)).body),
+    JSON.stringify(await activityRuns(fixture, runId)),
+    JSON.stringify((await raw('GET', `${base}/${factory}/linkedservices?${version}`)).body),
   ].join('\n');
   const token = node.registered.nodeToken;
   assert.ok(logLines.length > 3);

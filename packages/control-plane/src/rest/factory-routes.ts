@@ -1,4 +1,4 @@
-import type { JsonValue } from '@dmg/model';
+import type { JsonObject, JsonValue } from '@dmg/model';
 import type { FactoryRow } from '../database/schema.ts';
 import type { FactoryStore } from '../definitions/factory-store.ts';
 import type { App } from './app.ts';
@@ -21,7 +21,8 @@ export function factoryOf(factories: FactoryStore, params: FactoryParams): Promi
 
 /** The resource id of something in a factory; of the factory itself where `below` is empty. */
 export function resourceId(factory: FactoryRow, below: string): string {
-  return `/subscriptions/${factory.subscription_id}/resourceGroups/${factory.resource_group}/providers/Microsoft.DataFactory/factories/${factory.name}${below}`;
+  const group = `/subscriptions/${factory.subscription_id}/resourceGroups/${factory.resource_group}`;
+  return `${group}/providers/Microsoft.DataFactory/factories/${factory.name}${below}`;
 }
 
 export function addFactoryRoutes(app: App, factories: FactoryStore): void {
@@ -54,7 +55,7 @@ export function isUnchanged(ifNoneMatch: string | undefined, etag: string): bool
 function factoryView(row: FactoryRow): Record<string, unknown> {
   const document = JSON.parse(row.resource) as Record<string, JsonValue>;
   const given = property(document, 'properties');
-  const properties = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : {};
+  const properties = typeof given === 'object' && given !== null && !Array.isArray(given) ? (given as JsonObject) : {};
   return {
     ...document,
     name: row.name,

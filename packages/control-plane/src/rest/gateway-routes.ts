@@ -68,13 +68,19 @@ function addActions(app: App, options: GatewayRoutesOptions): void {
     const { factory, gateway } = await find(options, request.params);
     return views.status(factory, gateway);
   });
-  app.post<{ Params: NamedParams }>(`${path}/:name/monitoringData`, async (request) => views.monitoring((await find(options, request.params)).gateway));
-  app.post<{ Params: NamedParams }>(`${path}/:name/listAuthKeys`, async (request) => keysOf((await find(options, request.params)).gateway, options));
+  app.post<{ Params: NamedParams }>(
+    `${path}/:name/monitoringData`, async (request) => views.monitoring((await find(options, request.params)).gateway),
+  );
+  app.post<{ Params: NamedParams }>(
+    `${path}/:name/listAuthKeys`, async (request) => keysOf((await find(options, request.params)).gateway, options),
+  );
   app.post<{ Params: NamedParams }>(`${path}/:name/regenerateAuthKey`, async (request) => {
     const { gateway } = await find(options, request.params);
     const given = property(requireObject(request.body), 'keyName');
     const keyName = gatewayKeyNames.find((known) => typeof given === 'string' && known.toLowerCase() === given.toLowerCase());
-    if (keyName === undefined) throw controlPlaneErrors.BODY_REFUSED.create({ path: 'keyName', reason: `is neither ${gatewayKeyNames.join(' nor ')}` });
+    if (keyName === undefined) {
+      throw controlPlaneErrors.BODY_REFUSED.create({ path: 'keyName', reason: `is neither ${gatewayKeyNames.join(' nor ')}` });
+    }
     const changed = await options.gateways.regenerateKey(gateway, keyName);
     options.desired.changed(gateway.id);
     return keysOf(changed, options);

@@ -112,14 +112,18 @@ export class GatewayViews {
 function capabilities(nodes: readonly JudgedNode[]): Record<string, string> {
   const all = nodes.map(({ presence }) => nodeCapabilities(presence));
   const every = (name: string): string => (all.length > 0 && all.every((each) => each[name] === 'True') ? 'True' : 'False');
-  return Object.fromEntries(['serviceBusConnected', 'credentialInSync', 'connectedToResourceManager', 'nodeEnabled'].map((name) => [name, every(name)]));
+  return Object.fromEntries(
+    ['serviceBusConnected', 'credentialInSync', 'connectedToResourceManager', 'nodeEnabled'].map((name) => [name, every(name)]),
+  );
 }
 
 function nodeCapabilities(presence: Presence | undefined): Record<string, string> {
   const troubled = new Set(presence?.report.troubles.map(({ part }) => part));
   const works = (part: string): string => (presence !== undefined && !troubled.has(part) ? 'True' : 'False');
   return {
-    serviceBusConnected: works('queue'), credentialInSync: works('credentialKey'), connectedToResourceManager: presence === undefined ? 'False' : 'True',
+    serviceBusConnected: works('queue'),
+    credentialInSync: works('credentialKey'),
+    connectedToResourceManager: presence === undefined ? 'False' : 'True',
     nodeEnabled: 'True',
   };
 }

@@ -27,11 +27,15 @@ export function readRunQuery(body: unknown, operands: readonly string[]): RunQue
   const parsed = filterSchema.safeParse(body ?? {});
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw controlPlaneErrors.BODY_REFUSED.create({ path: issue?.path.join('.') || 'body', reason: `is not as it must be (${issue?.message ?? 'unknown'})` });
+    throw controlPlaneErrors.BODY_REFUSED.create({
+      path: issue?.path.join('.') || 'body', reason: `is not as it must be (${issue?.message ?? 'unknown'})`,
+    });
   }
   const { filters, orderBy, ...rest } = parsed.data;
   const tests = (filters ?? []).map((filter, index) => filterTest(filter, `filters[${index}]`, operands));
-  const orders = (orderBy ?? []).map(({ orderBy: field, order }, index) => comparison(operandNamed(field, `orderBy[${index}].orderBy`, operands), order));
+  const orders = (orderBy ?? []).map(
+    ({ orderBy: field, order }, index) => comparison(operandNamed(field, `orderBy[${index}].orderBy`, operands), order),
+  );
   return {
     afterMs: momentOf(rest.lastUpdatedAfter),
     beforeMs: momentOf(rest.lastUpdatedBefore),

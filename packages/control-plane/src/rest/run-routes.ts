@@ -71,7 +71,9 @@ async function createRun(options: RunRoutesOptions, factory: FactoryRow, pipelin
   const resolved = resolveActivities({ pipeline, lookup, parameters, run: { runId, factoryName: factory.name }, specs });
   const activities: NewActivity[] = [];
   for (const activity of resolved) activities.push(await newActivity(activity, factory, { definitions, gateways, random }));
-  await tracker.create({ runId, factoryId: factory.id, pipelineName: stored.name, parameters: withDefaults(parameters, pipeline.parameters), activities });
+  await tracker.create({
+    runId, factoryId: factory.id, pipelineName: stored.name, parameters: withDefaults(parameters, pipeline.parameters), activities,
+  });
   return runId;
 }
 
@@ -81,7 +83,9 @@ async function newActivity(
   { definitions, gateways, random }: Pick<RunRoutesOptions, 'definitions' | 'gateways' | 'random'>,
 ): Promise<NewActivity> {
   const gateway = await gateways.find(factory, resolved.integrationRuntime);
-  if (gateway === undefined) throw controlPlaneErrors.UNKNOWN_GATEWAY.create({ activity: resolved.name, gateway: resolved.integrationRuntime });
+  if (gateway === undefined) {
+    throw controlPlaneErrors.UNKNOWN_GATEWAY.create({ activity: resolved.name, gateway: resolved.integrationRuntime });
+  }
   const places = [...secretPlacesIn(resolved.activity.source.connection), ...secretPlacesIn(resolved.activity.sink.connection)];
   return {
     activityRunId: newUuid(random), jobId: newId(random), gatewayId: gateway.id, name: resolved.name, type: resolved.type,
@@ -91,12 +95,24 @@ async function newActivity(
 }
 
 function withDefaults(given: JsonObject, definitions: Readonly<Record<string, { readonly defaultValue?: JsonValue }>>): JsonObject {
-  const defaults = Object.entries(definitions).flatMap(([name, { defaultValue }]) => (defaultValue === undefined ? [] : [[name, defaultValue] as const]));
+  const defaults = Object.entries(definitions).flatMap(
+    ([name, { defaultValue }]) => (defaultValue === undefined ? [] : [[name, defaultValue] as const]),
+  );
   return { ...Object.fromEntries(defaults), ...given };
 }
 
-async function readRun({ db }: RunRoutesOptions, factory: FactoryRow, runId: string): Promise<{ run: PipelineRunRow; activities: ActivityRunRow[] }> {
-  const run = await db.selectFrom('pipeline_runs').selectAll().where('run_id', '=', runId.toLowerCase()).where('factory_id', '=', factory.id).executeTakeFirst();
+interface StoredRun {
+  readonly run: PipelineRunRow;
+  readonly activities: ActivityRunRow[];
+}
+
+async function readRun({ db }: RunRoutesOptions, factory: FactoryRow, runId: string): Promise<StoredRun> {
+  const run = await db
+    .selectFrom('pipeline_runs')
+    .selectAll()
+    .where('run_id', '=', runId.toLowerCase())
+    .where('factory_id', '=', factory.id)
+    .executeTakeFirst();
   if (run === undefined) throw controlPlaneErrors.NOT_FOUND.create({ what: 'the pipeline run', name: runId });
   return { run, activities: await activitiesOf(db, [run.run_id]) };
 }
@@ -130,12 +146,16 @@ async function queryPipelineRuns(options: RunRoutesOptions, factory: FactoryRow,
   return { value, ...(query.skip + pageSize < matching.length ? { continuationToken: String(query.skip + pageSize) } : {}) };
 }
 
-async function queryActivityRuns(options: RunRoutesOptions, factory: FactoryRow, runId: string, body: unknown): Promise<Record<string, unknown>> {
+async function queryActivityRuns(
+  options: RunRoutesOptions, factory: FactoryRow, runId: string, body: unknown,
+): Promise<Record<string, unknown>> {
   const query = readRunQuery(body, activityRunOperands);
   const { run, activities } = await readRun(options, factory, runId);
-  const updatedMs = (row: ActivityRunRow): number => row.ended_at ?? (row.phase === 'Running' ? options.clock.wallMs() : (row.queued_at ?? run.updated_at));
+  const isWithin = (ms: number): boolean => ms >= query.afterMs && ms <= query.beforeMs;
+  const updatedMs = (row: ActivityRunRow): number =>
+    row.ended_at ?? (row.phase === 'Running' ? options.clock.wallMs() : (row.queued_at ?? run.updated_at));
   const matching = activities.filter(
-    (row) => row.phase !== 'Pending' && updatedMs(row) >= query.afterMs && updatedMs(row) <= query.beforeMs && query.matches(activityRunValues(run, row)),
+    (row) => row.phase !== 'Pending' && isWithin(updatedMs(row)) && query.matches(activityRunValues(run, row)),
   );
   const { compare } = query;
   if (compare !== undefined) matching.sort((a, b) => compare(activityRunValues(run, a), activityRunValues(run, b)));

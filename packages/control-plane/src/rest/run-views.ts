@@ -3,10 +3,14 @@ import { faultOf } from './activity-output.ts';
 import type { FilterValues } from './run-filters.ts';
 
 export const pipelineRunOperands = ['PipelineName', 'Status', 'RunStart', 'RunEnd', 'RunGroupId', 'LatestOnly'] as const;
-export const activityRunOperands = ['ActivityName', 'ActivityType', 'Status', 'ActivityRunStart', 'ActivityRunEnd', 'PipelineName', 'RunStart', 'RunEnd'] as const;
+export const activityRunOperands = [
+  'ActivityName', 'ActivityType', 'Status', 'ActivityRunStart', 'ActivityRunEnd', 'PipelineName', 'RunStart', 'RunEnd',
+] as const;
 
 /** A pipeline run as REST shows it. */
-export function pipelineRunView(run: PipelineRunRow, activities: readonly ActivityRunRow[], waitsFor: string | undefined, nowMs: number): Record<string, unknown> {
+export function pipelineRunView(
+  run: PipelineRunRow, activities: readonly ActivityRunRow[], waitsFor: string | undefined, nowMs: number,
+): Record<string, unknown> {
   return {
     runId: run.run_id,
     runGroupId: run.run_id,
@@ -35,7 +39,8 @@ export function activityRunValues(run: PipelineRunRow, row: ActivityRunRow): Fil
   const start = row.queued_at === null ? undefined : iso(row.queued_at);
   const end = row.ended_at === null ? undefined : iso(row.ended_at);
   return {
-    ActivityName: row.name, ActivityType: row.type, Status: row.status, PipelineName: run.pipeline_name, ActivityRunStart: start, RunStart: start,
+    ActivityName: row.name, ActivityType: row.type, Status: row.status, PipelineName: run.pipeline_name,
+    ActivityRunStart: start, RunStart: start,
     ActivityRunEnd: end, RunEnd: end,
   };
 }
@@ -51,11 +56,14 @@ function messageOf(run: PipelineRunRow, activities: readonly ActivityRunRow[]): 
     .filter(({ phase }) => phase === 'Failed')
     .map((row) => {
       const fault = faultOf(row);
-      return `Operation on target ${row.name} failed: ${fault === undefined ? 'no reason was reported.' : `${fault.code}: ${fault.message} ${fault.fix}`}`;
+      const reason = fault === undefined ? 'no reason was reported.' : `${fault.code}: ${fault.message} ${fault.fix}`;
+      return `Operation on target ${row.name} failed: ${reason}`;
     })
     .join('; ');
 }
 
 function stringValues(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
 }

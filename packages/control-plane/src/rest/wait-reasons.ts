@@ -45,7 +45,8 @@ export class WaitReasons {
     const trouble = outbox === undefined ? undefined : this.#queueTrouble(row.gateway_id);
     if (trouble !== undefined) return `The queue of the gateway ${name} does not take its message: ${trouble}`;
     if (!nodes.some(({ status }) => status === 'Online' || status === 'Limited')) {
-      return `No node of the gateway ${name} is online: ${nodes.map(({ node, status, evidence }) => `${node.name} is ${status} (${evidence})`).join('; ')}`;
+      const each = nodes.map(({ node, status, evidence }) => `${node.name} is ${status} (${evidence})`);
+      return `No node of the gateway ${name} is online: ${each.join('; ')}`;
     }
     return run.cancel_requested === 1 ? 'It waits for a node that closes its sink.' : 'It waits for a free place on a node.';
   }

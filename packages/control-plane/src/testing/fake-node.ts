@@ -1,4 +1,4 @@
-import { Secret } from '@dmg/base';
+import type { Secret } from '@dmg/base';
 import type { AliveReport, AttemptOutcome, DesiredState, Job, JobReport, Receipt, RegisterResponse, RunningReport } from '@dmg/model';
 import { createCredentialKeyPair, type CredentialKeyPair, decryptSecret, verifyDesiredState, verifyJob } from '@dmg/security';
 
@@ -97,12 +97,18 @@ export class FakeNode {
 
 export function receiptOf(job: Pick<Job, 'jobId'>): Receipt {
   return {
-    formatVersion: 1, jobId: job.jobId, generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk', filesRead: 2,
-    filesWritten: 2, bytesRead: 2_048_000, bytesWritten: 2_048_000, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 2, hash: '00000000000000ff',
+    formatVersion: 1, jobId: job.jobId, generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
+    filesRead: 2,
+    filesWritten: 2, bytesRead: 2_048_000, bytesWritten: 2_048_000, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 2,
+    hash: '00000000000000ff',
     attempts: ['a1'], finishedBy: { attemptId: 'a1', nodeName: 'node-1', epoch: '1.x' }, finishedAt: '2026-01-01T00:00:02.000Z',
   };
 }
 
 export function success(job: Pick<Job, 'jobId'>): AttemptOutcome {
-  return { kind: 'succeeded', receipt: receiptOf(job), details: { planMs: 10, copyMs: 1900, finishMs: 90, readMs: 800, writeMs: 1100, parallelCopies: 4 } };
+  return {
+    kind: 'succeeded',
+    receipt: receiptOf(job),
+    details: { planMs: 10, copyMs: 1900, finishMs: 90, readMs: 800, writeMs: 1100, parallelCopies: 4 },
+  };
 }

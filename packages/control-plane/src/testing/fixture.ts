@@ -15,7 +15,14 @@ export const subscriptionId = '00000000-0000-0000-0000-000000000000';
 export const group = 'local';
 export const factory = 'fab';
 export const gateway = 'gateway-1';
-export const blobSecret = 'DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=Y2FuYXJ5LXNlY3JldC1rZXk=;EndpointSuffix=core.windows.net';
+export const blobSecret =
+  'DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=Y2FuYXJ5LXNlY3JldC1rZXk=;EndpointSuffix=core.windows.net';
+
+export interface RawOptions {
+  readonly body?: string;
+  /** Undefined: none is sent. Left out: the right one. */
+  readonly token?: string | undefined;
+}
 
 export interface Fixture {
   readonly controlPlane: ControlPlane;
@@ -26,7 +33,7 @@ export interface Fixture {
   readonly logLines: string[];
   /** Stops it and starts it on the same state; the client goes on working, because the port is kept. */
   restart(): Promise<void>;
-  raw(method: string, path: string, options?: { body?: string; token?: string | undefined }): Promise<{ status: number; body: unknown; headers: Headers }>;
+  readonly raw: (method: string, path: string, options?: RawOptions) => Promise<{ status: number; body: unknown; headers: Headers }>;
 }
 
 /** A control plane in this process over real HTTPS, its state in a folder of its own, and the unmodified client. */
@@ -80,7 +87,10 @@ export function armClient(endpoint: string, token: string): DataFactoryManagemen
 
 function recordingLogger(lines: string[]): Logger {
   const write = (level: string) => (fields: LogFields, message: string) => {
-    const shown = JSON.stringify({ level, message, ...fields }, (_key, value: unknown) => (value instanceof Error ? { text: String(value), stack: value.stack, cause: String(value.cause) } : value));
+    const shown = JSON.stringify(
+      { level, message, ...fields },
+      (_key, value: unknown) => (value instanceof Error ? { text: String(value), stack: value.stack, cause: String(value.cause) } : value),
+    );
     lines.push(shown);
   };
   const logger: Logger = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug'), child: () => logger };
@@ -112,7 +122,9 @@ export async function seed(fixture: Fixture): Promise<void> {
   await client.pipelines.createOrUpdate(group, factory, 'copy', { activities: [copyActivity('Copy1')] });
 }
 
-export function copyActivity(name: string, change: { dependsOn?: { activity: string; dependencyConditions: string[] }[]; retry?: number } = {}) {
+export function copyActivity(
+  name: string, change: { dependsOn?: { activity: string; dependencyConditions: string[] }[]; retry?: number } = {},
+) {
   return {
     name,
     type: 'Copy' as const,

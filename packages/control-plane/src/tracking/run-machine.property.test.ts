@@ -4,12 +4,15 @@ import fc from 'fast-check';
 import type { AttemptOutcome, Receipt } from '@dmg/model';
 import { controlPlaneErrors } from '../errors.ts';
 import {
-  type ActivityState, activityStatus, deadLettersMax, type DependencyCondition, isEnded, isEndPhase, mustBeCancelled, type RunEvent, type RunState,
+  type ActivityState, activityStatus, deadLettersMax, type DependencyCondition, isEnded, isEndPhase, mustBeCancelled, type RunEvent,
+  type RunState,
   runStatus, stepRun,
 } from './run-machine.ts';
 
 const fault = controlPlaneErrors.RUN_TIMED_OUT.create({ seconds: 1 }).toFault();
-const succeeded: AttemptOutcome = { kind: 'succeeded', receipt: {} as Receipt, details: { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 1 } };
+const succeeded: AttemptOutcome = {
+  kind: 'succeeded', receipt: {} as Receipt, details: { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 1 },
+};
 const failed = (sink: 'open' | 'aborted' | 'unconfirmed'): AttemptOutcome => ({ kind: 'failed', fault, sink });
 const outcomes: readonly AttemptOutcome[] = [
   succeeded, failed('open'), failed('open'), failed('aborted'), failed('unconfirmed'), { kind: 'cancelled', sink: 'aborted' },
@@ -18,20 +21,33 @@ const outcomes: readonly AttemptOutcome[] = [
 
 function activity(name: string, change: Partial<ActivityState> = {}): ActivityState {
   return {
-    name, dependsOn: [], retry: 0, retryIntervalMs: 30_000, phase: 'Pending', tryNumber: 0, sent: false, resends: 0, deadLetters: 0, abandoned: false,
+    name, dependsOn: [], retry: 0, retryIntervalMs: 30_000, phase: 'Pending', tryNumber: 0, sent: false, resends: 0, deadLetters: 0,
+    abandoned: false,
     ...change,
   };
 }
 
-const conditions = fc.uniqueArray(fc.constantFrom<DependencyCondition>('Succeeded', 'Failed', 'Skipped', 'Completed'), { minLength: 1, maxLength: 4 });
+const conditions = fc.uniqueArray(fc.constantFrom<DependencyCondition>('Succeeded', 'Failed', 'Skipped', 'Completed'), {
+  minLength: 1, maxLength: 4,
+});
 /** Any acyclic graph: an activity depends on earlier ones only. */
 const run: fc.Arbitrary<RunState> = fc
-  .array(fc.record({ retry: fc.integer({ min: 0, max: 2 }), dependsOn: fc.array(fc.record({ back: fc.nat(4), dependencyConditions: conditions }), { maxLength: 3 }) }), { maxLength: 5 })
+  .array(
+    fc.record({
+      retry: fc.integer({ min: 0, max: 2 }),
+      dependsOn: fc.array(fc.record({ back: fc.nat(4), dependencyConditions: conditions }), { maxLength: 3 }),
+    }),
+    { maxLength: 5 },
+  )
   .map((drafts) => ({
     cancelRequested: false,
     activities: drafts.map(({ retry, dependsOn }, index) => {
-      const names = new Map(dependsOn.filter(({ back }) => back < index).map(({ back, dependencyConditions }) => [`a${back}`, dependencyConditions]));
-      return activity(`a${index}`, { retry, dependsOn: [...names].map(([name, dependencyConditions]) => ({ activity: name, dependencyConditions })) });
+      const names = new Map(
+        dependsOn.filter(({ back }) => back < index).map(({ back, dependencyConditions }) => [`a${back}`, dependencyConditions]),
+      );
+      return activity(`a${index}`, {
+        retry, dependsOn: [...names].map(([name, dependencyConditions]) => ({ activity: name, dependencyConditions })),
+      });
     }),
   }));
 
@@ -39,7 +55,13 @@ const name = fc.nat(4).map((index) => `a${index}`);
 const event: fc.Arbitrary<RunEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant('claimed' as const), activity: name }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('named' as const), activity: name, tryNumber: fc.integer({ min: 1, max: 3 }) }) },
-  { weight: 8, arbitrary: fc.record({ type: fc.constant('reported' as const), activity: name, tryNumber: fc.integer({ min: 1, max: 3 }), outcome: fc.constantFrom(...outcomes) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      type: fc.constant('reported' as const), activity: name, tryNumber: fc.integer({ min: 1, max: 3 }),
+      outcome: fc.constantFrom(...outcomes),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('lost' as const), activity: name }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('deadLettered' as const), activity: name, poison: fc.constant(fault) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('abandoned' as const), activity: name, fault: fc.constant(fault) }) },
@@ -69,7 +91,9 @@ test('whatever comes in whatever order, an activity ends at most once and the ru
         const was = before.activities[index];
         if (was !== undefined && isEndPhase(was.phase)) assert.equal(after.phase, was.phase);
         assert.ok(after.tryNumber <= Math.max(3, after.retry + 1));
-        if (activityStatus(state, after) === 'Canceling') assert.ok(mustBeCancelled(state, after), 'what is being cancelled is told to the nodes');
+        if (activityStatus(state, after) === 'Canceling') assert.ok(
+          mustBeCancelled(state, after), 'what is being cancelled is told to the nodes',
+        );
       }
       assert.equal(runEnds, isEnded(state) ? 1 : 0);
     }
@@ -99,7 +123,7 @@ test('every accepted run ends, if every try that is sent is answered in the end'
       if (open === undefined) continue;
       step = stepRun(step.state, { type: 'claimed', activity: open.name });
       // A node that knows of the cancel closes the sink and says so.
-      const outcome: AttemptOutcome = step.state.cancelRequested ? { kind: 'cancelled', sink: 'aborted' } : answers.next().value;
+      const outcome: AttemptOutcome = step.state.cancelRequested ? { kind: 'cancelled', sink: 'aborted' } : (answers.next().value as AttemptOutcome);
       step = stepRun(step.state, { type: 'reported', activity: open.name, tryNumber: open.tryNumber, outcome });
     }
     assert.ok(['Succeeded', 'Failed', 'Cancelled'].includes(runStatus(step.state)));
@@ -168,7 +192,9 @@ test('a message that the queue gives up is sent three times more; then the run f
 });
 
 test('a pipeline without activities has succeeded when it starts, and a circle of dependencies is a defect', () => {
-  assert.deepEqual(stepRun({ cancelRequested: false, activities: [] }, { type: 'started' }).effects, [{ type: 'runEnd', status: 'Succeeded' }]);
+  assert.deepEqual(
+    stepRun({ cancelRequested: false, activities: [] }, { type: 'started' }).effects, [{ type: 'runEnd', status: 'Succeeded' }],
+  );
   const circle = [activity('a', { dependsOn: [{ activity: 'a', dependencyConditions: ['Succeeded'] }] })];
   assert.throws(() => stepRun({ cancelRequested: false, activities: circle }, { type: 'started' }), /circle/);
 });

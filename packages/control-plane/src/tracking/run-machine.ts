@@ -58,7 +58,9 @@ export type RunEvent =
   | { readonly type: 'lost'; readonly activity: string }
   | { readonly type: 'deadLettered'; readonly activity: string; readonly poison: Fault }
   /** It is given up here: past its timeout, or too old to be sent again. */
-  | { readonly type: 'abandoned'; readonly activity: string; readonly fault: Fault; /** Claimed, but no message left. */ readonly neverLeft?: boolean }
+  | {
+    readonly type: 'abandoned'; readonly activity: string; readonly fault: Fault; readonly neverLeft?: boolean,
+  }
   | { readonly type: 'cancelRequested' };
 
 /** All effects of a step are stored in one transaction with the new state; nothing is sent before that is on disk. */
@@ -163,11 +165,15 @@ function onActivity(run: RunState, activity: ActivityState, event: ActivityEvent
       effects.push({ type: 'send', activity: activity.name, afterMs: 0 });
       return changed({ deadLetters });
     }
-    case 'abandoned': return { activity: abandon(event.neverLeft ? { ...activity, sent: false } : activity, event.fault, effects), verdict: 'changed' };
+    case 'abandoned': return {
+      activity: abandon(event.neverLeft ? { ...activity, sent: false } : activity, event.fault, effects), verdict: 'changed',
+    };
   }
 }
 
-function onReported(run: RunState, activity: ActivityState, event: Extract<RunEvent, { type: 'reported' }>, effects: RunEffect[]): ActivityStep {
+function onReported(
+  run: RunState, activity: ActivityState, event: Extract<RunEvent, { type: 'reported' }>, effects: RunEffect[],
+): ActivityStep {
   const { outcome } = event;
   const ignored: ActivityStep = { activity, verdict: 'ignored' };
   const ended = (phase: EndPhase, fault?: Fault): ActivityStep => ({ activity: end(activity, phase, effects, fault), verdict: 'changed' });
@@ -212,7 +218,9 @@ function cancelAll(run: RunState, effects: RunEffect[]): RunState {
 function release(run: RunState, effects: RunEffect[]): RunState {
   let state = run;
   for (;;) {
-    const next = state.activities.find((activity) => activity.phase === 'Pending' && dependencies(state, activity).every(({ phase }) => isEndPhase(phase)));
+    const next = state.activities.find(
+      (activity) => activity.phase === 'Pending' && dependencies(state, activity).every(({ phase }) => isEndPhase(phase)),
+    );
     if (next === undefined) return state;
     const wanted = next.dependsOn.every(({ activity, dependencyConditions }) => {
       const { phase } = activityNamed(state, activity);

@@ -47,7 +47,9 @@ export function stateOf(run: Pick<PipelineRunRow, 'cancel_requested'>, rows: rea
 }
 
 /** The columns that follow from the machine's state; undefined when nothing changed. */
-export function changedColumns(row: ActivityRunRow, run: RunState, after: ActivityState, nowMs: number): Partial<ActivityRunRow> | undefined {
+export function changedColumns(
+  row: ActivityRunRow, run: RunState, after: ActivityState, nowMs: number,
+): Partial<ActivityRunRow> | undefined {
   const columns: Partial<ActivityRunRow> = {
     phase: after.phase,
     status: activityStatus(run, after) ?? 'Pending',
@@ -66,8 +68,10 @@ export function changedColumns(row: ActivityRunRow, run: RunState, after: Activi
 export function newActivityRow(runId: string, factoryId: string, ordinal: number, activity: NewActivity): ActivityRunRow {
   return {
     activity_run_id: activity.activityRunId, job_id: activity.jobId, run_id: runId, factory_id: factoryId, gateway_id: activity.gatewayId,
-    ordinal, name: activity.name, type: activity.type, depends_on: JSON.stringify(activity.dependsOn), policy: JSON.stringify(activity.policy),
-    activity: JSON.stringify(activity.activity), sealed_secrets: JSON.stringify(activity.sealedSecrets), phase: 'Pending', status: 'Pending',
+    ordinal, name: activity.name, type: activity.type, depends_on: JSON.stringify(activity.dependsOn),
+    policy: JSON.stringify(activity.policy),
+    activity: JSON.stringify(activity.activity), sealed_secrets: JSON.stringify(activity.sealedSecrets), phase: 'Pending',
+    status: 'Pending',
     try_number: 0, sends: 0, resends: 0, dead_letters: 0, send_no: null, abandoned: 0, queued_at: null, started_at: null, ended_at: null,
     node_name: null, outcome: null, attempt_ms: null, fault: null, last_failure: null, note: null,
   };

@@ -66,7 +66,8 @@ export class RunTracker {
     const change = await this.#db.transaction().execute(async (trx) => {
       const row: PipelineRunRow = {
         run_id: run.runId, factory_id: run.factoryId, pipeline_name: run.pipelineName, pipeline_key: run.pipelineName.toLowerCase(),
-        parameters: JSON.stringify(run.parameters), status: 'Queued', cancel_requested: 0, created_at: nowMs, ended_at: null, updated_at: nowMs,
+        parameters: JSON.stringify(run.parameters), status: 'Queued', cancel_requested: 0, created_at: nowMs, ended_at: null,
+        updated_at: nowMs,
         message: null,
       };
       await trx.insertInto('pipeline_runs').values(row).execute();
@@ -100,7 +101,9 @@ export class RunTracker {
       .select(['pipeline_runs.created_at', 'outbox.job_id as outbox_job_id'])
       .where('phase', 'in', ['Queued', 'Running'])
       .execute();
-    return rows.map((row) => ({ ...tracked(row, row.created_at), sendNo: row.outbox_job_id === null ? (row.send_no ?? undefined) : undefined }));
+    return rows.map(
+      (row) => ({ ...tracked(row, row.created_at), sendNo: row.outbox_job_id === null ? (row.send_no ?? undefined) : undefined }),
+    );
   }
 
   async #step(
@@ -132,7 +135,15 @@ export class RunTracker {
     await this.#storeRun(trx, run, state, nowMs);
     const desired = await bumpDesired(trx, rows, before, state);
     this.#count(effects);
-    return { verdict, change: { runId: run.run_id, outbox, desired, activities: after.map((row) => ({ ...tracked(row, run.created_at), toBeSent: isSent(effects, row.name) })) } };
+    return {
+      verdict,
+      change: {
+        runId: run.run_id,
+        outbox,
+        desired,
+        activities: after.map((row) => ({ ...tracked(row, run.created_at), toBeSent: isSent(effects, row.name) })),
+      },
+    };
   }
 
   async #effectsOnOutbox(trx: Transaction<Database>, row: ActivityRunRow, effects: readonly RunEffect[], nowMs: number): Promise<boolean> {
@@ -142,7 +153,11 @@ export class RunTracker {
       if (effect.type === 'send') {
         wake = true;
         const entry = { gateway_id: row.gateway_id, due_at: nowMs + effect.afterMs, message_id: null, send_no: null, reason: null };
-        await trx.insertInto('outbox').values({ job_id: row.job_id, ...entry }).onConflict((conflict) => conflict.column('job_id').doUpdateSet(entry)).execute();
+        await trx
+          .insertInto('outbox')
+          .values({ job_id: row.job_id, ...entry })
+          .onConflict((conflict) => conflict.column('job_id').doUpdateSet(entry))
+          .execute();
       } else if (effect.type === 'hasten') {
         wake = true;
         await trx.updateTable('outbox').set({ due_at: nowMs }).where('job_id', '=', row.job_id).where('due_at', '>', nowMs).execute();
@@ -189,7 +204,9 @@ function isSent(effects: readonly RunEffect[], name: string): boolean {
 }
 
 /** A gateway's desired state has a new version when a job comes to, or leaves, its list of jobs to cancel. */
-async function bumpDesired(trx: Transaction<Database>, rows: readonly ActivityRunRow[], before: RunState, after: RunState): Promise<Set<string>> {
+async function bumpDesired(
+  trx: Transaction<Database>, rows: readonly ActivityRunRow[], before: RunState, after: RunState,
+): Promise<Set<string>> {
   const gateways = new Set<string>();
   for (const [index, row] of rows.entries()) {
     const was = before.activities[index];
@@ -198,23 +215,35 @@ async function bumpDesired(trx: Transaction<Database>, rows: readonly ActivityRu
     if (mustBeCancelled(before, was) !== mustBeCancelled(after, is)) gateways.add(row.gateway_id);
   }
   for (const gatewayId of gateways) {
-    await trx.updateTable('gateways').set((eb) => ({ desired_version: eb('desired_version', '+', 1) })).where('id', '=', gatewayId).execute();
+    await trx
+      .updateTable('gateways')
+      .set((eb) => ({ desired_version: eb('desired_version', '+', 1) }))
+      .where('id', '=', gatewayId)
+      .execute();
   }
   return gateways;
 }
 
-function detailColumns(row: ActivityRunRow, event: RunEvent, details: EventDetails, verdict: RunVerdict, nowMs: number): Partial<ActivityRunRow> {
+function detailColumns(
+  row: ActivityRunRow, event: RunEvent, details: EventDetails, verdict: RunVerdict, nowMs: number,
+): Partial<ActivityRunRow> {
   if (!('activity' in event) || event.activity !== row.name) return {};
   if (event.type === 'named' && verdict === 'changed') return { node_name: details.nodeName ?? row.node_name };
   if (event.type !== 'reported') return {};
   if (verdict === 'late') {
-    return { note: JSON.stringify({ what: 'A success was reported after this end: the copy was complete before it could be stopped.', at: nowMs, outcome: event.outcome }) };
+    return {
+      note: JSON.stringify({
+        what: 'A success was reported after this end: the copy was complete before it could be stopped.', at: nowMs, outcome: event.outcome,
+      }),
+    };
   }
   if (verdict === 'changed' && event.outcome.kind === 'failed') return { last_failure: JSON.stringify(event.outcome.fault) };
   return {};
 }
 
-function endColumns(row: ActivityRunRow, effects: readonly RunEffect[], event: RunEvent, details: EventDetails, nowMs: number): Partial<ActivityRunRow> {
+function endColumns(
+  row: ActivityRunRow, effects: readonly RunEffect[], event: RunEvent, details: EventDetails, nowMs: number,
+): Partial<ActivityRunRow> {
   const end = effects.find((effect) => effect.type === 'end' && effect.activity === row.name);
   if (end?.type !== 'end') return {};
   const columns: Partial<ActivityRunRow> = { ended_at: nowMs, fault: end.fault === undefined ? null : JSON.stringify(end.fault) };
