@@ -6,7 +6,7 @@ export const coreErrors = defineErrors('CORE', {
     retry: 'never',
     scope: 'job',
     message: 'Cannot run job {jobId}: {deaths} executor processes died under it, the last one because {reason}.',
-    fix: 'Look into the node\'s log for this job id. When memory ran out, lower parallelCopies or give the node more memory, then run the pipeline again.',
+    fix: 'Look into the node\'s log for this job id. When memory ran out, lower parallelCopies or add memory, then run the pipeline again.',
   },
   SIGNATURE_REFUSED: {
     category: 'config',

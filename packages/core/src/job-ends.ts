@@ -65,7 +65,8 @@ function onFailed(
 ): JobStep {
   if (attempt.step === 'abort') return over(record, event, context, closed(record, outcome.sink === 'aborted' ? 'aborted' : 'unconfirmed'));
   if (outcome.sink === 'open') {
-    if (attempt.tryNumber < record.tryNumber || record.cancelRequested || record.failing !== undefined) return waitingAgain(record, context);
+    const goesOn = attempt.tryNumber < record.tryNumber || record.cancelRequested || record.failing !== undefined;
+    if (goesOn) return waitingAgain(record, context);
     // A failure that ends the job has to close the sink first, whatever the attempt believed.
     if (record.finalTry) return waitingAgain(record, context, { failing: outcome.fault });
   }

@@ -4,7 +4,10 @@ import type { JobEnd, JobRecord } from './job-record.ts';
 /** What can happen to a job, seen by the dispatcher. */
 export type JobEvent =
   /** A message with this job was read and verified. */
-  | { readonly type: 'received'; readonly tryNumber: number; readonly finalTry: boolean; readonly sendNo: number; readonly firstDelivery: boolean; readonly signedJob: string }
+  | {
+    readonly type: 'received'; readonly tryNumber: number; readonly finalTry: boolean; readonly sendNo: number;
+    readonly firstDelivery: boolean; readonly signedJob: string;
+  }
   /** Placement chose a node for a Waiting job. */
   | { readonly type: 'placed'; readonly attemptId: string; readonly nodeId: string; readonly step: AttemptStep }
   /** The dispatch was never sent: the ledger could not be written, or something changed before. */

@@ -15,19 +15,24 @@ import type { JobEnd, JobRecord } from './job-record.ts';
 
 const fault = { code: 'DMG_X', category: 'config', retry: 'never', scope: 'job', message: 'm', fix: 'f', params: {} } as const;
 const receipt = {
-  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk', filesRead: 0,
-  filesWritten: 0, bytesRead: 0, bytesWritten: 0, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 0, hash: '0', attempts: [],
+  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
+  filesRead: 0, filesWritten: 0, bytesRead: 0, bytesWritten: 0, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 0,
+  hash: '0', attempts: [],
   finishedBy: { attemptId: '', nodeName: 'n', epoch: '1.x' }, finishedAt: '2024-01-01T00:00:00.000Z',
 } as const;
 const succeeded: AttemptOutcome = {
   kind: 'succeeded', receipt, details: { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 1 },
 };
 const outcomes: readonly AttemptOutcome[] = [
-  succeeded, { kind: 'failed', fault, sink: 'open' }, { kind: 'failed', fault, sink: 'aborted' }, { kind: 'failed', fault, sink: 'unconfirmed' },
+  succeeded,
+  { kind: 'failed', fault, sink: 'open' }, { kind: 'failed', fault, sink: 'aborted' }, { kind: 'failed', fault, sink: 'unconfirmed' },
   { kind: 'cancelled', sink: 'aborted' }, { kind: 'cancelled', sink: 'unconfirmed' }, { kind: 'stopped' },
   { kind: 'lost', reason: 'killed' }, { kind: 'lost', reason: 'killed' }, { kind: 'lost', reason: 'killed' },
 ];
-const refusals: readonly RefusalReason[] = ['NO_FREE_SLOT', 'DRAINING', 'BAD_SIGNATURE', 'BAD_SIGNATURE', 'STALE_EPOCH', 'ALREADY_RUNNING', 'NOT_ELIGIBLE'];
+const refusals: readonly RefusalReason[] = [
+  'NO_FREE_SLOT', 'DRAINING', 'BAD_SIGNATURE', 'BAD_SIGNATURE', 'STALE_EPOCH', 'ALREADY_RUNNING', 'NOT_ELIGIBLE',
+];
+const answers = ['accepted', 'accepted', 'undispatched', 'progress', ...refusals] as const;
 
 type Command =
   | { kind: 'receive'; newTry: boolean; older: boolean; firstDelivery: boolean; finalTry: boolean }
@@ -39,13 +44,15 @@ type Command =
 const which = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) });
 const flag = fc.boolean();
 const commands: fc.Arbitrary<Command[]> = fc.array(fc.oneof(
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('receive' as const), newTry: flag, older: flag, firstDelivery: flag, finalTry: flag }) },
+  { weight: 3, arbitrary: fc.record({
+    kind: fc.constant('receive' as const), newTry: flag, older: flag, firstDelivery: flag, finalTry: flag,
+  }) },
   { weight: 8, arbitrary: fc.constant({ kind: 'place' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'cancel' as const }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('acknowledge' as const), which }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'reread' as const }) },
   { weight: 5, arbitrary: fc.record({
-    kind: fc.constant('answer' as const), which, answer: fc.constantFrom('accepted' as const, 'accepted' as const, 'undispatched' as const, 'progress' as const, ...refusals),
+    kind: fc.constant('answer' as const), which, answer: fc.constantFrom(...answers),
   }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('end' as const), which, outcome: fc.constantFrom(...outcomes) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('list' as const), which, withCopy: flag }) },
@@ -68,7 +75,9 @@ class History {
     const context = { jobId: 'j', epochN: 1, nowWallMs: 1, nodeName: 'here' };
     const { record, effects } = stepJob(before, event, context);
     this.record = record;
-    if (record !== undefined && before !== undefined && record !== before) assert.ok(record.version > before.version, 'a change keeps its version');
+    if (record !== undefined && before !== undefined && record !== before) {
+      assert.ok(record.version > before.version, 'a change keeps its version');
+    }
     this.#checkOrder(effects);
     for (const effect of effects) if (effect.type === 'report') this.#onReport(effect.end, event, before);
     if (record === undefined) {
@@ -82,7 +91,8 @@ class History {
   #checkOrder(effects: readonly JobEffect[]): void {
     const writeAt = effects.findIndex((effect) => effect.type === 'write');
     for (const [at, effect] of effects.entries()) {
-      if (effect.type === 'complete' || effect.type === 'dispatch') assert.ok(writeAt >= 0 && writeAt < at, `${effect.type} before the ledger has it`);
+      const needsLedger = effect.type === 'complete' || effect.type === 'dispatch';
+      if (needsLedger) assert.ok(writeAt >= 0 && writeAt < at, `${effect.type} before the ledger has it`);
       if (effect.type === 'stop' && writeAt >= 0) assert.ok(at < writeAt, 'stopping waits for the ledger');
     }
   }
@@ -90,7 +100,9 @@ class History {
   #onReport(end: JobEnd, event: JobEvent, before: JobRecord | undefined): void {
     this.reports.push(end);
     const { outcome } = end;
-    if (event.type === 'ended' && outcome.kind !== 'succeeded') assert.equal(before?.attempt?.attemptId, end.attemptId, 'only the current attempt fails a job');
+    if (event.type === 'ended' && outcome.kind !== 'succeeded') {
+      assert.equal(before?.attempt?.attemptId, end.attemptId, 'only the current attempt fails a job');
+    }
     if (end.attemptId === '' && isFinal(end) && outcome.kind === 'cancelled' && event.type === 'cancelRequested') {
       assert.ok(this.issued.every((one) => !one.begun), 'cancelled at once although an attempt was made');
     }
@@ -125,14 +137,14 @@ class History {
         if (command.answer === 'accepted' || command.answer === 'progress') attempt.begun = true;
         if (attempt.begun && command.answer !== 'accepted' && command.answer !== 'progress') return;
         attempt.refused = !attempt.begun;
-        if (command.answer === 'accepted' || command.answer === 'undispatched' || command.answer === 'progress') return this.apply({ type: command.answer, attemptId });
-        return this.apply({ type: 'refused', attemptId, reason: command.answer, evidence: 'e' });
+        const { answer } = command;
+        if (answer === 'accepted' || answer === 'undispatched' || answer === 'progress') return this.apply({ type: answer, attemptId });
+        return this.apply({ type: 'refused', attemptId, reason: answer, evidence: 'e' });
       }
       case 'end': {
         if (attempt === undefined) return;
         attempt.begun = true;
-        const { attemptId, tryNumber } = attempt;
-        return this.apply({ type: 'ended', attemptId, tryNumber, nodeName: 'n', outcome: command.outcome, startedAtWallMs: 0, endedAtWallMs: 1 });
+        return this.#end(attempt, command.outcome);
       }
       case 'list': {
         if (attempt === undefined) return;
@@ -153,6 +165,10 @@ class History {
     this.apply({ type: 'received', tryNumber, finalTry: command.finalTry, sendNo: 1, firstDelivery, signedJob: 'signed' });
   }
 
+  #end({ attemptId, tryNumber }: { attemptId: string; tryNumber: number }, outcome: AttemptOutcome): void {
+    this.apply({ type: 'ended', attemptId, tryNumber, nodeName: 'n', outcome, startedAtWallMs: 0, endedAtWallMs: 1 });
+  }
+
   place(): void {
     if (this.record?.state !== 'Waiting') return;
     const step = nextStep(this.record);
@@ -169,7 +185,7 @@ class History {
       const attempt = this.record.attempt;
       if (attempt !== undefined) {
         const outcome: AttemptOutcome = attempt.step === 'copy' ? succeeded : { kind: 'cancelled', sink: 'aborted' };
-        this.apply({ type: 'ended', attemptId: attempt.attemptId, tryNumber: attempt.tryNumber, nodeName: 'n', outcome, startedAtWallMs: 0, endedAtWallMs: 1 });
+        this.#end(attempt, outcome);
       }
       if (this.record?.end !== undefined) this.apply({ type: 'reported', end: this.record.end });
     }

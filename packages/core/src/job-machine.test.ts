@@ -8,12 +8,14 @@ import type { JobRecord } from './job-record.ts';
 const context = { jobId: 'j', epochN: 1, nowWallMs: 1000, nodeName: 'here' };
 const fault = { code: 'DMG_X', category: 'config', retry: 'never', scope: 'job', message: 'm', fix: 'f', params: {} } as const;
 const receipt: Receipt = {
-  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk', filesRead: 0,
-  filesWritten: 0, bytesRead: 0, bytesWritten: 0, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 0, hash: '0', attempts: ['a1'],
+  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
+  filesRead: 0, filesWritten: 0, bytesRead: 0, bytesWritten: 0, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 0,
+  hash: '0', attempts: ['a1'],
   finishedBy: { attemptId: 'a1', nodeName: 'n', epoch: '1.x' }, finishedAt: '2024-01-01T00:00:00.000Z',
 };
 const details = { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 1 };
 const succeeded: AttemptOutcome = { kind: 'succeeded', receipt, details };
+const failedOpen: AttemptOutcome = { kind: 'failed', fault, sink: 'open' };
 const progress = undefined;
 
 const received = (more: Partial<JobEvent & { type: 'received' }> = {}): JobEvent =>
@@ -50,10 +52,11 @@ describe('receiving', () => {
     assert.equal(step.record.reported, false);
   });
   test('a higher try after a failed one waits again under the same id, knowing that the sink may know it', () => {
-    const failed = ended('a1', { kind: 'failed', fault, sink: 'open' });
+    const failed = ended('a1', failedOpen);
     const step = play(received({ finalTry: false }), placed('a1'), failed, received({ tryNumber: 2, sendNo: 9, signedJob: 'signed2' }));
     assert.equal(step.record.state, 'Waiting');
-    assert.deepEqual([step.record.tryNumber, step.record.attempts, step.record.signedJob, step.record.executorDeaths], [2, 1, 'signed2', 0]);
+    const { tryNumber, attempts, signedJob, executorDeaths } = step.record;
+    assert.deepEqual([tryNumber, attempts, signedJob, executorDeaths], [2, 1, 'signed2', 0]);
   });
   test('a lower try is a duplicate', () => {
     const step = play(received({ tryNumber: 2 }), received({ tryNumber: 1, signedJob: 'older' }));
@@ -67,7 +70,7 @@ describe('receiving', () => {
   });
   test('an attempt of the old try that fails after the new try arrived starts the new try', () => {
     const step = play(
-      received({ finalTry: false }), placed('a1'), received({ tryNumber: 2, finalTry: true }), ended('a1', { kind: 'failed', fault, sink: 'open' }),
+      received({ finalTry: false }), placed('a1'), received({ tryNumber: 2, finalTry: true }), ended('a1', failedOpen),
     );
     assert.equal(step.record.state, 'Waiting');
     assert.equal(nextStep(step.record), 'copy');
@@ -75,7 +78,9 @@ describe('receiving', () => {
 });
 
 describe('placing', () => {
-  test('the attempt is in the ledger before it is sent', () => assert.deepEqual(types(play(received(), placed('a1'))), ['write', 'dispatch']));
+  test('the attempt is in the ledger before it is sent', () => {
+    assert.deepEqual(types(play(received(), placed('a1'))), ['write', 'dispatch']);
+  });
   test('a refusal and a withheld dispatch leave no attempt behind', () => {
     const refused = play(received(), placed('a1'), { type: 'refused', attemptId: 'a1', reason: 'NO_FREE_SLOT', evidence: '' });
     const withheld = play(received(), placed('a1'), { type: 'undispatched', attemptId: 'a1' });
@@ -100,7 +105,10 @@ describe('ends', () => {
     assert.deepEqual(step.effects[0], { type: 'stop', attemptId: 'a2', nodeId: 'n1' });
   });
   test('failure and cancellation do not count from a former attempt', () => {
-    for (const outcome of [{ kind: 'failed', fault, sink: 'aborted' }, { kind: 'cancelled', sink: 'aborted' }, { kind: 'lost', reason: '' }] as const) {
+    const outcomes: readonly AttemptOutcome[] = [
+      { kind: 'failed', fault, sink: 'aborted' }, { kind: 'cancelled', sink: 'aborted' }, { kind: 'lost', reason: '' },
+    ];
+    for (const outcome of outcomes) {
       const step = play(...running, { type: 'notListed', nodeId: 'n1' }, placed('a2'), ended('a1', outcome));
       assert.deepEqual([step.record.state, types(step)], ['Dispatched', []]);
     }
@@ -110,15 +118,18 @@ describe('ends', () => {
     assert.deepEqual([step.record.end?.outcome.kind, types(step)], ['succeeded', ['report', 'write']]);
     assert.deepEqual(types(stepJob(step.record, ended('a1', succeeded), context)), []);
   });
-  test('success of a job unknown to the ledger is reported', () => assert.deepEqual(types(play(ended('a1', succeeded))), ['report', 'write']));
+  test('success of a job unknown to the ledger is reported', () => {
+    assert.deepEqual(types(play(ended('a1', succeeded))), ['report', 'write']);
+  });
   test('stopped places the job again and counts nothing', () => {
     const step = play(...running, ended('a1', { kind: 'stopped' }));
     assert.deepEqual([step.record.state, step.record.executorDeaths], ['Waiting', 0]);
   });
   test('a final failure that left the sink open closes it first', () => {
-    const step = play(...running, ended('a1', { kind: 'failed', fault, sink: 'open' }));
+    const step = play(...running, ended('a1', failedOpen));
     assert.deepEqual([step.record.state, nextStep(step.record)], ['Waiting', 'abort']);
-    const closed = play(...running, ended('a1', { kind: 'failed', fault, sink: 'open' }), placed('a2', 'abort'), ended('a2', { kind: 'cancelled', sink: 'aborted' }));
+    const closing = [placed('a2', 'abort'), ended('a2', { kind: 'cancelled', sink: 'aborted' })];
+    const closed = play(...running, ended('a1', failedOpen), ...closing);
     assert.deepEqual(closed.record.end?.outcome, { kind: 'failed', fault, sink: 'aborted' });
   });
 });
@@ -152,7 +163,9 @@ describe('cancel', () => {
     const secondSend = play(received({ firstDelivery: false }), cancel);
     const secondTry = play(received({ tryNumber: 2 }), cancel);
     const readBack = stepJob(restored(play(received()).record), cancel, context).record;
-    for (const record of [secondSend.record, secondTry.record, readBack]) assert.deepEqual([record?.state, record && nextStep(record)], ['Waiting', 'abort']);
+    for (const record of [secondSend.record, secondTry.record, readBack]) {
+      assert.deepEqual([record?.state, record && nextStep(record)], ['Waiting', 'abort']);
+    }
   });
   test('while running: stopped at once, whether or not the ledger answers; repeated requests ask the worker again', () => {
     const step = play(...running, { type: 'cancelRequested' });
@@ -164,11 +177,11 @@ describe('cancel', () => {
     assert.deepEqual(types(step), ['stop']);
   });
   test('a failure that left the sink open does not end a cancelled job', () => {
-    const step = play(received({ finalTry: false }), placed('a1'), { type: 'cancelRequested' }, ended('a1', { kind: 'failed', fault, sink: 'open' }));
+    const step = play(received({ finalTry: false }), placed('a1'), { type: 'cancelRequested' }, ended('a1', failedOpen));
     assert.deepEqual([step.record.state, nextStep(step.record)], ['Waiting', 'abort']);
   });
   test('between two tries: somebody closes the sink', () => {
-    const step = play(received({ finalTry: false }), placed('a1'), ended('a1', { kind: 'failed', fault, sink: 'open' }), { type: 'cancelRequested' });
+    const step = play(received({ finalTry: false }), placed('a1'), ended('a1', failedOpen), { type: 'cancelRequested' });
     assert.deepEqual([step.record.state, nextStep(step.record)], ['Waiting', 'abort']);
   });
   test('lost the race: an abort step that finds the sink done reports success', () => {
@@ -196,10 +209,10 @@ describe('lists of the workers', () => {
   });
   test('an attempt of a job that is over is stopped, but not while another try is to use the sink', () => {
     assert.deepEqual(types(play(...running, ended('a1', succeeded), listed('a0'))), ['stop']);
-    assert.deepEqual(types(play(received({ finalTry: false }), placed('a1'), ended('a1', { kind: 'failed', fault, sink: 'open' }), listed('a0'))), []);
+    assert.deepEqual(types(play(received({ finalTry: false }), placed('a1'), ended('a1', failedOpen), listed('a0'))), []);
   });
   test('a new try that the ledger does not know is adopted', () => {
-    const failed = ended('a1', { kind: 'failed', fault, sink: 'open' });
+    const failed = ended('a1', failedOpen);
     const step = play(received({ finalTry: false }), placed('a1'), failed, listed('a2', { tryNumber: 2, signedJob: 'signed2' }));
     assert.deepEqual([step.record.state, step.record.tryNumber, step.record.signedJob], ['Running', 2, 'signed2']);
   });

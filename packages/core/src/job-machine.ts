@@ -159,7 +159,8 @@ function onCancelRequested(record: JobRecord, context: JobContext): JobStep {
         const end = endHere(record, context, { kind: 'cancelled', sink: 'aborted' });
         return { record: endedWith(record, context, end, { cancelRequested: true }), effects: [write, { type: 'report', end }] };
       }
-      return record.cancelRequested ? { record, effects: [] } : { record: changed(record, context, { cancelRequested: true }), effects: [write] };
+      if (record.cancelRequested) return { record, effects: [] };
+      return { record: changed(record, context, { cancelRequested: true }), effects: [write] };
     }
     case 'Dispatched':
     case 'Running': {
@@ -236,6 +237,6 @@ function assertRecord(record: JobRecord): void {
   const active = record.state === 'Dispatched' || record.state === 'Running';
   assert.equal(record.attempt !== undefined, active, `job ${record.jobId}: attempt and state ${record.state} disagree`);
   assert.equal(record.end !== undefined, record.state === 'Ended', `job ${record.jobId}: end and state ${record.state} disagree`);
-  assert.ok(record.attempts >= 0 && (!active || record.attempts > 0), `job ${record.jobId}: ${record.attempts} attempts while ${record.state}`);
+  assert.ok(record.attempts >= (active ? 1 : 0), `job ${record.jobId}: ${record.attempts} attempts while ${record.state}`);
   assert.ok(!record.reported || record.state === 'Ended', `job ${record.jobId}: reported while ${record.state}`);
 }

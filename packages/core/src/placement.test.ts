@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { Job } from '@dmg/model';
 import { placeJobs, placementKind, type WaitingJob } from './placement.ts';
 
-const job = (jobId: string, sendNo: number, more: Partial<WaitingJob> = {}): WaitingJob => ({ jobId, sendNo, step: 'copy', ineligible: new Map(), ...more });
+const job = (jobId: string, sendNo: number, more: Partial<WaitingJob> = {}): WaitingJob =>
+  ({ jobId, sendNo, step: 'copy', ineligible: new Map(), ...more });
 
 test('the oldest sendNo goes first, closing a sink goes before everything', () => {
   const waiting = [job('young', 9), job('old', 2), job('closing', 30, { step: 'abort' })];
@@ -35,11 +36,12 @@ test('a kind names the stores at both ends and no secret', () => {
   const end = (connector: string, connection: Job['activity']['source']['connection']): Job['activity']['source'] =>
     ({ connector, connection, location: { folderPath: 'x' }, settings: {}, format: { type: 'Binary' } });
   const activity: Job['activity'] = {
-    type: 'Copy', source: end('file', { host: '/data', password: { encryptedCredential: 'e1' } }), sink: end('azure-blob', { accountName: 'acc' }),
-    parallelCopies: 0, validateDataConsistency: false,
+    type: 'Copy', source: end('file', { host: '/data', password: { encryptedCredential: 'e1' } }),
+    sink: end('azure-blob', { accountName: 'acc' }), parallelCopies: 0, validateDataConsistency: false,
   };
   const whole: Job = {
-    formatVersion: 1, jobId: 'j', gatewayId: 'g', tryNumber: 1, finalTry: true, policy: { timeoutMs: 1, retry: 0, retryIntervalMs: 0 }, activity,
+    formatVersion: 1, jobId: 'j', gatewayId: 'g', tryNumber: 1, finalTry: true, activity,
+    policy: { timeoutMs: 1, retry: 0, retryIntervalMs: 0 },
     origin: { factoryName: 'f', pipelineName: 'p', runId: 'r', activityName: 'a', activityRunId: 'ar' },
   };
   assert.equal(placementKind(whole), 'file [["host","/data"]] > azure-blob [["accountName","acc"]]');

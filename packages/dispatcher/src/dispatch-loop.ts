@@ -1,6 +1,6 @@
 import { firstLine, newId } from '@dmg/base';
 import { type JobContext, type JobEvent, placeJobs, placementKind } from '@dmg/core';
-import { type Epoch, formatEpoch } from '@dmg/model';
+import { type Epoch, formatEpoch, type RefusalReason } from '@dmg/model';
 import { EffectRunner } from './effect-runner.ts';
 import { dispatcherErrors } from './errors.ts';
 import { asWaitingJob, type JobEntry, JobTable } from './job-table.ts';
@@ -36,7 +36,6 @@ export class DispatchLoop {
   readonly #endedAttempts = new Recent(rememberedMax);
   readonly #cancelWishes = new Recent(rememberedMax);
   readonly #onTick: () => void;
-  readonly #nodeName: string;
   #scheduled = false;
   #paused = true;
   #closed = false;
@@ -49,7 +48,6 @@ export class DispatchLoop {
     this.#settings = settings;
     this.#onTick = hooks.onTick;
     this.roster = new Roster({ workers, clock, helloLimitMs: settings.helloLimitMs, refusedMs: settings.refusedMs });
-    this.#nodeName = options.nodeName;
     this.reporter = new Reporter({
       gateway: reports, clock, random, logger, atOnce: settings.reportsAtOnce,
       acknowledged: (jobId, end) => this.post({ type: 'job', jobId, event: { type: 'reported', end } }),
@@ -61,7 +59,7 @@ export class DispatchLoop {
     });
     this.effects = new EffectRunner({
       roster: this.roster, reporter: this.reporter, clock, logger, meter, dispatchLimitMs: settings.dispatchLimitMs, verify,
-      post: (mail) => this.post(mail), session: () => this.session, mayDispatch: () => this.leading,
+      post: (mail) => this.post(mail), session: () => this.session, mayDispatch: () => this.leading && this.session?.alive === true,
     });
   }
 
@@ -116,8 +114,13 @@ export class DispatchLoop {
     const { result, mail } = await this.hello(nodeId, session.epoch);
     if (session !== this.session || !session.alive) return;
     if (mail !== undefined) return this.post(mail);
-    if (result.kind === 'refused') session.end(dispatcherErrors.HELLO_REFUSED.create({ nodeName: this.roster.nodeName(nodeId), known: formatEpoch(result.known), knownN: result.known.n }));
+    if (result.kind === 'refused') this.#replaced(session, nodeId, formatEpoch(result.known));
     else this.roster.doubt(nodeId);
+  }
+
+  /** A worker obeys another dispatcher. */
+  #replaced(session: LedgerSession | undefined, nodeId: string, known: string): void {
+    session?.end(dispatcherErrors.HELLO_REFUSED.create({ nodeName: this.roster.nodeName(nodeId), known }));
   }
 
   #schedule(): void {
@@ -148,12 +151,14 @@ export class DispatchLoop {
   }
 
   #step(jobId: string, event: JobEvent, received?: ReceivedJob): void {
-    const context: JobContext = { jobId, epochN: this.session?.epoch.n ?? 0, nowWallMs: this.#options.clock.wallMs(), nodeName: this.#nodeName };
+    const { clock, logger } = this.#options;
+    const context: JobContext = { jobId, epochN: this.session?.epoch.n ?? 0, nowWallMs: clock.wallMs(), nodeName: this.#options.nodeName };
     const before = this.table.get(jobId)?.record.state;
-    const { entry, effects } = this.table.step(event, context, this.#options.clock.monotonicMs());
+    const { entry, effects } = this.table.step(event, context, clock.monotonicMs());
     if (entry === undefined) return;
-    if (received !== undefined && entry.record.signedJob === received.signedJob) entry.verified = { signedJob: received.signedJob, job: received.job };
-    if (entry.record.state === 'Ended' && before !== 'Ended') this.#options.logger.info({ jobId, tryNumber: entry.record.tryNumber, outcome: entry.record.end?.outcome.kind }, 'job ended');
+    const { signedJob, state, tryNumber, end } = entry.record;
+    if (received?.signedJob === signedJob) entry.verified = { signedJob, job: received.job };
+    if (state === 'Ended' && before !== 'Ended') logger.info({ jobId, tryNumber, outcome: end?.outcome.kind }, 'job ended');
     this.effects.perform(entry, effects, received);
     const wished = event.type === 'received' || event.type === 'listed';
     if (wished && this.#cancelWishes.take(jobId)) this.#step(jobId, { type: 'cancelRequested' });
@@ -166,9 +171,11 @@ export class DispatchLoop {
     if (this.table.get(job.jobId) === undefined && this.table.waitingCount - this.table.waitingForSlot() >= strandedMax) {
       const kind = placementKind(job);
       const waiting = this.table.strandedOf(kind);
-      if (waiting >= strandedMax) return received.turnAway('NO_ELIGIBLE_NODE', `${waiting} jobs of this kind wait for a node that can run them`);
+      const why = `${waiting} jobs of this kind wait for a node that can run them`;
+      if (waiting >= strandedMax) return received.turnAway('NO_ELIGIBLE_NODE', why);
     }
-    this.#step(job.jobId, { type: 'received', tryNumber: job.tryNumber, finalTry: job.finalTry, sendNo, firstDelivery, signedJob }, received);
+    const { jobId, tryNumber, finalTry } = job;
+    this.#step(jobId, { type: 'received', tryNumber, finalTry, sendNo, firstDelivery, signedJob }, received);
   }
 
   #onAnswered({ jobId, attemptId, nodeId, answer }: Mail & { type: 'answered' }): void {
@@ -187,21 +194,25 @@ export class DispatchLoop {
     if (entry !== undefined) this.#keepAway(entry, nodeId, answer);
     this.#step(jobId, { type: 'refused', attemptId, reason: answer.reason, evidence: answer.evidence });
     if (answer.reason === 'ALREADY_RUNNING') this.greet(true);
-    if (answer.reason === 'STALE_EPOCH') this.session?.end(dispatcherErrors.HELLO_REFUSED.create({ nodeName: this.roster.nodeName(nodeId), known: answer.evidence, knownN: 0 }));
+    if (answer.reason === 'STALE_EPOCH') this.#replaced(this.session, nodeId, answer.evidence);
   }
 
   #onAccepted(entry: JobEntry): void {
     const nowMs = this.#options.clock.monotonicMs();
     entry.knownAt ??= ++this.#now;
-    if (entry.waitingSinceMs !== undefined) this.#options.meter.observe(dispatcherMetrics.waitSeconds, (nowMs - entry.waitingSinceMs) / 1000);
+    const { waitingSinceMs } = entry;
     entry.waitingSinceMs = undefined;
+    if (waitingSinceMs !== undefined) this.#options.meter.observe(dispatcherMetrics.waitSeconds, (nowMs - waitingSinceMs) / 1000);
   }
 
-  #keepAway(entry: JobEntry, nodeId: string, answer: { reason: string; evidence: string }): void {
+  /** What a refusal says of this job on this node, not of the node. */
+  #keepAway(entry: JobEntry, nodeId: string, { reason, evidence }: { reason: RefusalReason; evidence: string }): void {
     const { ineligibleMs, refusedMs } = this.#settings;
-    const forMs = answer.reason === 'NOT_ELIGIBLE' ? ineligibleMs : answer.reason === 'BAD_SIGNATURE' || answer.reason === 'ALREADY_RUNNING' ? refusedMs : 0;
-    if (forMs === 0) return;
-    entry.ineligible.set(nodeId, { reason: answer.evidence, untilMs: this.#options.clock.monotonicMs() + forMs });
+    const delaysMs: Partial<Record<RefusalReason, number>> = {
+      NOT_ELIGIBLE: ineligibleMs, BAD_SIGNATURE: refusedMs, ALREADY_RUNNING: refusedMs,
+    };
+    const delayMs = delaysMs[reason];
+    if (delayMs !== undefined) entry.ineligible.set(nodeId, { reason: evidence, untilMs: this.#options.clock.monotonicMs() + delayMs });
   }
 
   #onWorker({ nodeId, event }: Mail & { type: 'worker' }): void {
@@ -210,7 +221,8 @@ export class DispatchLoop {
     const { jobId, attemptId } = event;
     if (event.type === 'ended') {
       const { tryNumber, outcome, startedAtMs: startedAtWallMs, endedAtMs: endedAtWallMs } = event;
-      return this.#step(jobId, { type: 'ended', attemptId, tryNumber, nodeName: this.roster.nodeName(nodeId), outcome, startedAtWallMs, endedAtWallMs });
+      const nodeName = this.roster.nodeName(nodeId);
+      return this.#step(jobId, { type: 'ended', attemptId, tryNumber, nodeName, outcome, startedAtWallMs, endedAtWallMs });
     }
     const entry = this.table.get(jobId);
     if (entry?.record.state !== 'Dispatched' || entry.record.attempt?.attemptId !== attemptId) return;
@@ -257,7 +269,9 @@ export class DispatchLoop {
     const stranded = new Set(passedOver.map((one) => one.jobId));
     // Without any node nobody is stranded: the window has to close.
     for (const entry of waiting) entry.stranded = entry.ineligible.size > 0 && stranded.has(entry.jobId);
-    for (const { jobId, nodeId, step } of assignments) this.#step(jobId, { type: 'placed', attemptId: newId(this.#options.random), nodeId, step });
+    for (const { jobId, nodeId, step } of assignments) {
+      this.#step(jobId, { type: 'placed', attemptId: newId(this.#options.random), nodeId, step });
+    }
   }
 
   #room(): number {

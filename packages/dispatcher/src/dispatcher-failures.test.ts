@@ -15,7 +15,8 @@ async function open(context: TestContext, options: ConstructorParameters<typeof 
 }
 
 const running = (world: World): string[] => world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
-const attemptOf = (world: World, jobId: string): string => world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
+const attemptOf = (world: World, jobId: string): string =>
+  world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
 const kinds = (world: World): string[] => world.reports.reports.map(({ jobId, outcome }) => `${jobId} ${outcome.kind}`);
 
 async function finish(world: World, jobId: string): Promise<void> {
@@ -124,6 +125,17 @@ describe('Redis', () => {
     assert.deepEqual([world.record('a')?.state, world.messages], ['Ended', []]);
     for (const id of ['b', 'c', 'd']) await finish(world, id);
     assert.equal(world.ends.size, 4);
+  });
+
+  test('away just as a slot becomes free: nothing is dispatched that the ledger does not have', async (context) => {
+    const world = await open(context, { limit: 1 });
+    for (const id of ['a', 'b']) await world.send(jobOf(id));
+    world.ledger.trouble = testErrors.AWAY.create();
+    await finish(world, 'a');
+    assert.deepEqual([running(world), world.dispatcher.report()?.waiting], [[], ['b']]);
+    world.ledger.trouble = undefined;
+    await world.advance(1_000);
+    assert.deepEqual(running(world), ['b']);
   });
 
   test('away while a waiting job is cancelled: it is reported only when the ledger has it', async (context) => {
@@ -270,6 +282,17 @@ describe('queue', () => {
     assert.deepEqual([kinds(world), running(world)], [['a succeeded'], ['b']]);
   });
 
+  test('cannot be started: tried again with the next tick', async (context) => {
+    const world = new World();
+    context.after(() => world.close());
+    world.failingQueueStarts = 3;
+    await world.start();
+    await world.send(jobOf('a'));
+    assert.deepEqual([running(world), world.dispatcher.report()?.queueEmpty], [[], false]);
+    await world.advance(5_000);
+    assert.deepEqual(running(world), ['a']);
+  });
+
   test('a completion that is not heard: the message comes back as a duplicate', async (context) => {
     const world = await open(context);
     const put = world.ledger.jobs.set.bind(world.ledger.jobs);
@@ -283,6 +306,26 @@ describe('queue', () => {
     assert.deepEqual([world.messages, running(world)], [['a.1'], ['a']]);
     await world.advance(11_000);
     assert.deepEqual([world.messages, world.worker.begun.length], [[], 1]);
+  });
+});
+
+describe('dead letters', () => {
+  test('what the queue itself gave up is reported, again and again until the control plane takes it', async (context) => {
+    const world = await open(context);
+    const letter = { messageId: 'a.1', reason: 'MaxDeliveryCountExceeded', description: 'd', deliveryCount: 100 };
+    world.queues.queue('gateway').dead.push(letter);
+    world.reports.setAway(true);
+    await world.advance(35_000);
+    assert.deepEqual(world.reports.deadLetters, []);
+    world.reports.setAway(false);
+    await world.settle();
+    assert.deepEqual([world.reports.deadLetters, world.queues.queue('gateway').dead], [[letter], []]);
+    world.queues.setTrouble(new Error('detached'));
+    world.queues.queue('gateway').dead.push(letter);
+    await world.advance(31_000);
+    world.queues.setTrouble(undefined);
+    await world.advance(31_000);
+    assert.equal(world.reports.deadLetters.length, 2);
   });
 });
 

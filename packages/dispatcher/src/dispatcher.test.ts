@@ -15,7 +15,8 @@ async function open(context: TestContext, options: ConstructorParameters<typeof 
 
 /** Ids of the jobs whose attempts run, in the order in which they were begun. */
 const running = (world: World): string[] => world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
-const attemptOf = (world: World, jobId: string): string => world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
+const attemptOf = (world: World, jobId: string): string =>
+  world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
 const kinds = (world: World): string[] => world.reports.reports.map(({ jobId, outcome }) => `${jobId} ${outcome.kind}`);
 
 describe('a job\'s way', () => {

@@ -55,11 +55,16 @@ class DispatcherOfNode implements Dispatcher {
     this.#options = options;
     this.#settings = { ...defaultSettings, ...options.settings };
     this.#auditedMs = options.clock.monotonicMs();
-    this.#loop = new DispatchLoop(options, this.#settings, { onTick: () => this.#onTick(), onDeadLettered: () => this.#drainDeadLetters() });
+    this.#loop = new DispatchLoop(options, this.#settings, {
+      onTick: () => this.#onTick(), onDeadLettered: () => this.#drainDeadLetters(),
+    });
     this.#leadership = new Leadership(this.#loop, options, this.#settings, {
       onLead: () => this.#onLead(), onStepDown: () => this.#stopReceiving(),
     });
-    this.#unsubscribe = options.workers.map((worker) => worker.subscribe((event) => this.#loop.post({ type: 'worker', nodeId: worker.nodeId, event })));
+    this.#unsubscribe = options.workers.map((worker) => {
+      const { nodeId } = worker;
+      return worker.subscribe((event) => this.#loop.post({ type: 'worker', nodeId, event }));
+    });
   }
 
   start(): void {
@@ -181,11 +186,11 @@ class DispatcherOfNode implements Dispatcher {
 
   #forgetEnded(nowMs: number): void {
     const { keepEndedMs, keepEndedMax } = this.#settings;
-    const ended = [...this.#loop.table.all()].filter((entry) => entry.reportedAtMs !== undefined).sort((a, b) => (a.reportedAtMs ?? 0) - (b.reportedAtMs ?? 0));
-    const surplus = ended.length - keepEndedMax;
-    for (const [index, entry] of ended.entries()) {
-      if (index >= surplus && nowMs - (entry.reportedAtMs ?? nowMs) < keepEndedMs) return;
-      this.#loop.forget(entry.jobId);
+    const ended = [...this.#loop.table.all()].flatMap(({ jobId, reportedAtMs: atMs }) => (atMs === undefined ? [] : [{ jobId, atMs }]));
+    ended.sort((a, b) => a.atMs - b.atMs);
+    for (const [index, { jobId, atMs }] of ended.entries()) {
+      if (index >= ended.length - keepEndedMax && nowMs - atMs < keepEndedMs) return;
+      this.#loop.forget(jobId);
     }
   }
 

@@ -95,7 +95,8 @@ export class EffectRunner {
     try {
       const request = { job, signedJob: record.signedJob, attemptId, step, epoch: session.epoch };
       const answer = await withDeadline({ clock, limitMs, what: `dispatch a job to ${port.nodeName}` }, () => port.dispatch(request));
-      meter.add(dispatcherMetrics.jobs, 1, answer.accepted ? { outcome: 'accepted', reason: 'none' } : { outcome: 'refused', reason: answer.reason });
+      const labels = answer.accepted ? { outcome: 'accepted', reason: 'none' } : { outcome: 'refused', reason: answer.reason };
+      meter.add(dispatcherMetrics.jobs, 1, labels);
       if (!answer.accepted) logger.debug({ jobId, attemptId, nodeId, reason: answer.reason, evidence: answer.evidence }, 'job refused');
       post({ type: 'answered', jobId, attemptId, nodeId, answer });
     } catch (error) {

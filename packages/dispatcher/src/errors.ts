@@ -6,7 +6,7 @@ export const dispatcherErrors = defineErrors('DISPATCHER', {
     retry: 'never',
     scope: 'job',
     message: 'Cannot read message {messageId}: {reason}.',
-    fix: 'The control plane sends the job again. If it comes back the same, control plane and node have versions that do not fit each other.',
+    fix: 'The control plane sends the job again. If it comes back the same, the versions of control plane and node do not fit.',
   },
   LEDGER_TAKEN: {
     category: 'transient',

@@ -1,5 +1,7 @@
 import type { Job } from '@dmg/model';
-import { type JobContext, type JobEffect, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob } from '@dmg/core';
+import {
+  type JobContext, type JobEffect, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
+} from '@dmg/core';
 
 /** A job's record and what is known of it beside the ledger. */
 export interface JobEntry {
@@ -80,7 +82,9 @@ export class JobTable {
   /** How many jobs of this kind wait although no live node may run them. */
   strandedOf(kind: string): number {
     let count = 0;
-    for (const { stranded, verified } of this.#waiting.values()) if (stranded && verified !== undefined && placementKind(verified.job) === kind) count += 1;
+    for (const { stranded, verified } of this.#waiting.values()) {
+      if (stranded && verified !== undefined && placementKind(verified.job) === kind) count += 1;
+    }
     return count;
   }
 

@@ -13,6 +13,11 @@ const steadyMs = 10_000;
 /** How often a repeated failure to get a grant is logged. */
 const logEveryFailures = 20;
 
+export interface LeadershipHooks {
+  onLead(): void;
+  onStepDown(): Promise<void>;
+}
+
 /**
  * Gets the right to act and keeps to it (DESIGN-RULES 12, steps 5 to 9):
  * 1. a grant: an epoch larger than all before it,
@@ -29,14 +34,14 @@ export class Leadership {
   readonly #options: DispatcherOptions;
   readonly #settings: DispatcherSettings;
   readonly #epochs: EpochSource;
-  readonly #hooks: { onLead(): void; onStepDown(): Promise<void> };
+  readonly #hooks: LeadershipHooks;
   /** Largest epoch number that any worker has told. */
   #above = 0;
   #life: string | undefined;
   #trouble: DmgError | undefined;
   #failures = 0;
 
-  constructor(loop: DispatchLoop, options: DispatcherOptions, settings: DispatcherSettings, hooks: { onLead(): void; onStepDown(): Promise<void> }) {
+  constructor(loop: DispatchLoop, options: DispatcherOptions, settings: DispatcherSettings, hooks: LeadershipHooks) {
     this.#loop = loop;
     this.#options = options;
     this.#settings = settings;
@@ -65,7 +70,8 @@ export class Leadership {
         this.#loop.leading = false;
         await this.#hooks.onStepDown();
         if (signal.aborted) return;
-        logger.warn({ epoch: formatEpoch(session.epoch), code: this.#trouble?.code, reason: this.#trouble?.message }, 'dispatcher stepped down');
+        const { code, message: reason } = this.#trouble ?? {};
+        logger.warn({ epoch: formatEpoch(session.epoch), code, reason }, 'dispatcher stepped down');
         // A loss of data is mended at once; one that repeats itself is not.
         repetition = clock.monotonicMs() - sinceMs > steadyMs ? 0 : repetition + 1;
         if (repetition <= 1) continue;
@@ -98,7 +104,7 @@ export class Leadership {
     await this.#writeBack(session);
     signal.throwIfAborted();
     this.#life = life;
-    meter.add(dispatcherMetrics.leads, 1, { cause: lostData ? 'data_lost' : this.#trouble === undefined ? 'start' : 'unreachable' });
+    meter.add(dispatcherMetrics.grants, 1, { cause: lostData ? 'data_lost' : this.#trouble === undefined ? 'start' : 'unreachable' });
     logger.info({ epoch: formatEpoch(epoch), records: records.length, jobs: this.#loop.table.size, lostData }, 'dispatcher leads');
     this.#loop.leading = true;
     return session;
@@ -118,7 +124,9 @@ export class Leadership {
 
   /** What the lists changed and what the ledger has lost. */
   async #writeBack(session: LedgerSession): Promise<void> {
-    const behind = [...this.#loop.table.all()].filter(({ written, record }) => written?.version !== record.version || written.epochN !== record.epochN);
+    const behind = [...this.#loop.table.all()].filter(
+      ({ written, record }) => written?.version !== record.version || written.epochN !== record.epochN,
+    );
     await Promise.all(behind.map((entry) => this.#loop.effects.write(entry)));
     if (!session.alive) throw await session.lost;
   }

@@ -7,7 +7,10 @@ export type Mail =
   | { readonly type: 'received'; readonly received: ReceivedJob }
   | { readonly type: 'job'; readonly jobId: string; readonly event: JobEvent }
   /** `answer` undefined: the worker did not answer, so that nobody knows whether the attempt was begun. */
-  | { readonly type: 'answered'; readonly jobId: string; readonly attemptId: string; readonly nodeId: string; readonly answer: DispatchAnswer | undefined }
+  | {
+    readonly type: 'answered'; readonly jobId: string; readonly attemptId: string; readonly nodeId: string;
+    readonly answer: DispatchAnswer | undefined;
+  }
   | { readonly type: 'worker'; readonly nodeId: string; readonly event: WorkerEvent }
   /** `finalTries` holds, for jobs that were unknown when the list came, what their verified copy says. */
   | { readonly type: 'list'; readonly list: HelloList; readonly finalTries: ReadonlyMap<string, boolean> }

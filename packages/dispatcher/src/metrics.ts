@@ -14,5 +14,8 @@ export const dispatcherMetrics = {
     help: 'Messages by what became of them: completed, dead_lettered, left (to their lock), drained (from the dead-letter queue).',
   },
   waiting: { name: 'dmg_dispatch_waiting_jobs', kind: 'gauge', help: 'Jobs that are bound to no node.' },
-  leads: { name: 'dmg_dispatch_grants_total', kind: 'counter', labels: ['cause'], help: 'Epochs that this node was granted: at start, or after the ledger was lost or unreachable.' },
+  grants: {
+    name: 'dmg_dispatch_grants_total', kind: 'counter', labels: ['cause'],
+    help: 'Epochs under which this node led, by why it needed one: start, unreachable (the ledger was), data_lost (by the ledger).',
+  },
 } as const satisfies Record<string, MetricDefinition>;

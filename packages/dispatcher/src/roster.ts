@@ -9,7 +9,10 @@ export interface HelloList {
   readonly askedAt: number;
 }
 
-export type HelloResult = { readonly kind: 'list'; readonly list: HelloList } | { readonly kind: 'refused'; readonly known: Epoch } | { readonly kind: 'silent'; readonly reason: unknown };
+export type HelloResult =
+  | { readonly kind: 'list'; readonly list: HelloList }
+  | { readonly kind: 'refused'; readonly known: Epoch }
+  | { readonly kind: 'silent'; readonly reason: unknown };
 
 interface View {
   readonly port: WorkerPort;
@@ -66,7 +69,8 @@ export class Roster {
     const { clock, helloLimitMs } = this.#options;
     view.asking = true;
     try {
-      const answer = await withDeadline({ clock, limitMs: helloLimitMs, what: `say hello to ${view.port.nodeName}` }, () => view.port.hello(epoch));
+      const what = `say hello to ${view.port.nodeName}`;
+      const answer = await withDeadline({ clock, limitMs: helloLimitMs, what }, () => view.port.hello(epoch));
       if (!answer.accepted) return { kind: 'refused', known: answer.known };
       view.obeys = formatEpoch(epoch);
       this.#heard(view, answer.limit, answer.used);
@@ -103,7 +107,8 @@ export class Roster {
     if (view === undefined) return;
     const nowMs = this.#options.clock.monotonicMs();
     view.lastHeardMs = nowMs;
-    if (!answer.accepted && (answer.reason === 'NO_FREE_SLOT' || answer.reason === 'DRAINING')) view.refusesUntilMs = nowMs + this.#options.refusedMs;
+    const takesNone = !answer.accepted && (answer.reason === 'NO_FREE_SLOT' || answer.reason === 'DRAINING');
+    if (takesNone) view.refusesUntilMs = nowMs + this.#options.refusedMs;
   }
 
   /** How long a worker that does not answer Hello has said nothing; 0 for one that does. */

@@ -1,4 +1,4 @@
-import { backoffMs, type Clock, type Logger, type Random, type Secret, sleep } from '@dmg/base';
+import { backoffMs, type Clock, type DmgError, type Logger, type Random, type Secret, sleep } from '@dmg/base';
 import { Redis } from 'ioredis';
 import { fromRedisError, redisErrors } from './errors.ts';
 import { scriptIsMissing, type Script } from './scripts.ts';
@@ -107,7 +107,7 @@ export class RedisConnection {
       return result;
     } catch (error) {
       if (this.#closed) throw redisErrors.CLOSED.create({}, { cause: error });
-      const mapped = fromRedisError(error, { address: this.address, limitMs: this.#commandTimeoutMs });
+      const mapped = this.#mapped(error);
       this.#countTimeout(mapped.code);
       throw mapped;
     }
@@ -135,7 +135,7 @@ export class RedisConnection {
       waiting.signal.addEventListener('abort', () => void this.#redis.off('ready', resolve).off('error', reject), { once: true });
     });
     const late = sleep(this.#clock, this.#commandTimeoutMs, waiting.signal).then(
-      () => Promise.reject(fromRedisError(this.#lastError ?? 'no connection yet', { address: this.address, limitMs: this.#commandTimeoutMs })),
+      () => Promise.reject(this.#mapped(this.#lastError ?? 'no connection yet')),
       () => undefined,
     );
     try {
@@ -181,8 +181,12 @@ export class RedisConnection {
   #onError(error: unknown): void {
     this.#lastError = error;
     if (this.#failures++ % logEveryFailures !== 0) return;
-    const fault = fromRedisError(error, { address: this.address, limitMs: this.#commandTimeoutMs }).toFault();
-    this.#logger.warn({ address: this.address, code: fault.code, reason: fault.message, failures: this.#failures }, 'redis is not reachable');
+    const { code, message: reason } = this.#mapped(error);
+    this.#logger.warn({ address: this.address, code, reason, failures: this.#failures }, 'redis is not reachable');
+  }
+
+  #mapped(error: unknown): DmgError {
+    return fromRedisError(error, { address: this.address, limitMs: this.#commandTimeoutMs });
   }
 }
 

@@ -16,7 +16,7 @@ test('what Redis and its client say becomes one of our codes', () => {
     ['ERR wrong number of arguments', redisErrors.COMMAND_FAILED.code],
     ['connect ECONNREFUSED 127.0.0.1:6379', redisErrors.UNREACHABLE.code],
     ['Stream isn\'t writeable and enableOfflineQueue options is false', redisErrors.UNREACHABLE.code],
-    ['Reached the max retries per request limit (which is 0). Refer to "maxRetriesPerRequest" option for details.', redisErrors.UNREACHABLE.code],
+    ['Reached the max retries per request limit (which is 0).', redisErrors.UNREACHABLE.code],
     ['Connection is closed.', redisErrors.UNREACHABLE.code],
   ];
   for (const [message, code] of rows) assert.equal(fromRedisError(new Error(message), context).code, code, message);

@@ -13,7 +13,7 @@ export const redisErrors = defineErrors('REDIS', {
     retry: 'backoff',
     scope: 'node',
     message: 'Cannot get an answer from Redis at {address}: none within {limitMs} ms.',
-    fix: 'Check the load of Redis, its disk (appendfsync always on a slow disk stalls it) and the network between. The node tries again by itself.',
+    fix: 'Check the load of Redis, its disk (appendfsync always stalls on a slow one) and the network. The node tries again by itself.',
   },
   CLOSED: {
     category: 'system',
@@ -27,7 +27,7 @@ export const redisErrors = defineErrors('REDIS', {
     retry: 'backoff',
     scope: 'node',
     message: 'Cannot use Redis at {address}: {reason}.',
-    fix: 'Put the right user and password into the Redis address of this node, and allow that user EVAL, EVALSHA, HGET, HMGET, HSET, GET, SET, DEL, SADD, SREM and SMEMBERS on keys dmg:*.',
+    fix: 'Put the right user and password into the Redis address, and allow that user +@scripting +@hash +@set +@string +del on ~dmg:*.',
   },
   EVAL_FORBIDDEN: {
     category: 'config',
@@ -41,7 +41,7 @@ export const redisErrors = defineErrors('REDIS', {
     retry: 'backoff',
     scope: 'node',
     message: 'Cannot use Redis at {address}: its maxmemory-policy is {policy}, so it may throw our records away.',
-    fix: 'Set maxmemory-policy to noeviction (CONFIG SET maxmemory-policy noeviction, or the setting of the managed service), or use another Redis.',
+    fix: 'Set maxmemory-policy to noeviction (by CONFIG SET, or in the settings of the managed service), or use another Redis.',
   },
   VERSION: {
     category: 'config',
@@ -81,13 +81,16 @@ interface RedisContext {
 
 type Mapping = (context: RedisContext, reason: string, cause: unknown) => DmgError;
 
+const denied = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any password/;
+const notNow = /^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY)\b/;
+
 /** What Redis and the client say, in the order in which it is tried. Server replies begin with a word in capitals. */
 const mappings: readonly (readonly [pattern: RegExp, create: Mapping])[] = [
   [/^Command timed out/, ({ address, limitMs }, _reason, cause) => redisErrors.TIMEOUT.create({ address, limitMs }, { cause })],
-  [/^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any password/, ({ address }, reason, cause) => redisErrors.ACCESS_DENIED.create({ address, reason }, { cause })],
+  [denied, ({ address }, reason, cause) => redisErrors.ACCESS_DENIED.create({ address, reason }, { cause })],
   [/^(READONLY)\b/, ({ address }, _reason, cause) => redisErrors.READ_ONLY.create({ address }, { cause })],
   [/^OOM\b|-OOM\b/, ({ address }, _reason, cause) => redisErrors.OUT_OF_MEMORY.create({ address }, { cause })],
-  [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY)\b/, ({ address }, reason, cause) => redisErrors.UNREACHABLE.create({ address, reason }, { cause })],
+  [notNow, ({ address }, reason, cause) => redisErrors.UNREACHABLE.create({ address, reason }, { cause })],
   [/^[A-Z]{3,} /, ({ address }, reason, cause) => redisErrors.COMMAND_FAILED.create({ address, reason }, { cause })],
 ];
 
@@ -97,5 +100,6 @@ export function fromRedisError(error: unknown, context: RedisContext): DmgError 
   const reason = firstLine(error).replace(/\.$/, '');
   const mapping = mappings.find(([pattern]) => pattern.test(reason));
   if (mapping !== undefined) return mapping[1](context, reason, error);
-  return redisErrors.UNREACHABLE.create({ address: context.address, reason: reason === '' ? 'the connection was lost' : reason }, { cause: error });
+  const { address } = context;
+  return redisErrors.UNREACHABLE.create({ address, reason: reason === '' ? 'the connection was lost' : reason }, { cause: error });
 }

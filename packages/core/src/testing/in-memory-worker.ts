@@ -155,7 +155,8 @@ export class InMemoryWorker implements WorkerPort {
   progress(attemptId: string): void {
     const jobId = this.#held.get(attemptId)?.request.job.jobId;
     if (jobId === undefined) return;
-    const progress = { step: 'copy', bytesTotal: 0, bytesRead: 0, bytesWritten: 0, rowsWritten: 0, filesTotal: 0, filesWritten: 0 } as const;
+    const counts = { bytesTotal: 0, bytesRead: 0, bytesWritten: 0, rowsWritten: 0, filesTotal: 0, filesWritten: 0 };
+    const progress = { step: 'copy', ...counts } as const;
     this.#send({ type: 'progress', jobId, attemptId, progress });
   }
 
@@ -169,7 +170,8 @@ export class InMemoryWorker implements WorkerPort {
     if (why !== undefined) return { accepted: false, reason: 'NOT_ELIGIBLE', evidence: why };
     const same = [...this.#held.values()].find((held) => held.request.job.jobId === request.job.jobId);
     if (same !== undefined) return { accepted: false, reason: 'ALREADY_RUNNING', evidence: same.request.attemptId };
-    if (this.#held.size >= this.#limit) return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${this.#held.size} of ${this.#limit} used` };
+    const used = this.#held.size;
+    if (used >= this.#limit) return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${used} of ${this.#limit} used` };
     this.#held.set(request.attemptId, { request, startedAtMs: this.#clock.wallMs() });
     this.begun.push(request);
     this.#sendSlots();
@@ -191,8 +193,8 @@ export class InMemoryWorker implements WorkerPort {
     const { job, attemptId, epoch } = request;
     const receipt: Receipt = {
       formatVersion: 1, jobId: job.jobId, generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
-      filesRead: 1, filesWritten: 1, bytesRead: 1, bytesWritten: 1, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 1, hash: '0'.repeat(16),
-      attempts: [attemptId], finishedBy: { attemptId, nodeName: this.nodeName, epoch: formatEpoch(epoch) },
+      filesRead: 1, filesWritten: 1, bytesRead: 1, bytesWritten: 1, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 1,
+      hash: '0'.repeat(16), attempts: [attemptId], finishedBy: { attemptId, nodeName: this.nodeName, epoch: formatEpoch(epoch) },
       finishedAt: new Date(this.#clock.wallMs()).toISOString(),
     };
     return { kind: 'succeeded', receipt, details: { planMs: 1, copyMs: 1, finishMs: 1, readMs: 1, writeMs: 1, parallelCopies: 1 } };

@@ -93,7 +93,8 @@ function records(contract: Contract): void {
   });
   contract('the largest (epochN, version) stands; the same may be written again', async ({ ledger }) => {
     await ledger.install(epochOf(5), node);
-    const put = (epochN: number, version: number): Promise<string> => ledger.put(epochOf(5), recordOf('j', { epochN, version, sendNo: epochN * 100 + version }));
+    const put = (epochN: number, version: number): Promise<string> =>
+      ledger.put(epochOf(5), recordOf('j', { epochN, version, sendNo: epochN * 100 + version }));
     assert.equal(await put(2, 9), 'ok');
     assert.equal(await put(2, 8), 'old');
     assert.equal(await put(1, 99), 'old');
@@ -123,7 +124,7 @@ function records(contract: Contract): void {
 }
 
 function loss(contract: Contract): void {
-  contract('after a loss of data everything is stale until an epoch is installed, and the life is another one', async ({ ledger, loseData }) => {
+  contract('after a loss of data all is stale until an epoch is installed, and the life is another one', async ({ ledger, loseData }) => {
     await ledger.install(epochOf(4), node);
     const { life } = await ledger.head();
     await ledger.put(epochOf(4), recordOf('j'));

@@ -15,7 +15,10 @@ interface Run {
 const contactMs = 5_000;
 const resendAfterMs = 60_000;
 
-/** The control plane as far as it matters to a dispatcher: sends, counts tries, sends again what nobody names, cancels, believes the first end. */
+/**
+ * The control plane as far as it matters to a dispatcher: sends, counts tries, sends again what nobody names, cancels, believes the
+ * first end.
+ */
 export class ControlPlaneModel {
   readonly runs = new Map<string, Run>();
   readonly violations: string[] = [];
@@ -87,6 +90,8 @@ export class ControlPlaneModel {
     const confirmed = outcome.kind === 'succeeded' || ('sink' in outcome && outcome.sink === 'aborted' && attemptId !== '');
     if (run.end === undefined) run.end = { kind: outcome.kind, confirmed };
     // A repeated attempt that finds the sink closed may call it otherwise; done and not done contradict each other.
-    else if (run.end.confirmed && (run.end.kind === 'succeeded') !== (outcome.kind === 'succeeded')) this.violations.push(`${jobId} ended ${run.end.kind}, then ${outcome.kind}`);
+    else if (run.end.confirmed && (run.end.kind === 'succeeded') !== (outcome.kind === 'succeeded')) {
+      this.violations.push(`${jobId} ended ${run.end.kind}, then ${outcome.kind}`);
+    }
   }
 }

@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { defineErrors, ManualClock, type Random, seededRandom, silentLogger, silentMeter } from '@dmg/base';
 import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway, WorkerPort } from '@dmg/core';
 import {
-  InMemoryJobQueue, InMemoryJobSender, InMemoryLedger, InMemoryLedgerData, InMemoryQueues, InMemoryReportGateway, InMemorySinks, InMemoryWorker,
+  InMemoryJobQueue, InMemoryJobSender, InMemoryLedger, InMemoryLedgerData, InMemoryQueues, InMemoryReportGateway, InMemorySinks,
+  InMemoryWorker,
 } from '@dmg/core/testing';
 import type { Epoch, Job, RefusalReason } from '@dmg/model';
 import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
@@ -11,7 +12,7 @@ import type { DispatcherSettings } from '../options.ts';
 const queueName = 'gateway';
 
 export const testErrors = defineErrors('TEST', {
-  FORGED: { category: 'config', retry: 'never', scope: 'job', message: 'Cannot take the job: its signature is wrong.', fix: 'Do not forge.' },
+  FORGED: { category: 'config', retry: 'never', scope: 'job', message: 'Cannot take the job: forged.', fix: 'Do not forge.' },
   AWAY: { category: 'transient', retry: 'reconnect', scope: 'node', message: 'Cannot reach the ledger.', fix: 'Wait.' },
 });
 
@@ -49,6 +50,8 @@ export class World {
   /** Why the worker refused jobs. */
   readonly refusals: RefusalReason[] = [];
   losses = 0;
+  /** So many times starting the queue fails. */
+  failingQueueStarts = 0;
   #settings: Partial<DispatcherSettings>;
   #life: { dispatcher: Dispatcher; die(): void } | undefined;
   readonly #lossesAtPut = new Map<string, number>();
@@ -74,8 +77,9 @@ export class World {
     const alive = <T>(work: () => Promise<T>): Promise<T> => silentAfterDeath(life, work);
     const queue = new InMemoryJobQueue({ queues: this.queues, queueName });
     const dispatcher = createDispatcher({
-      queue: this.#watched(queue, life), ledger: this.#watchedLedger(new InMemoryLedger(this.ledger), alive), workers: [this.#watchedWorker(life, alive)],
-      reports: this.#watchedReports(alive), verify, clock: this.clock, random: this.random, logger: silentLogger, meter: silentMeter,
+      queue: this.#watched(queue, life), ledger: this.#watchedLedger(new InMemoryLedger(this.ledger), alive),
+      workers: [this.#watchedWorker(life, alive)], reports: this.#watchedReports(alive), verify,
+      clock: this.clock, random: this.random, logger: silentLogger, meter: silentMeter,
       nodeId: 'n1', nodeName: 'one', address: 'here', settings: this.#settings,
     });
     this.#life = {
@@ -171,13 +175,19 @@ export class World {
       ...delivery,
       complete: () => {
         const jobId = delivery.messageId.split('.')[0] ?? '';
-        if (!this.ledger.jobs.has(jobId) && !this.#lostSincePut(jobId)) this.violations.push(`message ${delivery.messageId} completed before the ledger had it`);
+        const has = this.ledger.jobs.has(jobId) || this.#lostSincePut(jobId);
+        if (!has) this.violations.push(`message ${delivery.messageId} completed before the ledger had it`);
         return delivery.complete();
       },
     });
     return {
-      start: (receive) => queue.start((delivery) => (life.dead ? new Promise<void>(() => undefined) : receive(watch(delivery)))),
-      stop: () => queue.stop(), state: () => queue.state(), drainDeadLetters: (take) => queue.drainDeadLetters(take),
+      start: (receive) => {
+        if (this.failingQueueStarts-- > 0) return Promise.reject(new Error('no such queue'));
+        return queue.start((delivery) => (life.dead ? new Promise<void>(() => undefined) : receive(watch(delivery))));
+      },
+      stop: () => queue.stop(),
+      state: () => queue.state(),
+      drainDeadLetters: (take) => queue.drainDeadLetters(take),
     };
   }
 
@@ -203,8 +213,9 @@ export class World {
       nodeId: worker.nodeId, nodeName: worker.nodeName,
       hello: (epoch: Epoch) => alive(() => worker.hello(epoch)),
       dispatch: (request) => alive(async () => {
-        const record = this.ledger.record(request.job.jobId);
-        if (!this.#lostSincePut(request.job.jobId) && record?.attempt?.attemptId !== request.attemptId) this.violations.push(`an attempt of ${request.job.jobId} was dispatched before the ledger had it`);
+        const { jobId } = request.job;
+        const has = this.ledger.record(jobId)?.attempt?.attemptId === request.attemptId || this.#lostSincePut(jobId);
+        if (!has) this.violations.push(`an attempt of ${jobId} was dispatched before the ledger had it`);
         const answer = await worker.dispatch(request);
         if (!answer.accepted) this.refusals.push(answer.reason);
         return answer;
