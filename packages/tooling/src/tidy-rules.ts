@@ -178,7 +178,7 @@ export const tidyRules: readonly TidyRule[] = [
   lineRule(
     `lines of at most ${lineCharsMax} characters`,
     'a line break.',
-    (line, file) => /\.(?:ts|js|mjs|sh|lua|proto)$/.test(file.path) && [...line].length > lineCharsMax,
+    (line, file) => /\.(?:ts|js|mjs|sh|lua|proto)$/.test(file.path) && Array.from(line).length > lineCharsMax,
   ),
   lineRule('unfinished work', 'finish it, or write it into an issue.', (line) => unfinished.test(line)),
   lineRule('paths of one machine', 'a path relative to the file, or a setting.', (line) => machinePath.test(line)),

@@ -1,0 +1,14 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findDrift, generateAll } from './references.ts';
+import { listFiles } from './source-tree.ts';
+
+/** `npm run gen`: writes every generated file that is not what its sources say. */
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+for (const file of await generateAll(root, listFiles(root))) {
+  if (file.content === undefined || findDrift(root, file) === undefined) continue;
+  writeFileSync(join(root, file.path), file.content);
+  process.stdout.write(`wrote ${file.path}\n`);
+}
