@@ -5,18 +5,26 @@ import type { Receipt } from '@dmg/model';
 import { activityError, copyActivityOutput, restGatewayState, restNodeStatus } from './index.ts';
 
 const receipt: Receipt = {
-  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk', filesRead: 1, filesWritten: 2, bytesRead: 2_048_000, bytesWritten: 10,
-  rowsRead: 5, rowsWritten: 5, rowsSkipped: 0, chunks: 1, hash: '00', attempts: ['a'], finishedBy: { attemptId: 'a', nodeName: 'n', epoch: '1.x' }, finishedAt: '2024-01-01T00:00:00Z',
+  formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
+  filesRead: 1, filesWritten: 2, bytesRead: 2_048_000, bytesWritten: 10,
+  rowsRead: 5, rowsWritten: 5, rowsSkipped: 0, chunks: 1, hash: '00', attempts: ['a'], finishedBy: {
+    attemptId: 'a', nodeName: 'n', epoch: '1.x',
+  }, finishedAt: '2024-01-01T00:00:00Z',
 };
 const details = { planMs: 10, copyMs: 1500, finishMs: 20, readMs: 700, writeMs: 900, parallelCopies: 2 };
-const facts = { gatewayName: 'gw', sourceType: 'FileServer', sinkType: 'AzureBlobStorage', tabular: true, validateDataConsistency: false, startedAt: '2024-01-01T00:00:00Z', queuedMs: 1001, durationMs: 2000 };
+const facts = {
+  gatewayName: 'gw', sourceType: 'FileServer', sinkType: 'AzureBlobStorage', tabular: true, validateDataConsistency: false,
+  startedAt: '2024-01-01T00:00:00Z', queuedMs: 1001, durationMs: 2000,
+};
 
 test('output has the field names of Data Factory, and the receipt', () => {
   const output = copyActivityOutput(receipt, details, facts);
   const { executionDetails, receipt: shown, ...rest } = output;
   assert.deepEqual(rest, {
-    dataRead: 2_048_000, dataWritten: 10, filesRead: 1, filesWritten: 2, filesSkipped: 0, rowsRead: 5, rowsCopied: 5, rowsSkipped: 0, sourcePeakConnections: 2, sinkPeakConnections: 2,
-    copyDuration: 2, throughput: 1000, errors: [], effectiveIntegrationRuntime: 'gw', usedParallelCopies: 2, durationInQueue: { integrationRuntimeQueue: 2 }, dataConsistencyVerification: { VerificationResult: 'NotVerified' },
+    dataRead: 2_048_000, dataWritten: 10, filesRead: 1, filesWritten: 2, filesSkipped: 0, rowsRead: 5, rowsCopied: 5, rowsSkipped: 0,
+    sourcePeakConnections: 2, sinkPeakConnections: 2,
+    copyDuration: 2, throughput: 1000, errors: [], effectiveIntegrationRuntime: 'gw', usedParallelCopies: 2,
+    durationInQueue: { integrationRuntimeQueue: 2 }, dataConsistencyVerification: { VerificationResult: 'NotVerified' },
   });
   assert.deepEqual(shown, receipt);
   assert.deepEqual(Array.isArray(executionDetails) && executionDetails.length, 1);
@@ -32,8 +40,13 @@ test('a verification is claimed only where the sink was read again', () => {
 });
 
 test('errors name who must act', () => {
-  const fault: Fault = { code: 'DMG_X_Y', category: 'config', retry: 'never', scope: 'job', message: 'Cannot do it: no.', fix: 'Do that.', params: {} };
-  assert.deepEqual(activityError(fault, 'copy'), { errorCode: 'DMG_X_Y', message: 'Cannot do it: no. Do that.', failureType: 'UserError', target: 'copy', details: '' });
+  const fault: Fault = {
+    code: 'DMG_X_Y', category: 'config', retry: 'never', scope: 'job', message: 'Cannot do it: no.', fix: 'Do that.', params: {},
+  };
+  assert.deepEqual(
+    activityError(fault, 'copy'),
+    { errorCode: 'DMG_X_Y', message: 'Cannot do it: no. Do that.', failureType: 'UserError', target: 'copy', details: '' },
+  );
   assert.equal(activityError({ ...fault, category: 'transient', detail: 'cause' }, 'copy').failureType, 'SystemError');
 });
 

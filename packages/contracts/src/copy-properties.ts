@@ -43,9 +43,15 @@ export function readCopyProperties(reader: ObjectReader, specs: readonly Connect
   const parallelCopies = valueOr(reader.integer('parallelCopies', { minimum: 1, maximum: 1024 }), 0);
   const validateDataConsistency = valueOr(reader.boolean('validateDataConsistency'), false);
   reader.ignore(['dataIntegrationUnits', 'cloudDataMovementUnits'], 'the gateway works with its own nodes');
-  if (valueOr(reader.boolean('enableStaging'), false)) reader.findings.problem(reader.at('enableStaging'), 'is not supported: staged copies are not built; leave it out');
+  if (valueOr(reader.boolean('enableStaging'), false)) {
+    reader.findings.problem(
+      reader.at('enableStaging'), 'is not supported: staged copies are not built; leave it out',
+    );
+  }
   if (valueOr(reader.boolean('enableSkipIncompatibleRow'), false)) {
-    reader.findings.problem(reader.at('enableSkipIncompatibleRow'), 'is not supported: a row that cannot be copied fails the copy; leave it out');
+    reader.findings.problem(
+      reader.at('enableSkipIncompatibleRow'), 'is not supported: a row that cannot be copied fails the copy; leave it out',
+    );
   }
   reader.allow('stagingSettings');
   reader.refuse(['redirectIncompatibleRowSettings'], 'rows are not skipped yet');
@@ -105,7 +111,10 @@ function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpe
     settings.finish();
   }
   reader.ignore(['sinkRetryCount', 'sinkRetryWait'], noRetryHere);
-  reader.ignore(['writeBatchSize', 'writeBatchTimeout', 'maxConcurrentConnections', 'copyBehavior'], 'files are written in parts of their own size; copyBehavior belongs into storeSettings');
+  reader.ignore(
+    ['writeBatchSize', 'writeBatchTimeout', 'maxConcurrentConnections', 'copyBehavior'],
+    'files are written in parts of their own size; copyBehavior belongs into storeSettings',
+  );
   reader.allow('disableMetricsCollection');
   reader.finish();
   return { format, store, quoteAllText, fileExtension };
@@ -115,7 +124,7 @@ function readExtension(reader: ObjectReader): string | undefined {
   const taken = reader.string('fileExtension');
   if (taken.state !== 'given' || taken.value === '') return undefined;
   const extension = taken.value.startsWith('.') ? taken.value : `.${taken.value}`;
-  if (!/[/\\\u0000-\u001f]/.test(extension) && extension.length <= 60) return extension;
+  if (!/[/\\\p{Cc}]/u.test(extension) && extension.length <= 60) return extension;
   reader.findings.problem(reader.at('fileExtension'), 'must be a file extension such as .csv');
   return undefined;
 }
@@ -134,7 +143,9 @@ function readStore(reader: ObjectReader, part: SpecPart, specs: readonly Connect
 export function defaultSettings(spec: ConnectorSpec, part: SpecPart): JsonObject {
   const object = findSpec([spec], part, spec[part][0]?.type ?? '')?.object;
   const defaults = (object?.properties ?? []).flatMap((property) =>
-    property.default === undefined || property.ignored !== undefined || property.refused !== undefined ? [] : [[property.name, property.default] as const],
+    property.default === undefined || property.ignored !== undefined || property.refused !== undefined ? [] : [
+      [property.name, property.default] as const,
+    ],
   );
   return Object.fromEntries(defaults);
 }

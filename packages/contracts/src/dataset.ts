@@ -70,7 +70,11 @@ function checkPath(reader: ObjectReader, location: JsonObject): void {
   for (const name of ['folderPath', 'fileName']) {
     const value = location[name];
     if (typeof value !== 'string') continue;
-    if (value.split(/[/\\]/).includes('..')) reader.findings.problem(reader.at(name), 'holds a .. part; paths stay below the linked service');
+    if (value.split(/[/\\]/).includes('..')) {
+      reader.findings.problem(
+        reader.at(name), 'holds a .. part; paths stay below the linked service',
+      );
+    }
     if (value.includes('\0')) reader.findings.problem(reader.at(name), 'holds a zero character');
   }
   const fileName = location.fileName;
@@ -93,7 +97,9 @@ function readBinary(reader: ObjectReader): BinaryFormat {
 
 function refuseCodec(reader: ObjectReader, name: string): void {
   const codec = reader.string(name);
-  if (codec.state === 'given' && !/^\s*(none)?\s*$/i.test(codec.value)) reader.findings.problem(reader.at(name), `is not supported: ${noCompression}`);
+  if (
+    codec.state === 'given' && !/^\s*(none)?\s*$/i.test(codec.value)
+  ) reader.findings.problem(reader.at(name), `is not supported: ${noCompression}`);
 }
 
 function readDelimitedText(reader: ObjectReader): DelimitedTextFormat {
@@ -137,7 +143,9 @@ function checkDelimiters(reader: ObjectReader, format: Characters): void {
     }
   }
   const rows = format.rowDelimiter === '' ? ['\r', '\n'] : [format.rowDelimiter];
-  if (format.columnDelimiter !== '' && rows.some((row) => row.startsWith(format.columnDelimiter) || format.columnDelimiter.startsWith(row))) {
+  if (
+    format.columnDelimiter !== '' && rows.some((row) => row.startsWith(format.columnDelimiter) || format.columnDelimiter.startsWith(row))
+  ) {
     reader.findings.problem(reader.at('columnDelimiter'), 'begins like the rowDelimiter; they must differ');
   }
 }

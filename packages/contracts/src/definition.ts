@@ -11,13 +11,19 @@ export function checkName(name: string, path: string, findings: Findings): void 
   if (name === '') findings.problem(path, 'is empty');
   else if (name.length > nameLengthMax) findings.problem(path, `has ${name.length} characters; allowed are ${nameLengthMax}`);
   else if (!/^[\p{L}\p{N}_]/u.test(name)) findings.problem(path, 'must begin with a letter, a digit or an underscore');
-  const forbidden = /[.+?/<>*%&:\\\u0000-\u001f\u007f]/.exec(name)?.[0];
-  if (forbidden !== undefined) findings.problem(path, `holds ${JSON.stringify(forbidden)}; forbidden are . + ? / < > * % & : \\ and control characters`);
+  const forbidden = /[.+?/<>*%&:\\\p{Cc}]/u.exec(name)?.[0];
+  if (forbidden !== undefined) {
+    findings.problem(
+      path, `holds ${JSON.stringify(forbidden)}; forbidden are . + ? / < > * % & : \\ and control characters`,
+    );
+  }
   if (name !== name.trim()) findings.problem(path, 'begins or ends with a space');
 }
 
 /** The document and a reader of its `properties`; undefined when there are none to read (which is reported). */
-export function openDefinition(name: string, json: JsonValue, findings: Findings): { json: JsonObject; properties: ObjectReader } | undefined {
+export function openDefinition(
+  name: string, json: JsonValue, findings: Findings,
+): { json: JsonObject; properties: ObjectReader } | undefined {
   if (isTooDeep(json, findings)) return undefined;
   checkName(name, 'name', findings);
   if (!isObject(json)) {
@@ -80,10 +86,10 @@ export function readParameters(reader: ObjectReader): Record<string, ParameterDe
   return Object.fromEntries(result);
 }
 
-/** Brings a value into a parameter's type; undefined when it is of another one. Numbers and booleans may come as text, and the other way round. */
+/** Brings a value into a parameter's type, numbers and booleans also from and to text; undefined when it is of another type. */
 export function parameterValue(value: JsonValue, type: ParameterType): JsonValue | undefined {
   switch (type) {
-    case 'String': return typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+    case 'String': return typeof value === 'object' ? undefined : String(value);
     case 'Int': return numberOf(value, Number.isSafeInteger);
     case 'Float': return numberOf(value, Number.isFinite);
     case 'Bool':
@@ -113,7 +119,9 @@ export function bindParameters(binding: Binding, findings: Findings): Record<str
   const names = Object.keys(definitions);
   const values = new Map<string, JsonValue>();
   for (const [key, value] of Object.entries(given)) {
-    const name = names.find((candidate) => candidate === key.trim()) ?? names.find((candidate) => candidate.toLowerCase() === key.trim().toLowerCase());
+    const name = names.find((candidate) => candidate === key.trim()) ?? names.find(
+      (candidate) => candidate.toLowerCase() === key.trim().toLowerCase(),
+    );
     const definition = name === undefined ? undefined : definitions[name];
     if (name === undefined || definition === undefined) {
       findings.problem(`${path}.${shown(key)}`, `is not a parameter of ${owner}; it has ${names.length === 0 ? 'none' : names.join(', ')}`);

@@ -28,8 +28,14 @@ describe('expressions', () => {
 
   const problems: readonly [text: string, part: string, scope?: Scope][] = [
     ['@pipeline().parameters.dya', 'did you mean day?'], ['@pipeline().TriggerTime', '@pipeline().RunId'], ['@utcnow()', 'at "utcnow()"'],
-    ["@activity('x').output", 'supported are'], ['@concat(1', 'ends too early'], ['@concat(1 2)', 'at "2)"'], ["@concat('a)", 'single quote'], ['a@{pipeline().RunId', 'ends too early'],
-    ['@{}', 'at "}"'], ['@pipeline()', 'ends too early'], ['@pipeline().RunId x', 'at "x"'], ['@dataset().folder', 'outside a dataset'], ['@pipeline().RunId', 'give the dataset a parameter', dataset],
+    [
+      "@activity('x').output", 'supported are',
+    ],
+    ['@concat(1', 'ends too early'], ['@concat(1 2)', 'at "2)"'], ["@concat('a)", 'single quote'],
+    ['a@{pipeline().RunId', 'ends too early'],
+    ['@{}', 'at "}"'], ['@pipeline()', 'ends too early'], ['@pipeline().RunId x', 'at "x"'], ['@dataset().folder', 'outside a dataset'], [
+      '@pipeline().RunId', 'give the dataset a parameter', dataset,
+    ],
     [`@${'concat('.repeat(60)}`, 'deeper'], ['@toString', 'supported are'], ['@pipeline().parameters.constructor', 'does not define'],
   ];
   for (const [text, part, scope = pipeline] of problems) {
@@ -42,20 +48,28 @@ describe('expressions', () => {
 
   test('what counts as an expression', () => {
     const yes: JsonValue[] = ['@x', '@@x', 'a@{x}', { type: 'Expression', value: 'x' }, { ' Value': '1', TYPE: 'expression' }];
-    const no: JsonValue[] = ['@', 'a@b', '', 5, null, [], { type: 'SecureString', value: 'x' }, { type: 'Expression', value: 5 }, { type: 'Expression', value: 'x', more: 1 }];
+    const no: JsonValue[] = [
+      '@', 'a@b', '', 5, null, [], { type: 'SecureString', value: 'x' }, { type: 'Expression', value: 5 },
+      { type: 'Expression', value: 'x', more: 1 },
+    ];
     for (const value of yes) assert.ok(isExpression(value), JSON.stringify(value));
     for (const value of no) assert.ok(!isExpression(value), JSON.stringify(value));
   });
 
   test('whole documents are evaluated, problems told with their path', () => {
     const told: string[] = [];
-    const result = evaluateDeep({ a: ['@pipeline().RunId', { b: { type: 'Expression', value: 'x@{1}' } }], ' c ': '@nope()' }, pipeline, 'p', (path) => told.push(path));
+    const result = evaluateDeep(
+      { a: ['@pipeline().RunId', { b: { type: 'Expression', value: 'x@{1}' } }], ' c ': '@nope()' }, pipeline, 'p',
+      (path) => told.push(path),
+    );
     assert.deepEqual(result, { a: ['r-1', { b: 'x1' }], ' c ': null });
     assert.deepEqual(told, ['p.c']);
   });
 
   test('any text gives a value or a problem', () => {
-    const parts = fc.constantFrom('@', '@{', '}', '(', ')', 'concat', 'pipeline()', '.parameters', '.day', "'", "''", ',', ' ', '1', '[', ']', 'dataset', '.', 'x');
+    const parts = fc.constantFrom(
+      '@', '@{', '}', '(', ')', 'concat', 'pipeline()', '.parameters', '.day', "'", "''", ',', ' ', '1', '[', ']', 'dataset', '.', 'x',
+    );
     fc.assert(fc.property(fc.array(parts, { maxLength: 15 }), (texts) => {
       evaluateText(texts.join(''), pipeline);
     }), { numRuns: 2000 });

@@ -4,7 +4,9 @@ import { hint } from './suggestion.ts';
 
 /** The subset of Data Factory's expression language that works here; for error texts. */
 export const supportedExpressions =
-  "supported are @pipeline().parameters.name, @pipeline().RunId, @pipeline().Pipeline, @pipeline().DataFactory, @dataset().name (in datasets), @concat(…), texts in single quotes, numbers, true, false, null, and any of these as @{…} inside a text";
+  'supported are @pipeline().parameters.name, @pipeline().RunId, @pipeline().Pipeline, @pipeline().DataFactory, '
+  + '@dataset().name (in datasets), @concat(…), texts in single quotes, numbers, true, false, null, '
+  + 'and any of these as @{…} inside a text';
 
 /** What an expression may name. */
 export interface Scope {
@@ -35,7 +37,7 @@ export function isExpression(value: JsonValue): value is string | JsonObject {
 /** The text of `{ type: 'Expression', value }`; undefined for all else. */
 export function expressionText(value: JsonValue): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const entries = (Object.entries(value) as [string, JsonValue][]).map(([key, item]) => [key.trim().toLowerCase(), item] as const);
+  const entries = Object.entries<JsonValue>(value).map(([key, item]) => [key.trim().toLowerCase(), item] as const);
   const type = entries.find(([key]) => key === 'type')?.[1];
   const text = entries.find(([key]) => key === 'value')?.[1];
   const known = entries.every(([key]) => key === 'type' || key === 'value');
@@ -53,7 +55,7 @@ export function evaluateDeep(value: JsonValue, scope: Scope, path: string, tell:
   if (Array.isArray(value)) return value.map((item: JsonValue, index) => evaluateDeep(item, scope, `${path}[${index}]`, tell));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    (Object.entries(value) as [string, JsonValue][]).map(([key, item]) => [key, evaluateDeep(item, scope, `${path}.${shown(key.trim())}`, tell)]),
+    Object.entries<JsonValue>(value).map(([key, item]) => [key, evaluateDeep(item, scope, `${path}.${shown(key.trim())}`, tell)]),
   );
 }
 
@@ -179,11 +181,19 @@ class ExpressionReader {
   }
 
   #pipeline(): JsonValue {
-    if (this.#scope.kind !== 'pipeline') throw new Stop('names @pipeline() in a dataset, which knows only @dataset(); give the dataset a parameter');
+    if (this.#scope.kind !== 'pipeline') {
+      throw new Stop(
+        'names @pipeline() in a dataset, which knows only @dataset(); give the dataset a parameter',
+      );
+    }
     const member = this.#member();
     if (member.toLowerCase() === 'parameters') return this.#parameter('pipeline');
     const fact = Object.entries(this.#scope.facts).find(([name]) => name.toLowerCase() === member.toLowerCase());
-    if (fact === undefined) throw new Stop(`holds an expression that cannot be evaluated here: @pipeline().${shown(member)}; ${supportedExpressions}`);
+    if (fact === undefined) {
+      throw new Stop(
+        `holds an expression that cannot be evaluated here: @pipeline().${shown(member)}; ${supportedExpressions}`,
+      );
+    }
     return fact[1];
   }
 

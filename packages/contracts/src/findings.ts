@@ -49,7 +49,7 @@ export function shownName(name: string): string {
 
 /** User text in a message: short, on one line. */
 export function shown(text: string, lengthMax = 60): string {
-  const line = text.replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
+  const line = text.replaceAll(/\p{Cc}/gu, ' ');
   return line.length > lengthMax ? `${line.slice(0, lengthMax)}…` : line;
 }
 
@@ -61,7 +61,7 @@ export function isTooDeep(json: JsonValue, findings: Findings): boolean {
       findings.problem('', `it is nested deeper than ${depthMax} levels`);
       return true;
     }
-    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? (Object.values(value) as JsonValue[]) : []));
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values<JsonValue>(value) : []));
   }
   return false;
 }

@@ -9,7 +9,7 @@ describe('JSON text', () => {
   test('reads what JSON.parse reads', () => {
     fc.assert(fc.property(fc.json(), fc.constantFrom(undefined, 1, '\t', ' \r\n'), (text, space) => {
       const pretty = JSON.stringify(JSON.parse(text), undefined, space);
-      assert.deepEqual(parseJsonText(pretty, 'x'), { value: JSON.parse(text), warnings: [] });
+      assert.deepEqual(parseJsonText(pretty, 'x'), { value: JSON.parse(text) as unknown, warnings: [] });
     }));
     const value = parseJsonText('{"__proto__": {"a": 1}, "b\\u0041\\n\\/": [-0.5e+2, true, null]}', 'x').value;
     assert.equal(JSON.stringify(value), '{"__proto__":{"a":1},"bA\\n/":[-50,true,null]}');
@@ -22,9 +22,12 @@ describe('JSON text', () => {
   });
 
   const wrong: readonly [text: string, line: number, column: number, reason: string][] = [
-    ['', 1, 1, 'the text ends'], ['{"a": 1', 1, 8, 'a comma or }'], ['{"a" 1}', 1, 6, 'a colon'], ['{a: 1}', 1, 2, 'double quotes'], ['[1\n 2]', 2, 2, 'a comma or ]'],
-    ['[,]', 1, 2, 'a value'], ['{,}', 1, 2, 'a property name'], ['[1,,]', 1, 4, 'a value'], ['"a\nb"', 1, 3, 'line break'], ['"abc', 1, 5, 'not closed'], ['"\\x"', 1, 2, 'backslash'],
-    ['1 2', 1, 3, 'after the end'], ['\r\n\r\n  tru', 3, 3, 'a value'], ['1e999', 1, 1, 'too large'], ['01', 1, 2, 'after the end'], ["{'a': 1}", 1, 2, 'double quotes'],
+    ['', 1, 1, 'the text ends'], ['{"a": 1', 1, 8, 'a comma or }'], ['{"a" 1}', 1, 6, 'a colon'], ['{a: 1}', 1, 2, 'double quotes'],
+    ['[1\n 2]', 2, 2, 'a comma or ]'],
+    ['[,]', 1, 2, 'a value'], ['{,}', 1, 2, 'a property name'], ['[1,,]', 1, 4, 'a value'], ['"a\nb"', 1, 3, 'line break'],
+    ['"abc', 1, 5, 'not closed'], ['"\\x"', 1, 2, 'backslash'],
+    ['1 2', 1, 3, 'after the end'], ['\r\n\r\n  tru', 3, 3, 'a value'], ['1e999', 1, 1, 'too large'], ['01', 1, 2, 'after the end'],
+    ["{'a': 1}", 1, 2, 'double quotes'],
     ['['.repeat(300), 1, 202, 'deeper'],
   ];
   for (const [text, line, column, reason] of wrong) {
@@ -34,7 +37,10 @@ describe('JSON text', () => {
   }
 
   test('any text ends in a value or a DmgError, and agrees with JSON.parse where that accepts it', () => {
-    const near = fc.array(fc.constantFrom('{', '}', '[', ']', ',', ':', '"', 'a', '\\', '1', '-', '.', 'e', 'true', 'null', ' ', '\n', '"k":'), { maxLength: 20 }).map((parts) => parts.join(''));
+    const near = fc.array(
+      fc.constantFrom('{', '}', '[', ']', ',', ':', '"', 'a', '\\', '1', '-', '.', 'e', 'true', 'null', ' ', '\n', '"k":'),
+      { maxLength: 20 },
+    ).map((parts) => parts.join(''));
     fc.assert(fc.property(fc.oneof(near, fc.string({ unit: 'binary' })), (text) => {
       let standard: { value: unknown } | undefined;
       try {

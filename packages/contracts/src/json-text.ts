@@ -103,17 +103,19 @@ class JsonTextReader {
     let result = '';
     this.#position++;
     for (;;) {
-      const plain = /[^"\\\u0000-\u001f]*/y;
-      plain.lastIndex = this.#position;
-      const run = plain.exec(this.#text)?.[0] ?? '';
-      result += run;
-      this.#position += run.length;
+      const start = this.#position;
+      while (this.#isPlain(this.#position)) this.#position++;
+      result += this.#text.slice(start, this.#position);
       const next = this.#text.charAt(this.#position);
       if (next === '"') {
         this.#position++;
         return result;
       }
-      if (next !== '\\') throw this.#wrong(next === '' ? 'a string is not closed' : 'a line break or control character in a string (write it as \\n, \\t …)');
+      if (next !== '\\') {
+        throw this.#wrong(
+          next === '' ? 'a string is not closed' : 'a line break or control character in a string (write it as \\n, \\t …)',
+        );
+      }
       const escape = this.#text.charAt(this.#position + 1);
       const simple = Object.hasOwn(escapes, escape) ? escapes[escape] : undefined;
       const code = /^u([0-9a-fA-F]{4})/.exec(this.#text.slice(this.#position + 1, this.#position + 6))?.[1];
@@ -121,6 +123,12 @@ class JsonTextReader {
       result += simple ?? String.fromCharCode(Number.parseInt(code ?? '', 16));
       this.#position += simple === undefined ? 6 : 2;
     }
+  }
+
+  /** Neither a quote, a backslash nor a control character, which must be escaped. */
+  #isPlain(position: number): boolean {
+    const code = this.#text.charCodeAt(position);
+    return code >= 0x20 && code !== 0x22 && code !== 0x5c;
   }
 
   #space(): void {

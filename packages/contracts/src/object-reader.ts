@@ -203,7 +203,7 @@ export class ObjectReader {
 export function isOff(value: JsonValue): boolean {
   if (value === null || value === false || value === '' || value === 0) return true;
   if (Array.isArray(value)) return value.length === 0;
-  return typeof value === 'object' && Object.values(value).every((item) => isOff(item as JsonValue));
+  return typeof value === 'object' && Object.values(value).every((item) => isOff(item));
 }
 
 /** The value, or the default when it is absent, deferred or bad. */

@@ -6,7 +6,10 @@ import { Findings, shown } from './findings.ts';
 import { isObject, ObjectReader, valueOr } from './object-reader.ts';
 import { hint } from './suggestion.ts';
 import { parseTimeSpan } from './time-span.ts';
-import { type ActivityDependency, type DatasetReference, dependencyConditions, type DependencyCondition, type Parsed, type Pipeline, type PipelineActivity } from './types.ts';
+import {
+  type ActivityDependency, type DatasetReference, dependencyConditions, type DependencyCondition, type Parsed, type Pipeline,
+  type PipelineActivity,
+} from './types.ts';
 
 /** Names that `@pipeline()` knows besides `parameters`. */
 export const pipelineFacts = ['RunId', 'Pipeline', 'DataFactory'] as const;
@@ -32,10 +35,18 @@ function readPipeline(name: string, json: JsonObject, properties: ObjectReader, 
   properties.ignore(['concurrency'], 'runs of a pipeline are not limited by it; the gateway limits jobs');
   properties.refuse(['variables'], 'variables are not supported; use parameters');
   properties.allow('description', 'annotations', 'folder', 'policy', 'runDimensions');
-  if (properties.raw('activities') === undefined) properties.findings.problem(properties.at('activities'), 'is missing; it must be an array of activities');
+  if (properties.raw('activities') === undefined) {
+    properties.findings.problem(
+      properties.at('activities'), 'is missing; it must be an array of activities',
+    );
+  }
   const readers = properties.objects('activities');
   properties.finish();
-  if (readers.length > activitiesMax) properties.findings.problem(properties.at('activities'), `has ${readers.length} activities; allowed are ${activitiesMax}`);
+  if (readers.length > activitiesMax) {
+    properties.findings.problem(
+      properties.at('activities'), `has ${readers.length} activities; allowed are ${activitiesMax}`,
+    );
+  }
   const facts = Object.fromEntries(pipelineFacts.map((fact) => [fact, '']));
   const scope: Scope = { kind: 'pipeline', parameters: unboundParameters(parameters), facts };
   const activities = readers.flatMap((reader) => readActivity(reader, scope, specs) ?? []);
@@ -52,7 +63,11 @@ function readActivity(reader: ObjectReader, scope: Scope, specs: readonly Connec
   reader.allow('description', 'userProperties');
   reader.refuse(['linkedServiceName'], 'a Copy activity takes its stores from its datasets');
   const state = reader.string('state', { values: ['Active', 'Inactive'] });
-  if (valueOr(state, 'Active') === 'Inactive') reader.findings.problem(reader.at('state'), 'is Inactive, which is not supported; take the activity out instead');
+  if (valueOr(state, 'Active') === 'Inactive') {
+    reader.findings.problem(
+      reader.at('state'), 'is Inactive, which is not supported; take the activity out instead',
+    );
+  }
   reader.allow('onInactiveMarkAs');
   const input = readDatasetReference(reader, 'inputs', scope);
   const output = readDatasetReference(reader, 'outputs', scope);
@@ -85,10 +100,15 @@ function readDependencies(reader: ObjectReader): ActivityDependency[] {
   return reader.objects('dependsOn').flatMap((dependency) => {
     const activity = dependency.string('activity', { required: true });
     const conditions = dependency.array('dependencyConditions').flatMap((value, index) => {
-      const found = dependencyConditions.find((condition) => typeof value === 'string' && condition.toLowerCase() === value.trim().toLowerCase());
+      const found = dependencyConditions.find(
+        (condition) => typeof value === 'string' && condition.toLowerCase() === value.trim().toLowerCase(),
+      );
       if (found === undefined) {
         const text = typeof value === 'string' ? `"${shown(value)}"` : 'not a string';
-        dependency.findings.problem(`${dependency.at('dependencyConditions')}[${index}]`, `is ${text}; allowed are ${dependencyConditions.join(', ')}${typeof value === 'string' ? hint(value, dependencyConditions) : ''}`);
+        dependency.findings.problem(
+          `${dependency.at('dependencyConditions')}[${index}]`,
+          `is ${text}; allowed are ${dependencyConditions.join(', ')}${typeof value === 'string' ? hint(value, dependencyConditions) : ''}`,
+        );
       }
       return found ?? [];
     });
@@ -106,7 +126,11 @@ export function readPolicy(reader: ObjectReader): JobPolicy {
   const retry = policy.integer('retry', { minimum: 0, maximum: 1_000_000 });
   const interval = policy.integer('retryIntervalInSeconds', { minimum: 1, maximum: 86_400 });
   for (const name of ['secureInput', 'secureOutput']) {
-    if (valueOr(policy.boolean(name), false)) policy.findings.warn(policy.at(name), 'has no effect: what copies take and give holds no secret, and is shown');
+    if (valueOr(policy.boolean(name), false)) {
+      policy.findings.warn(
+        policy.at(name), 'has no effect: what copies take and give holds no secret, and is shown',
+      );
+    }
   }
   policy.finish();
   return {
@@ -126,7 +150,8 @@ function readTimeout(policy: ObjectReader, text: string): number {
   } else {
     if (span.dayTrap) {
       const days = Math.floor(span.ms / 86_400_000);
-      policy.findings.warn(path, `is read as ${days} days, because its first part is over 23; write ${Math.floor(days / 24)}.${String(days % 24).padStart(2, '0')}:00:00 for ${days} hours`);
+      const hours = `${Math.floor(days / 24)}.${String(days % 24).padStart(2, '0')}:00:00`;
+      policy.findings.warn(path, `is read as ${days} days, because its first part is over 23; write ${hours} for ${days} hours`);
     }
     return span.ms;
   }
@@ -137,7 +162,11 @@ function checkDependencies(activities: readonly PipelineActivity[], properties: 
   const { findings } = properties;
   const byName = new Map<string, PipelineActivity>();
   for (const activity of activities) {
-    if (byName.has(activity.name.toLowerCase())) findings.problem(`${activity.path}.name`, `is ${shown(activity.name)}, as another activity's`);
+    if (byName.has(activity.name.toLowerCase())) {
+      findings.problem(
+        `${activity.path}.name`, `is ${shown(activity.name)}, as another activity's`,
+      );
+    }
     byName.set(activity.name.toLowerCase(), activity);
   }
   const names = activities.map((activity) => activity.name);
@@ -145,11 +174,17 @@ function checkDependencies(activities: readonly PipelineActivity[], properties: 
     for (const [index, { activity: needed }] of activity.dependsOn.entries()) {
       if (byName.has(needed.toLowerCase())) continue;
       const others = names.filter((name) => name !== activity.name);
-      findings.problem(`${activity.path}.dependsOn[${index}].activity`, `is ${shown(needed)}, which this pipeline does not have${hint(needed, others)}`);
+      findings.problem(
+        `${activity.path}.dependsOn[${index}].activity`, `is ${shown(needed)}, which this pipeline does not have${hint(needed, others)}`,
+      );
     }
   }
   const cycle = findCycle(activities);
-  if (cycle.length > 0) findings.problem(properties.at('activities'), `depend on each other in a circle: ${cycle.map((name) => shown(name)).join(' → ')}`);
+  if (cycle.length > 0) {
+    findings.problem(
+      properties.at('activities'), `depend on each other in a circle: ${cycle.map((name) => shown(name)).join(' → ')}`,
+    );
+  }
 }
 
 /** Takes away activities that depend on nothing left, again and again; what stays holds a circle. Returns one, or nothing. */

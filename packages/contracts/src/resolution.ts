@@ -66,7 +66,9 @@ class ActivityResolver {
     const policy = readPolicy(new ObjectReader(activity.json, activity.path, this.#findings));
     const source = this.#end(activity.input, `${activity.path}.inputs[0]`, 'source');
     const sink = this.#end(activity.output, `${activity.path}.outputs[0]`, 'sink');
-    if (copy === undefined || source === undefined || sink === undefined || copy.source === undefined || copy.sink === undefined) return undefined;
+    if (
+      copy === undefined || source === undefined || sink === undefined || copy.source === undefined || copy.sink === undefined
+    ) return undefined;
     const integrationRuntime = this.#gateway(activity, source.linkedService, sink.linkedService);
     const copyActivity = this.#copyActivity(activity, copy, source, sink);
     this.#checkOverlap(activity, copyActivity, source, sink);
@@ -91,11 +93,14 @@ class ActivityResolver {
     const linkedService = lookup.linkedService(dataset.linkedServiceName);
     if (linkedService === undefined) {
       const name = shownName(dataset.linkedServiceName);
-      this.#findings.problem(`${place} properties.linkedServiceName.referenceName`, `is ${name}, and the factory has no such linked service`);
+      this.#findings.problem(
+        `${place} properties.linkedServiceName.referenceName`, `is ${name}, and the factory has no such linked service`,
+      );
     }
     const given = this.#evaluate(reference.parameters, this.#scope, `${path}.parameters`);
     const parameters = bindParameters({
-      definitions: dataset.parameters, given: isObject(given) ? given : {}, owner: `dataset ${shownName(dataset.name)}`, path: `${path}.parameters`,
+      definitions: dataset.parameters, given: isObject(given) ? given : {}, owner: `dataset ${shownName(dataset.name)}`,
+      path: `${path}.parameters`,
     }, this.#findings);
     const where = `${place} properties.typeProperties`;
     const properties = this.#evaluate(typePropertiesOf(dataset.json), { kind: 'dataset', parameters, facts: {} }, where);
@@ -105,7 +110,10 @@ class ActivityResolver {
     if (content === undefined || connector === undefined) return undefined;
     if (content.connector !== linkedService.connector) {
       const allowed = connector.locations.map((location) => location.type).join(', ');
-      this.#findings.problem(`${where}.location.type`, `is ${content.locationType}, but linked service ${shownName(linkedService.name)} is ${linkedService.type}, which takes ${allowed}`);
+      this.#findings.problem(
+        `${where}.location.type`,
+        `is ${content.locationType}, but linked service ${shownName(linkedService.name)} is ${linkedService.type}, which takes ${allowed}`,
+      );
       return undefined;
     }
     if (!connector[side]) this.#findings.problem(path, `is used as a ${side}, which ${linkedService.type} cannot be`);
@@ -117,11 +125,13 @@ class ActivityResolver {
     const name = sink.integrationRuntime ?? source.integrationRuntime;
     if (name === undefined) {
       this.#findings.problem(
-        activity.path, `has no gateway: neither linked service ${shownName(source.name)} nor ${shownName(sink.name)} has connectVia; add it to one of them`,
+        activity.path,
+        `has no gateway: neither linked service ${shownName(source.name)} nor ${shownName(sink.name)} has connectVia; add it to one`,
       );
     } else if (source.integrationRuntime !== undefined && source.integrationRuntime.toLowerCase() !== name.toLowerCase()) {
       this.#findings.warn(
-        activity.path, `runs on ${shownName(name)}, the gateway of its sink; its source names ${shownName(source.integrationRuntime)}, and must be reachable from ${shownName(name)} too`,
+        activity.path,
+        `runs on ${shownName(name)}, the gateway of its sink; its source names ${shownName(source.integrationRuntime)}, which is not used`,
       );
     }
     return name;
@@ -132,7 +142,9 @@ class ActivityResolver {
     this.#checkFormat(`${path}.source.type`, 'Source', copy.source?.format, source);
     this.#checkFormat(`${path}.sink.type`, 'Sink', copy.sink?.format, sink);
     if (source.content.format.type !== sink.content.format.type) {
-      this.#findings.problem(path, `copies ${source.content.format.type} to ${sink.content.format.type}; both datasets must be of the same type`);
+      this.#findings.problem(
+        path, `copies ${source.content.format.type} to ${sink.content.format.type}; both datasets must be of the same type`,
+      );
     }
     const { skipLineCount = 0 } = copy.source ?? {};
     const { quoteAllText = false, fileExtension } = copy.sink ?? {};
@@ -176,9 +188,15 @@ class ActivityResolver {
     const [from, to] = [folderOf(copy.source), folderOf(copy.sink)];
     const [fromFile, toFile] = [copy.source.location.fileName, copy.sink.location.fileName];
     if (from === to && (toFile === undefined || fromFile === toFile)) {
-      this.#findings.problem(activity.path, 'copies a place onto itself: source and sink are the same folder and file; choose another folder or file for the sink');
+      this.#findings.problem(
+        activity.path,
+        'copies a place onto itself: source and sink are the same folder and file; choose another folder or file for the sink',
+      );
     } else if (fromFile === undefined && copy.source.settings.recursive === true && (from === '' || to.startsWith(`${from}/`))) {
-      this.#findings.problem(activity.path, 'copies a folder into itself: the sink lies below the source, which is read with its sub-folders; choose another folder for the sink');
+      this.#findings.problem(
+        activity.path,
+        'copies a folder into itself: the sink lies below the source, which is read with sub-folders; choose another sink folder',
+      );
     }
   }
 }
@@ -188,7 +206,9 @@ function sameStore(source: End, sink: End): boolean {
   if (source.content.location.container !== sink.content.location.container) return false;
   const [a, b] = [source.linkedService, sink.linkedService];
   if (a.name.toLowerCase() === b.name.toLowerCase()) return true;
-  const open = (service: LinkedService): string => JSON.stringify(Object.entries(service.connection).toSorted(([x], [y]) => (x < y ? -1 : 1)));
+  const open = (service: LinkedService): string => JSON.stringify(
+    Object.entries(service.connection).toSorted(([x], [y]) => (x < y ? -1 : 1)),
+  );
   return open(a) === open(b);
 }
 
@@ -198,5 +218,7 @@ function folderOf(end: CopyEnd): string {
 }
 
 function unique(warnings: readonly Warning[]): Warning[] {
-  return warnings.filter((warning, index) => warnings.findIndex((other) => other.path === warning.path && other.message === warning.message) === index);
+  return warnings.filter(
+    (warning, index) => warnings.findIndex((other) => other.path === warning.path && other.message === warning.message) === index,
+  );
 }

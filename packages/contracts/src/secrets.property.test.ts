@@ -13,7 +13,7 @@ const canary = 'CanaryKey4711+/==';
 function sloppy(value: JsonValue, change: (name: string) => string): JsonValue {
   if (Array.isArray(value)) return value.map((item: JsonValue) => sloppy(item, change));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [change(key), sloppy(item as JsonValue, change)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [change(key), sloppy(item, change)]));
 }
 
 const changes = fc.array(fc.constantFrom('upper', 'lower', 'pad', 'same'), { minLength: 1, maxLength: 5 }).map((list) => {
@@ -41,8 +41,10 @@ test('names in any case and with spaces parse to the same', () => {
 
 test('any JSON ends in a value or a DmgError, at once', () => {
   const words = fc.constantFrom(
-    'properties', 'type', 'typeProperties', 'connectVia', 'referenceName', 'FileServer', 'AzureBlobStorage', 'connectionString', 'host', 'location', 'linkedServiceName', 'parameters',
-    'activities', 'Copy', 'source', 'sink', 'BinarySource', 'translator', 'mappings', 'Expression', 'value', '@pipeline()', '@{', '__proto__', 'constructor', 'dependsOn', 'policy', 'timeout', 'Binary', 'DelimitedText',
+    'properties', 'type', 'typeProperties', 'connectVia', 'referenceName', 'FileServer', 'AzureBlobStorage', 'connectionString', 'host',
+    'location', 'linkedServiceName', 'parameters',
+    'activities', 'Copy', 'source', 'sink', 'BinarySource', 'translator', 'mappings', 'Expression', 'value', '@pipeline()', '@{',
+    '__proto__', 'constructor', 'dependsOn', 'policy', 'timeout', 'Binary', 'DelimitedText',
   );
   const { json } = fc.letrec<{ json: JsonValue }>((tie) => ({
     json: fc.oneof(
@@ -51,12 +53,16 @@ test('any JSON ends in a value or a DmgError, at once', () => {
       fc.array(tie('json'), { maxLength: 3 }), fc.dictionary(words, tie('json'), { maxKeys: 6 }),
     ),
   }));
-  const mutated = fc.tuple(fc.constantFrom<JsonValue>(...Object.values(documents), pipelineOf(textCopy), pipelineOf(binaryCopy)), fc.nat(60), json).map(([document, place, value]) => {
+  const mutated = fc.tuple(
+    fc.constantFrom<JsonValue>(...Object.values(documents), pipelineOf(textCopy), pipelineOf(binaryCopy)), fc.nat(60), json,
+  ).map(([document, place, value]) => {
     let at = 0;
     const walk = (current: JsonValue): JsonValue => {
       if (at++ === place) return value;
       if (Array.isArray(current)) return current.map((item: JsonValue) => walk(item));
-      return typeof current === 'object' && current !== null ? Object.fromEntries(Object.entries(current).map(([key, item]) => [key, walk(item as JsonValue)])) : current;
+      return typeof current === 'object' && current !== null ? Object.fromEntries(
+        Object.entries(current).map(([key, item]) => [key, walk(item)]),
+      ) : current;
     };
     return walk(document);
   });
@@ -64,7 +70,9 @@ test('any JSON ends in a value or a DmgError, at once', () => {
     const steps = [
       () => parseLinkedService('x', document, specs), () => parseDataset('x', document, specs), () => parsePipeline('x', document, specs),
       () => parsePipeline('x', document), () => redactSecrets(document, specs), () => extractSecrets(document, specs),
-      () => resolve(document), () => resolve(pipelineOf(textCopy, { day: { type: 'String' } }), { documents: { csvIn: document }, parameters: { day: 'd' } }),
+      () => resolve(document), () => resolve(
+        pipelineOf(textCopy, { day: { type: 'String' } }), { documents: { csvIn: document }, parameters: { day: 'd' } },
+      ),
     ];
     for (const step of steps) {
       try {
@@ -82,11 +90,21 @@ test('any JSON ends in a value or a DmgError, at once', () => {
 
 test('a secret appears in no error, no warning, no value and no redacted document', () => {
   const forms = fc.constantFrom<JsonValue>(
-    canary, { type: 'SecureString', value: canary }, { TYPE: 'securestring', VALUE: canary }, { type: 'SecureStrin', value: canary }, { value: canary }, [canary],
-    { type: 'AzureKeyVaultSecret', secretName: 's', value: canary }, `AccountName=a;AccountKey=${canary}`, `https://h/c?sig=${canary}`, `AccountKey=**********;SharedAccessSignature=${canary}`, { type: 'SecureString', value: { deep: canary } },
+    canary, { type: 'SecureString', value: canary }, { TYPE: 'securestring', VALUE: canary }, { type: 'SecureStrin', value: canary },
+    { value: canary }, [canary],
+    {
+      type: 'AzureKeyVaultSecret', secretName: 's', value: canary,
+    },
+    `AccountName=a;AccountKey=${canary}`, `https://h/c?sig=${canary}`, `AccountKey=**********;SharedAccessSignature=${canary}`,
+    { type: 'SecureString', value: { deep: canary } },
   );
   const names = fc.constantFrom('connectionString', ' ConnectionString ', 'conectionString', 'sasUri', 'password', 'accountKey', 'sas');
-  const parts = fc.record({ type: fc.constantFrom('AzureBlobStorage', 'FileServer', 'AzureBlobStorag'), name: names, form: forms, host: fc.constantFrom<JsonValue>('/x', 5) });
+  const parts = fc.record(
+    {
+      type: fc.constantFrom('AzureBlobStorage', 'FileServer', 'AzureBlobStorag'), name: names, form: forms,
+      host: fc.constantFrom<JsonValue>('/x', 5),
+    },
+  );
   fc.assert(fc.property(parts, ({ type, name, form, host }) => {
     const json = { properties: { type, typeProperties: { host, [name]: form, container: 5 } } };
     const told: unknown[] = [redactSecrets(json, specs), extractSecrets(json, specs)];

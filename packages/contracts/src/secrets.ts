@@ -1,5 +1,5 @@
 import { Secret } from '@dmg/base';
-import type { ConnectorSpec, JsonObject, JsonValue, PropertySpec } from '@dmg/model';
+import type { ConnectorSpec, JsonValue, PropertySpec } from '@dmg/model';
 import { Findings, isTooDeep } from './findings.ts';
 import { isObject, propertyOf } from './object-reader.ts';
 import { isMasked, looksSecret, maskText, secretMask, soundsSecret } from './secret-text.ts';
@@ -57,7 +57,7 @@ export function extractSecrets(json: JsonValue, specs: readonly ConnectorSpec[])
   const match = typeof type === 'string' ? findSpec(specs, 'linkedServices', type) : undefined;
   if (match === undefined || !isObject(typeProperties)) return found;
   for (const property of usableSecrets(match.object)) {
-    const raw: JsonValue | undefined = propertyOf(typeProperties as JsonObject, property.name);
+    const raw: JsonValue | undefined = propertyOf(typeProperties, property.name);
     const secret = raw === undefined || raw === null ? undefined : secretText(raw);
     if (secret?.kind === 'plain' && secret.text !== '' && !isMasked(secret.text)) found.set(property.name, new Secret(secret.text));
   }

@@ -32,7 +32,9 @@ export function readSpecType(reader: ObjectReader, specs: readonly ConnectorSpec
 
 /** Secret properties that the connector uses. */
 export function usableSecrets(spec: ObjectSpec): PropertySpec[] {
-  return spec.properties.filter((property) => property.type === 'secret' && property.ignored === undefined && property.refused === undefined);
+  return spec.properties.filter(
+    (property) => property.type === 'secret' && property.ignored === undefined && property.refused === undefined,
+  );
 }
 
 /** Where secrets are read: the linked service's name, and which secrets turned out to be masks. */

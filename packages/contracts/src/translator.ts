@@ -1,10 +1,14 @@
-import { type ColumnMapping, type ColumnRef, type InterimType, interimTypes, type JsonObject, type Translator, type TypeConversionSettings } from '@dmg/model';
+import {
+  type ColumnMapping, type ColumnRef, type InterimType, interimTypes, type JsonObject, type Translator, type TypeConversionSettings,
+} from '@dmg/model';
 import { shown } from './findings.ts';
 import { isObject, kindOf, type ObjectReader, valueOr } from './object-reader.ts';
 import { hint } from './suggestion.ts';
 
 /** Older spellings of interim types. */
-const typeAliases: Readonly<Record<string, InterimType>> = { bool: 'Boolean', bytearray: 'Byte[]', float: 'Double', int: 'Int32', long: 'Int64', short: 'Int16' };
+const typeAliases: Readonly<Record<string, InterimType>> = {
+  bool: 'Boolean', bytearray: 'Byte[]', float: 'Double', int: 'Int32', long: 'Int64', short: 'Int16',
+};
 
 /** Reads a `TabularTranslator` with `mappings`, or the older `columnMappings` and `schemaMapping`. */
 export function readTranslator(reader: ObjectReader): Translator | undefined {
@@ -57,7 +61,9 @@ function readType(reader: ObjectReader): InterimType | undefined {
   const taken = reader.string('type');
   if (taken.state !== 'given' || taken.value === '') return undefined;
   const folded = taken.value.trim().toLowerCase();
-  const found = interimTypes.find((type) => type.toLowerCase() === folded) ?? (Object.hasOwn(typeAliases, folded) ? typeAliases[folded] : undefined);
+  const found = interimTypes.find((type) => type.toLowerCase() === folded) ?? (
+    Object.hasOwn(typeAliases, folded) ? typeAliases[folded] : undefined
+  );
   if (found === undefined) {
     reader.findings.problem(
       reader.at('type'), `is "${shown(taken.value)}"; allowed are ${interimTypes.join(', ')}${hint(taken.value, interimTypes)}`,
@@ -126,6 +132,8 @@ function checkMappings(mappings: readonly ColumnMapping[], reader: ObjectReader)
   if (repeated !== undefined) reader.findings.problem(path, `map two columns to the sink's ${shown(repeated)}`);
   const ordinals = mappings.flatMap(({ sink }) => sink.ordinal ?? []);
   if (ordinals.length === 0) return;
-  const complete = ordinals.length === mappings.length && ordinals.toSorted((a, b) => a - b).every((ordinal, index) => ordinal === index + 1);
+  const complete = ordinals.length === mappings.length && ordinals.toSorted((a, b) => a - b).every(
+    (ordinal, index) => ordinal === index + 1,
+  );
   if (!complete) reader.findings.problem(path, `must give the sink's ordinals 1 to ${mappings.length}, each once, or none at all`);
 }

@@ -1,6 +1,6 @@
 import { defineErrors } from '@dmg/base';
 
-/** Errors of reading, mapping, converting and writing delimited text. Rows count from 1 and leave the header out; positions are bytes from 0. */
+/** Errors of reading, mapping, converting and writing delimited text. Rows count from 1 without the header; positions are bytes from 0. */
 export const formatErrors = defineErrors('FORMATS', {
   INVALID_VALUE: {
     category: 'config', retry: 'never', scope: 'row',

@@ -63,7 +63,9 @@ export function checkTranslator(translator: Translator | undefined): void {
 
 /** Without the typeConversion switch no settings apply and nothing may be cut off. */
 function converterOf(mapping: ColumnMapping, translator: Translator): Converter | undefined {
-  const settings = translator.typeConversion ? translator.typeConversionSettings : { allowDataTruncation: false, treatBooleanAsNumber: false };
+  const settings = translator.typeConversion ? translator.typeConversionSettings : {
+    allowDataTruncation: false, treatBooleanAsNumber: false,
+  };
   return compileConverter({ source: mapping.source, sink: mapping.sink, settings });
 }
 
@@ -77,7 +79,7 @@ function inSinkOrder(mappings: readonly ColumnMapping[]): readonly ColumnMapping
   const sorted = mappings.toSorted((a, b) => (a.sink.ordinal ?? 0) - (b.sink.ordinal ?? 0));
   if (sorted.every((mapping, index) => mapping.sink.ordinal === index + 1)) return sorted;
   throw formatErrors.BAD_MAPPING.create({
-    reason: `the sink's ordinals must be 1 to ${mappings.length}, each once; they are ${ordinals.map((ordinal) => ordinal ?? 'none').join(', ')}`,
+    reason: `the sink's ordinals must be 1 to ${mappings.length}, each once; they are ${ordinals.map((found) => found ?? '?').join(', ')}`,
   });
 }
 

@@ -44,7 +44,9 @@ export class RowWriter {
     mark(dialect.quote, needsQuotes | needsEscape);
     mark(dialect.escape, dialect.quote >= 0 ? needsEscape : needsQuotes | needsEscape);
     if (dialect.nullValue.some((byte) => byte !== dialect.escape && ((special[byte] ?? 0) & needsQuotes) !== 0)) {
-      throw formatErrors.BAD_FORMAT.create({ property: 'nullValue', reason: 'nullValue of the sink holds a delimiter, a quote or a line break' });
+      throw formatErrors.BAD_FORMAT.create(
+        { property: 'nullValue', reason: 'nullValue of the sink holds a delimiter, a quote or a line break' },
+      );
     }
   }
 

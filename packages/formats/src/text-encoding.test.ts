@@ -37,7 +37,9 @@ describe('text encodings', () => {
         assert.equal(outcome.boundary.sourcePosition, input.length);
         const first = transcode(input, { source, limitPosition: 4 }, [7]);
         assert.equal(first.boundary.sourcePosition, (marked.indexOf('\n') + 1) * 2);
-        const rest = transcode(input.subarray(first.boundary.sourcePosition), { source, startPosition: first.boundary.sourcePosition }, [2]);
+        const rest = transcode(
+          input.subarray(first.boundary.sourcePosition), { source, startPosition: first.boundary.sourcePosition }, [2],
+        );
         assert.equal(first.text + rest.text, outcome.text);
       }
     });
@@ -63,7 +65,10 @@ describe('text encodings', () => {
   test('broken UTF-16', () => {
     wrongAt(Uint8Array.of(0x61, 0, 0, 0xdc, 0x62, 0), 'UTF-16', 2);
     wrongAt(Uint8Array.of(0x61, 0, 0, 0xd8, 0x62, 0), 'UTF-16', 4);
-    assert.throws(() => transcode(Uint8Array.of(0x61, 0, 0x62), { source: { ...defaults, encodingName: 'UTF-16' } }), (error) => hasCode(error, 'DMG_FORMATS_WRONG_ENCODING'));
+    assert.throws(
+      () => transcode(Uint8Array.of(0x61, 0, 0x62), { source: { ...defaults, encodingName: 'UTF-16' } }),
+      (error) => hasCode(error, 'DMG_FORMATS_WRONG_ENCODING'),
+    );
   });
 
   test('bytes that are no UTF-8 pass through untouched', () => {

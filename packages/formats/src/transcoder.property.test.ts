@@ -6,8 +6,15 @@ import type { DelimitedTextFormat } from '@dmg/model';
 import { createHeaderReader, sumHashes } from './index.ts';
 import { bytesOf, type Cell, defaults, readNaively, transcode } from './testing/naive-text.ts';
 
-const hostile = fc.constantFrom('', ' ', '"', '""', '\\', '\\"', ',', ';', '||', '|', '\r', '\n', '\r\n', 'NULL', '\\N', 'é', '☃', '😀', 'a', '\u0000', '\uFEFF', '<>', '<');
-const cellText = fc.oneof({ weight: 3, arbitrary: fc.array(hostile, { maxLength: 4 }).map((parts) => parts.join('')) }, fc.string({ unit: 'grapheme', maxLength: 8 }));
+const hostile = fc.constantFrom(
+  '', ' ', '"', '""', '\\', '\\"', ',', ';', '||', '|', '\r', '\n', '\r\n', 'NULL', '\\N',
+  'é', '☃', '😀', 'a', '\u0000', '\uFEFF', '<>',
+  '<',
+);
+const cellText = fc.oneof(
+  { weight: 3, arbitrary: fc.array(hostile, { maxLength: 4 }).map((parts) => parts.join('')) },
+  fc.string({ unit: 'grapheme', maxLength: 8 }),
+);
 const cell: fc.Arbitrary<Cell> = fc.option(cellText, { nil: null, freq: 5 });
 const matrix = fc.integer({ min: 1, max: 5 }).chain((columns) =>
   fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { maxLength: 12 }),
@@ -25,9 +32,12 @@ const dialect: fc.Arbitrary<DelimitedTextFormat> = fc.record({
 /** Every value in quotes, every null outside them: plain enough to need no product code. */
 function writeNaively(rows: readonly (readonly Cell[])[], format: DelimitedTextFormat): string {
   const escape = format.escapeChar === '' ? '"' : format.escapeChar;
-  const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, (found) => (found === '"' || found === escape ? escape + found : found))}"`;
+  const escaped = (found: string): string => (found === '"' || found === escape ? escape + found : found);
+  const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, escaped)}"`;
   const end = format.rowDelimiter === '' ? '\n' : format.rowDelimiter;
-  return rows.map((row) => row.map((value) => (value === null ? format.nullValue : quoted(value))).join(format.columnDelimiter) + end).join('');
+  return rows.map(
+    (row) => row.map((value) => (value === null ? format.nullValue : quoted(value))).join(format.columnDelimiter) + end,
+  ).join('');
 }
 
 test('any matrix of cells comes out as it went in, in any dialect and any blocks', () => {
@@ -45,7 +55,9 @@ test('any matrix of cells comes out as it went in, in any dialect and any blocks
 test('the product reads what the reference reads, quoted or not', () => {
   const piece = fc.constantFrom('a', '"', '\\', ',', '\n', '\r', 'NULL', 'é', '""', '",', ',"', '\\"');
   const text = fc.array(piece, { maxLength: 25 }).map((parts) => parts.join(''));
-  const formats = fc.constantFrom(defaults, { ...defaults, escapeChar: '"', nullValue: 'NULL' }, { ...defaults, quoteChar: '', escapeChar: '\\' });
+  const formats = fc.constantFrom(
+    defaults, { ...defaults, escapeChar: '"', nullValue: 'NULL' }, { ...defaults, quoteChar: '', escapeChar: '\\' },
+  );
   fc.assert(fc.property(text, formats, blockSizes, (input, source, sizes) => {
     const sink = { ...defaults, escapeChar: '"', nullValue: '\\N' };
     let expected: Cell[][] | undefined;
@@ -69,7 +81,12 @@ test('the product reads what the reference reads, quoted or not', () => {
 });
 
 test('chunks from reported boundaries make the same output as one pass', () => {
-  const formats = fc.record({ firstRowAsHeader: fc.boolean(), skipLineCount: fc.constantFrom(0, 1), encodingName: fc.constantFrom('UTF-8', 'UTF-16', 'UTF-16BE'), marked: fc.boolean() });
+  const formats = fc.record(
+    {
+      firstRowAsHeader: fc.boolean(), skipLineCount: fc.constantFrom(0, 1), encodingName: fc.constantFrom('UTF-8', 'UTF-16', 'UTF-16BE'),
+      marked: fc.boolean(),
+    },
+  );
   fc.assert(fc.property(matrix, formats, blockSizes, fc.integer({ min: 1, max: 60 }), (rows, chosen, sizes, chunkBytes) => {
     const { marked, ...more } = chosen;
     const source = { ...defaults, ...more };
@@ -107,10 +124,13 @@ test('chunks from reported boundaries make the same output as one pass', () => {
 test('any bytes in any blocks end in output or a DmgError, the same for every cutting', () => {
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 300 }),
-    fc.array(fc.constantFrom(34, 44, 10, 13, 92, 97, 0xef, 0xbb, 0xbf, 0xff, 0xfe, 0), { maxLength: 200 }).map((list) => Uint8Array.from(list)),
+    fc.array(
+      fc.constantFrom(34, 44, 10, 13, 92, 97, 0xef, 0xbb, 0xbf, 0xff, 0xfe, 0), { maxLength: 200 },
+    ).map((list) => Uint8Array.from(list)),
   );
   const formats = fc.record({
-    quoteChar: fc.constantFrom('"', ''), escapeChar: fc.constantFrom('"', '\\', ''), firstRowAsHeader: fc.boolean(), skipLineCount: fc.constantFrom(0, 2),
+    quoteChar: fc.constantFrom('"', ''), escapeChar: fc.constantFrom('"', '\\', ''), firstRowAsHeader: fc.boolean(),
+    skipLineCount: fc.constantFrom(0, 2),
     encodingName: fc.constantFrom('UTF-8', 'UTF-16', 'windows-1252'), rowDelimiter: fc.constantFrom('', '\n', '\n\n'),
   });
   const run = (input: Uint8Array, source: DelimitedTextFormat, sizes?: readonly number[]): string => {

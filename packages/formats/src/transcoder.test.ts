@@ -23,7 +23,9 @@ function fails(run: () => unknown, code: string, params: Record<string, unknown>
 }
 
 describe('reading and writing', () => {
-  const cases: readonly [name: string, input: string, output: string, source?: Partial<DelimitedTextFormat>, sink?: Partial<DelimitedTextFormat>][] = [
+  const cases: readonly [
+    name: string, input: string, output: string, source?: Partial<DelimitedTextFormat>, sink?: Partial<DelimitedTextFormat>,
+  ][] = [
     ['plain', 'a,b\nc,d\n', 'a;b\nc;d\n'],
     ['no newline at the end', 'a,b\nc,d', 'a;b\nc;d\n'],
     ['every line break', 'a,b\r\nc,d\re,f\ng,h', 'a;b\nc;d\ne;f\ng;h\n'],
@@ -70,7 +72,10 @@ describe('reading and writing', () => {
     const large = `"${'x,\n'.repeat(1_000_000)}",b\n1,2\n`;
     const outcome = transcode(bytesOf(large), { source: comma, sink: semicolon }, [64 * 1024]);
     assert.equal(outcome.text, large.replace('",b', '";b').replace('1,2', '1;2'));
-    fails(() => transcode(bytesOf(large), { source: comma, recordBytesMax: 2_000_000 }, [64 * 1024]), 'RECORD_TOO_LARGE', { row: 1, position: 0 });
+    fails(
+      () => transcode(bytesOf(large), { source: comma, recordBytesMax: 2_000_000 }, [64 * 1024]), 'RECORD_TOO_LARGE',
+      { row: 1, position: 0 },
+    );
   });
 
   test('a large record is written once its end is known, not only at the end of the file', () => {
@@ -121,7 +126,9 @@ describe('header and mapping', () => {
   });
 
   test('columns are named, moved and dropped', () => {
-    const translator = mapping({ source: { name: 'full name' }, sink: { name: 'Na;me' } }, { source: { ordinal: 1 }, sink: { name: 'Key' } });
+    const translator = mapping(
+      { source: { name: 'full name' }, sink: { name: 'Na;me' } }, { source: { ordinal: 1 }, sink: { name: 'Key' } },
+    );
     assert.equal(transcode(input, { source: skipping, sink, translator, writeHeader: true }).text, '"Na;me";Key\nAnn;1\nBo;2\n');
   });
 
@@ -150,7 +157,10 @@ describe('header and mapping', () => {
     fails(missing({ name: 'ID' }), 'COLUMN_NOT_FOUND', { hint: 'Did you mean "id"? Names are compared with case and spaces.' });
     fails(missing({ name: 'city' }), 'COLUMN_NOT_FOUND', { hint: 'The columns are "id", "full name", "x".' });
     fails(missing({ ordinal: 4 }), 'COLUMN_NOT_FOUND', { reason: 'the file has 3 columns' });
-    fails(() => transcode(bytesOf('a,a\n1,2\n'), { source, sink, translator: mapping({ source: { name: 'a' }, sink: { name: 'b' } }) }), 'COLUMN_NOT_FOUND');
+    fails(
+      () => transcode(bytesOf('a,a\n1,2\n'), { source, sink, translator: mapping({ source: { name: 'a' }, sink: { name: 'b' } }) }),
+      'COLUMN_NOT_FOUND',
+    );
     const twice = mapping({ source: { name: 'id' }, sink: { name: 'a' } }, { source: { name: 'x' }, sink: { name: 'a' } });
     fails(() => transcode(input, { source: skipping, sink, translator: twice }), 'BAD_MAPPING');
   });
@@ -167,7 +177,9 @@ describe('chunks', () => {
 
   test('a chunk ends at the first row boundary at or after its limit', () => {
     const input = bytesOf('a,b\n1,2\n3,4\n5,6\n');
-    const ends = Array.from({ length: 18 }, (_, limitPosition) => transcode(input, { source, sink, limitPosition }, [5]).boundary.sourcePosition);
+    const ends = Array.from(
+      { length: 18 }, (_, limitPosition) => transcode(input, { source, sink, limitPosition }, [5]).boundary.sourcePosition,
+    );
     assert.deepEqual(ends, [4, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 16, 16, 16, 16, 16]);
   });
 
@@ -256,8 +268,14 @@ describe('errors say where', () => {
     bad({ quoteChar: 'é' }, 'quoteChar');
     bad({ escapeChar: '\n' }, 'quoteChar');
     bad({ encodingName: 'EBCDIC' }, 'encodingName');
-    fails(() => createTranscoder({ source: comma, sink: { ...semicolon, nullValue: 'a;b' }, fileName: '' }), 'BAD_FORMAT', { property: 'nullValue' });
-    fails(() => createTranscoder({ source: comma, sink: { ...semicolon, encodingName: 'UTF-16' }, fileName: '' }), 'BAD_FORMAT', { property: 'encodingName' });
+    fails(
+      () => createTranscoder({ source: comma, sink: { ...semicolon, nullValue: 'a;b' }, fileName: '' }), 'BAD_FORMAT',
+      { property: 'nullValue' },
+    );
+    fails(
+      () => createTranscoder({ source: comma, sink: { ...semicolon, encodingName: 'UTF-16' }, fileName: '' }), 'BAD_FORMAT',
+      { property: 'encodingName' },
+    );
   });
 });
 

@@ -36,7 +36,9 @@ class DelimitedTextTranscoder implements Transcoder {
 
   constructor(options: TranscoderOptions) {
     if (!isWritableEncoding(options.sink.encodingName)) {
-      throw formatErrors.BAD_FORMAT.create({ property: 'encodingName', reason: `text is written in UTF-8 only, not in ${options.sink.encodingName}` });
+      throw formatErrors.BAD_FORMAT.create(
+        { property: 'encodingName', reason: `text is written in UTF-8 only, not in ${options.sink.encodingName}` },
+      );
     }
     checkTranslator(options.translator);
     this.#translator = options.translator;

@@ -29,13 +29,18 @@ export const specs: readonly ConnectorSpec[] = [
     readSettings: [{
       type: 'FileServerReadSettings', description,
       properties: [
-        { name: 'recursive', type: 'boolean', default: false, description }, { name: 'wildcardFileName', type: 'string', description }, ...settings,
+        {
+          name: 'recursive', type: 'boolean', default: false, description,
+        }, { name: 'wildcardFileName', type: 'string', description }, ...settings,
       ],
     }],
     writeSettings: [{
       type: 'FileServerWriteSettings', description,
       properties: [
-        { name: 'copyBehavior', type: 'string', values: ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'], default: 'PreserveHierarchy', description }, ...settings,
+        {
+          name: 'copyBehavior', type: 'string', values: ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'],
+          default: 'PreserveHierarchy', description,
+        }, ...settings,
       ],
     }],
   },
@@ -52,10 +57,16 @@ export const specs: readonly ConnectorSpec[] = [
     locations: [{
       type: 'AzureBlobStorageLocation', description,
       properties: [
-        { name: 'container', type: 'string', required: true, description }, { name: 'folderPath', type: 'string', description }, { name: 'fileName', type: 'string', description },
+        {
+          name: 'container', type: 'string', required: true, description,
+        }, { name: 'folderPath', type: 'string', description }, { name: 'fileName', type: 'string', description },
       ],
     }],
-    readSettings: [{ type: 'AzureBlobStorageReadSettings', description, properties: [{ name: 'recursive', type: 'boolean', default: true, description }] }],
+    readSettings: [
+      {
+        type: 'AzureBlobStorageReadSettings', description, properties: [{ name: 'recursive', type: 'boolean', default: true, description }],
+      },
+    ],
     writeSettings: [{ type: 'AzureBlobStorageWriteSettings', description, properties: [] }],
   },
 ];
@@ -67,7 +78,11 @@ export const datasetReference = (referenceName: string, parameters?: JsonObject)
 
 export const documents = {
   files: { properties: { type: 'FileServer', typeProperties: { host: '/data' }, connectVia: gateway } },
-  store: { properties: { type: 'AzureBlobStorage', typeProperties: { connectionString: { type: 'SecureString', value: 'AccountKey=k' } }, connectVia: gateway } },
+  store: {
+    properties: {
+      type: 'AzureBlobStorage', typeProperties: { connectionString: { type: 'SecureString', value: 'AccountKey=k' } }, connectVia: gateway,
+    },
+  },
   csvIn: {
     properties: {
       type: 'DelimitedText', linkedServiceName: linkedServiceReference('files'),
@@ -81,11 +96,23 @@ export const documents = {
   csvOut: {
     properties: {
       type: 'DelimitedText', linkedServiceName: linkedServiceReference('store'),
-      typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c', folderPath: 'out' }, columnDelimiter: ';', quoteChar: "'" },
+      typeProperties: {
+        location: { type: 'AzureBlobStorageLocation', container: 'c', folderPath: 'out' }, columnDelimiter: ';', quoteChar: "'",
+      },
     },
   },
-  anyIn: { properties: { type: 'Binary', linkedServiceName: linkedServiceReference('files'), typeProperties: { location: { type: 'FileServerLocation', folderPath: 'in' } } } },
-  anyOut: { properties: { type: 'Binary', linkedServiceName: linkedServiceReference('store'), typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c' } } } },
+  anyIn: {
+    properties: {
+      type: 'Binary', linkedServiceName: linkedServiceReference('files'),
+      typeProperties: { location: { type: 'FileServerLocation', folderPath: 'in' } },
+    },
+  },
+  anyOut: {
+    properties: {
+      type: 'Binary', linkedServiceName: linkedServiceReference('store'),
+      typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c' } },
+    },
+  },
 } satisfies Record<string, JsonObject>;
 
 export const textCopy: JsonObject = {
@@ -100,7 +127,7 @@ export const binaryCopy: JsonObject = {
 };
 
 export function pipelineOf(activity: JsonObject | readonly JsonObject[], parameters: JsonObject = {}): JsonObject {
-  return { properties: { parameters, activities: Array.isArray(activity) ? (activity as readonly JsonObject[]) : [activity as JsonObject] } };
+  return { properties: { parameters, activities: Array.isArray(activity) ? (activity as readonly JsonObject[]) : [activity] } };
 }
 
 export interface World {

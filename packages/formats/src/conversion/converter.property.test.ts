@@ -36,7 +36,9 @@ test('days and dates are each other’s inverse, and agree with Date', () => {
 test('a canonical text converts to itself', () => {
   const texts = fc.oneof(
     fc.integer().map(String), fc.double({ noNaN: true }).map(String), fc.boolean().map(String), fc.uuid(),
-    fc.base64String({ maxLength: 20 }), fc.date({ min: new Date('0001-01-02T00:00:00Z'), max: new Date('9999-12-30T00:00:00Z'), noInvalidDate: true }).map((date) => date.toISOString()),
+    fc.base64String({ maxLength: 20 }), fc.date(
+      { min: new Date('0001-01-02T00:00:00Z'), max: new Date('9999-12-30T00:00:00Z'), noInvalidDate: true },
+    ).map((date) => date.toISOString()),
     fc.string({ maxLength: 12 }),
   );
   fc.assert(fc.property(texts, fc.constantFrom(...interimTypes), (text, type) => {
@@ -47,7 +49,11 @@ test('a canonical text converts to itself', () => {
 });
 
 test('any text against any allowed pair gives a text or a reason, never an exception', () => {
-  const pairs = interimTypes.flatMap((from) => interimTypes.filter((to) => conversions[families[from]].includes(families[to]) && (from !== 'String' || to !== 'String')).map((to) => [from, to] as const));
+  const pairs = interimTypes.flatMap(
+    (from) => interimTypes.filter(
+      (to) => conversions[families[from]].includes(families[to]) && (from !== 'String' || to !== 'String'),
+    ).map((to) => [from, to] as const),
+  );
   const texts = fc.oneof(fc.string({ unit: 'binary', maxLength: 30 }), fc.stringMatching(/^[-+0-9.eE: TZ/]{0,24}$/));
   fc.assert(fc.property(texts, fc.constantFrom(...pairs), (text, [from, to]) => {
     convert(text, from, to);

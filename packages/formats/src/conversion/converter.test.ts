@@ -46,62 +46,94 @@ describe('conversions', () => {
     ['2147483648', 'Int64', 'Int32', fails],
     ['300', 'Byte', 'Int32', fails],
     [' 007 ', 'String', 'Int32', '7'], ['+5', 'String', 'Int32', '5'], ['000', 'String', 'Byte', '0'], ['1e3', 'String', 'Int32', '1000'],
-    ['12.0', 'String', 'Int32', '12'], ['12.5', 'String', 'Int32', fails], ['', 'String', 'Int32', fails], ['1 2', 'String', 'Int32', fails],
-    ['0x10', 'String', 'Int32', fails], ['1,000', 'String', 'Int32', fails], ['١', 'String', 'Int32', fails], ['-', 'String', 'Int32', fails],
+    ['12.0', 'String', 'Int32', '12'], ['12.5', 'String', 'Int32', fails], ['', 'String', 'Int32', fails],
+    ['1 2', 'String', 'Int32', fails],
+    ['0x10', 'String', 'Int32', fails], ['1,000', 'String', 'Int32', fails], ['١', 'String', 'Int32', fails],
+    ['-', 'String', 'Int32', fails],
     ['12', 'Int32', 'String', '12'],
   ]));
 
   test('decimals keep digits and scale', () => check([
-    ['1.10', 'Decimal', 'Decimal', '1.10'], ['-007.50', 'String', 'Decimal', '-7.50'], ['.5', 'String', 'Decimal', '0.5'], ['5.', 'String', 'Decimal', '5'],
+    ['1.10', 'Decimal', 'Decimal', '1.10'], [
+      '-007.50', 'String', 'Decimal', '-7.50',
+    ], ['.5', 'String', 'Decimal', '0.5'], ['5.', 'String', 'Decimal', '5'],
     ['0.00000000000000000001', 'Decimal', 'Decimal', '0.00000000000000000001'],
     ['99999999999999999999999999999999999999', 'String', 'Decimal', '99999999999999999999999999999999999999'],
     ['999999999999999999999999999999999999999', 'String', 'Decimal', fails],
-    ['1.25e-3', 'String', 'Decimal', '0.00125'], ['1e9999', 'String', 'Decimal', fails], ['0e9999', 'String', 'Decimal', '0'], ['-0.00', 'String', 'Decimal', '0.00'],
-    ['12.00', 'Decimal', 'Int32', '12'], ['12.9', 'Decimal', 'Int32', fails], ['-12.9', 'Decimal', 'Int32', '-12', lax], ['-0.9', 'Decimal', 'Byte', '0', lax],
+    [
+      '1.25e-3', 'String', 'Decimal', '0.00125',
+    ], ['1e9999', 'String', 'Decimal', fails], ['0e9999', 'String', 'Decimal', '0'], ['-0.00', 'String', 'Decimal', '0.00'],
+    ['12.00', 'Decimal', 'Int32', '12'], ['12.9', 'Decimal', 'Int32', fails], [
+      '-12.9', 'Decimal', 'Int32', '-12', lax,
+    ], ['-0.9', 'Decimal', 'Byte', '0', lax],
     ['9007199254740993', 'Int64', 'Decimal', '9007199254740993'],
     ['1.5', 'Decimal', 'String', '1.5'],
   ]));
 
   test('floating point is never silent about digits', () => check([
-    ['0.1', 'Double', 'Double', '0.1'], ['1.10', 'String', 'Double', '1.1'], ['1e400', 'String', 'Double', fails], ['1e39', 'String', 'Single', fails],
-    ['0.1', 'Single', 'Single', '0.1'], ['16777217', 'Single', 'Single', '16777216'], ['3.4028235E+38', 'Single', 'Single', '3.4028235e+38'],
+    ['0.1', 'Double', 'Double', '0.1'], ['1.10', 'String', 'Double', '1.1'], ['1e400', 'String', 'Double', fails],
+    ['1e39', 'String', 'Single', fails],
+    ['0.1', 'Single', 'Single', '0.1'], ['16777217', 'Single', 'Single', '16777216'], [
+      '3.4028235E+38', 'Single', 'Single', '3.4028235e+38',
+    ],
     ['9007199254740993', 'Int64', 'Double', fails], ['9007199254740993', 'Int64', 'Double', '9007199254740992', lax],
     ['9007199254740992', 'Int64', 'Double', '9007199254740992'], ['0.1', 'Decimal', 'Double', '0.1'],
     ['0.12345678901234567890', 'Decimal', 'Double', fails],
     ['1e21', 'Double', 'Decimal', '1000000000000000000000'], ['1e300', 'Double', 'Decimal', fails],
     ['2.5', 'Double', 'Int32', fails], ['2.5', 'Double', 'Int32', '2', lax], ['2', 'Double', 'Int32', '2'],
     ['NaN', 'Double', 'Double', 'NaN'], ['NaN', 'Double', 'Int32', fails], ['-Infinity', 'Double', 'String', '-Infinity'],
-    ['0.1', 'Double', 'Single', '0.1'], ['0.123456789012', 'Double', 'Single', fails], ['abc', 'Double', 'Double', fails], ['1.5', 'Decimal', 'Single', '1.5'],
+    ['0.1', 'Double', 'Single', '0.1'], [
+      '0.123456789012', 'Double', 'Single', fails,
+    ], ['abc', 'Double', 'Double', fails], ['1.5', 'Decimal', 'Single', '1.5'],
   ]));
 
   test('booleans', () => check([
     ['TRUE', 'String', 'Boolean', 'True'], ['0', 'String', 'Boolean', 'False'], ['yes', 'String', 'Boolean', fails],
-    ['true', 'Boolean', 'Int32', '1'], ['false', 'Boolean', 'Decimal', '0'], ['true', 'Boolean', 'Double', '1'], ['true', 'Boolean', 'String', 'True'],
+    ['true', 'Boolean', 'Int32', '1'], ['false', 'Boolean', 'Decimal', '0'], ['true', 'Boolean', 'Double', '1'],
+    ['true', 'Boolean', 'String', 'True'],
     ['true', 'Boolean', 'String', '1', { ...strict, treatBooleanAsNumber: true }],
     ['1', 'Int32', 'Boolean', 'True'], ['0.00', 'Decimal', 'Boolean', 'False'], ['1.00', 'Decimal', 'Boolean', 'True'],
-    ['2', 'Int32', 'Boolean', fails], ['2', 'Int32', 'Boolean', 'True', lax], ['0.5', 'Decimal', 'Boolean', fails], ['1', 'Double', 'Boolean', 'True'],
+    ['2', 'Int32', 'Boolean', fails], ['2', 'Int32', 'Boolean', 'True', lax], ['0.5', 'Decimal', 'Boolean', fails],
+    ['1', 'Double', 'Boolean', 'True'],
   ]));
 
   test('GUIDs and bytes', () => check([
     ['{0E984725-C51C-4BF4-9960-E1C80E27ABA0}', 'String', 'Guid', '0e984725-c51c-4bf4-9960-e1c80e27aba0'],
     ['0e984725c51c4bf49960e1c80e27aba0', 'Guid', 'String', '0e984725-c51c-4bf4-9960-e1c80e27aba0'], ['0e98', 'String', 'Guid', fails],
-    ['AQID', 'String', 'Byte[]', 'AQID'], ['AQI=', 'Byte[]', 'String', 'AQI='], ['AQI', 'String', 'Byte[]', fails], ['AQJ=', 'String', 'Byte[]', fails],
+    ['AQID', 'String', 'Byte[]', 'AQID'], ['AQI=', 'Byte[]', 'String', 'AQI='], ['AQI', 'String', 'Byte[]', fails],
+    ['AQJ=', 'String', 'Byte[]', fails],
   ]));
 
   test('dates and times, to 100 ns', () => check([
-    ['2024-02-29', 'String', 'DateTime', '2024-02-29 00:00:00.0000000'], ['2023-02-29', 'String', 'DateTime', fails], ['1900-02-29', 'String', 'DateTime', fails],
-    ['2000-02-29T23:59:59.1234567', 'DateTime', 'DateTime', '2000-02-29 23:59:59.1234567'], ['0001-01-01', 'DateTime', 'String', '0001-01-01 00:00:00.0000000'],
+    [
+      '2024-02-29', 'String', 'DateTime', '2024-02-29 00:00:00.0000000',
+    ], ['2023-02-29', 'String', 'DateTime', fails], ['1900-02-29', 'String', 'DateTime', fails],
+    [
+      '2000-02-29T23:59:59.1234567', 'DateTime', 'DateTime', '2000-02-29 23:59:59.1234567',
+    ], ['0001-01-01', 'DateTime', 'String', '0001-01-01 00:00:00.0000000'],
     ['9999-12-31 23:59:59.9999999', 'DateTime', 'DateTime', '9999-12-31 23:59:59.9999999'], ['0000-01-01', 'DateTime', 'DateTime', fails],
-    ['2024-01-01 00:00:00.12345678', 'DateTime', 'DateTime', fails], ['2024-01-01 00:00:00.12345670', 'DateTime', 'DateTime', '2024-01-01 00:00:00.1234567'],
+    ['2024-01-01 00:00:00.12345678', 'DateTime', 'DateTime', fails], [
+      '2024-01-01 00:00:00.12345670', 'DateTime', 'DateTime', '2024-01-01 00:00:00.1234567',
+    ],
     ['2024-01-01 00:00:00.12345678', 'DateTime', 'DateTime', '2024-01-01 00:00:00.1234567', lax],
-    ['2024-01-01T10:00:00Z', 'String', 'DateTime', '2024-01-01 10:00:00.0000000'], ['2024-01-01T10:00:00+01:00', 'String', 'DateTime', fails],
+    [
+      '2024-01-01T10:00:00Z', 'String', 'DateTime', '2024-01-01 10:00:00.0000000',
+    ], ['2024-01-01T10:00:00+01:00', 'String', 'DateTime', fails],
     ['2024-01-01T10:00:00+01:00', 'String', 'DateTime', '2024-01-01 10:00:00.0000000', lax],
     ['2024-01-01T10:00:00-05:30', 'String', 'DateTimeOffset', '2024-01-01 10:00:00.0000000 -05:30'],
-    ['2024-01-01T10:00', 'String', 'DateTimeOffset', '2024-01-01 10:00:00.0000000 +00:00'], ['2024-01-01T10:00:00+15:00', 'String', 'DateTimeOffset', fails],
-    ['2024-01-01T10:00:00+02:00', 'DateTimeOffset', 'DateTime', fails], ['2024-01-01T10:00:00+00:00', 'DateTimeOffset', 'DateTime', '2024-01-01 10:00:00.0000000'],
+    [
+      '2024-01-01T10:00', 'String', 'DateTimeOffset', '2024-01-01 10:00:00.0000000 +00:00',
+    ], ['2024-01-01T10:00:00+15:00', 'String', 'DateTimeOffset', fails],
+    ['2024-01-01T10:00:00+02:00', 'DateTimeOffset', 'DateTime', fails], [
+      '2024-01-01T10:00:00+00:00', 'DateTimeOffset', 'DateTime', '2024-01-01 10:00:00.0000000',
+    ],
     ['2024-01-01', 'DateTime', 'DateTimeOffset', '2024-01-01 00:00:00.0000000 +00:00'],
-    ['2024-01-01 24:00', 'DateTime', 'DateTime', fails], ['2024-13-01', 'DateTime', 'DateTime', fails], ['1/2/2024', 'DateTime', 'DateTime', fails],
-    ['1.02:03:04.5', 'String', 'TimeSpan', '1.02:03:04.5000000'], ['-00:00:01', 'TimeSpan', 'String', '-00:00:01'], ['25:00:00', 'String', 'TimeSpan', fails],
+    [
+      '2024-01-01 24:00', 'DateTime', 'DateTime', fails,
+    ], ['2024-13-01', 'DateTime', 'DateTime', fails], ['1/2/2024', 'DateTime', 'DateTime', fails],
+    [
+      '1.02:03:04.5', 'String', 'TimeSpan', '1.02:03:04.5000000',
+    ], ['-00:00:01', 'TimeSpan', 'String', '-00:00:01'], ['25:00:00', 'String', 'TimeSpan', fails],
     ['10675199.00:00:00', 'String', 'TimeSpan', fails], ['5', 'String', 'TimeSpan', fails],
   ]));
 
@@ -120,7 +152,9 @@ describe('conversions', () => {
     assert.equal(read('2 hours 3 minutes', "h' hours 'm' minutes'", 'TimeSpan'), '02:03:00');
     assert.equal(read('12.03', 'd\\.hh', 'TimeSpan'), '12.03:00:00');
 
-    const write = (format: string, type: InterimType = 'DateTime', text = '2024-03-05 14:07:09.1200000'): string => convert(text, { type }, { type: 'String', format });
+    const write = (
+      format: string, type: InterimType = 'DateTime', text = '2024-03-05 14:07:09.1200000',
+    ): string => convert(text, { type }, { type: 'String', format });
     assert.equal(write('dddd, MMM d yy h:m:s t'), 'Tuesday, Mar 5 24 2:7:9 P');
     assert.equal(write('yyyy-MM-ddTHH:mm:ss.FFFFFFF'), '2024-03-05T14:07:09.12');
     assert.equal(write('HH:mm:ss.FFF', 'DateTime', '2024-03-05 00:00:00'), '00:00:00');

@@ -45,7 +45,9 @@ export function compileConverter(request: ConversionRequest): Converter | undefi
   const timed = [from, to].find((type) => families[type] === 'DateTime' || families[type] === 'TimeSpan');
   const format = request.source.format ?? request.sink.format;
   if (timed === undefined && format !== undefined) {
-    throw formatErrors.BAD_MAPPING.create({ reason: `the format ${format} is given for ${from} to ${to}; only dates, times and time spans have formats` });
+    throw formatErrors.BAD_MAPPING.create(
+      { reason: `the format ${format} is given for ${from} to ${to}; only dates, times and time spans have formats` },
+    );
   }
   if (from === 'String' && to === 'String') return undefined;
   const { settings } = request;
@@ -56,13 +58,16 @@ export function compileConverter(request: ConversionRequest): Converter | undefi
     readPieces: compilePattern(request.source.format, from === 'String' ? to : from, settings, 'read'),
     writePieces: compilePattern(request.sink.format, to === 'String' ? from : to, settings, 'write'),
   };
-  return families[to] === 'Integer' && ['Integer', 'String'].includes(families[from]) ? new IntegerConverter(plan) : new TextConverter(plan);
+  const inPlace = families[to] === 'Integer' && (families[from] === 'Integer' || from === 'String');
+  return inPlace ? new IntegerConverter(plan) : new TextConverter(plan);
 }
 
 function checkCulture(request: ConversionRequest): void {
   for (const culture of [request.source.culture, request.sink.culture, request.settings.culture]) {
     if (culture !== undefined && !/^(|invariant|en(-\w+)*)$/i.test(culture)) {
-      throw formatErrors.BAD_MAPPING.create({ reason: `the culture ${culture} is not supported; numbers and names are read and written in English (en-us)` });
+      throw formatErrors.BAD_MAPPING.create(
+        { reason: `the culture ${culture} is not supported; numbers and names are read and written in English (en-us)` },
+      );
     }
   }
 }

@@ -73,7 +73,8 @@ function checkPieces(pieces: readonly Piece[], pattern: string, family: 'date' |
 function kindOf(letter: string, width: number): string {
   if (letter === 'd') return width > 2 ? 'day of the week' : 'day';
   const kinds: Readonly<Record<string, string>> = {
-    y: 'year', M: 'month', H: 'hour', h: 'hour', m: 'minute', s: 'second', f: 'fraction', F: 'fraction', t: 'half of the day', z: 'offset', K: 'offset',
+    y: 'year', M: 'month', H: 'hour', h: 'hour', m: 'minute', s: 'second', f: 'fraction', F: 'fraction', t: 'half of the day', z: 'offset',
+    K: 'offset',
   };
   return kinds[letter] ?? letter;
 }

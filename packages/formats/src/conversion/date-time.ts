@@ -1,4 +1,6 @@
-import { type CivilDate, dateOfDayNumber, dayNames, dayNumber, daysInMonth, monthNames, ticksPerDay, ticksPerHour, ticksPerMinute, ticksPerSecond } from './calendar.ts';
+import {
+  type CivilDate, dateOfDayNumber, dayNames, dayNumber, daysInMonth, monthNames, ticksPerDay, ticksPerHour, ticksPerMinute, ticksPerSecond,
+} from './calendar.ts';
 import type { Piece } from './date-pattern.ts';
 import { type DateTimeValue, Problem, type TimeSpanValue } from './value.ts';
 

@@ -121,7 +121,9 @@ function sameNumber(a: ExactNumber, b: ExactNumber): boolean {
  * Checks an integer's text in place: the offset of its first significant digit and its sign, or undefined when the slow path must
  * look at it (spaces, other characters, or near the type's limit). Most cells are answered here without a string.
  */
-export function plainInteger(bytes: Uint8Array, start: number, end: number, type: InterimType): { first: number; negative: boolean } | undefined {
+export function plainInteger(
+  bytes: Uint8Array, start: number, end: number, type: InterimType,
+): { first: number; negative: boolean } | undefined {
   const range = integerRanges[type];
   if (range === undefined) return undefined;
   let first = start;

@@ -37,7 +37,9 @@ export function readNaively(text: string, format: DelimitedTextFormat): Cell[][]
       for (at++; ; at++) {
         const [here, next] = [text[at], text[at + 1]];
         if (here === undefined) throw new Error('unclosed quote');
-        const escapes = here === format.quoteChar ? next === format.quoteChar : here === format.escapeChar && (next === format.quoteChar || next === format.escapeChar);
+        const escapes = here === format.quoteChar ? next === format.quoteChar : here === format.escapeChar && (
+          next === format.quoteChar || next === format.escapeChar
+        );
         if (escapes) {
           cell += next;
           at++;
@@ -88,7 +90,9 @@ export interface Outcome {
 }
 
 /** Feeds `input` in blocks of the given sizes (repeated), draining into small buffers in between. */
-export function transcode(input: Uint8Array, options: Partial<TranscoderOptions>, blockSizes: readonly number[] = [input.length + 1]): Outcome {
+export function transcode(
+  input: Uint8Array, options: Partial<TranscoderOptions>, blockSizes: readonly number[] = [input.length + 1],
+): Outcome {
   const transcoder = createTranscoder({ source: defaults, sink: defaults, fileName: 'a.csv', ...options });
   const output: Buffer[] = [];
   const drain = (): void => {
