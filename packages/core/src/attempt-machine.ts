@@ -257,7 +257,9 @@ function shift(state: AttemptState, byMs: number): AttemptState {
 function ended(state: AttemptState, outcome: AttemptOutcome, nowMs: number): AttemptTransition {
   if (outcome.kind === 'succeeded') return report(state, outcome);
   if (state.closeTried) return closed(state, sinkOf(outcome));
-  if (state.terms.step === 'abort') return report(state, outcome.kind === 'failed' ? { kind: 'cancelled', sink: sinkOf(outcome) } : outcome);
+  if (state.terms.step === 'abort') {
+    return report(state, outcome.kind === 'failed' ? { kind: 'cancelled', sink: sinkOf(outcome) } : outcome);
+  }
   const verdict = state.verdict;
   if (sinkOf(outcome) === 'aborted') return report(state, verdict?.kind === 'failed' ? { ...verdict, sink: 'aborted' } : outcome);
   // The process is dying: what is still open is settled when it is gone.

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   bindableSlot, carrySlot, claimSlot, dropCarried, dropClaim, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit,
-  rebindCarried, releaseSlot, reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, slotTaken, type SlotTable, startBinding, usedSlots,
+  rebindCarried, releaseSlot, reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, slotTaken, type SlotTable,
+  startBinding, usedSlots,
 } from './slot-machine.ts';
 
 /**
@@ -111,8 +112,12 @@ class World {
 }
 
 type Action = { readonly kind: string; readonly pick: number };
-const kinds = ['start', 'start', 'bind', 'bind', 'bind', 'claim', 'claim', 'reserve', 'reserve', 'end', 'die', 'dieCarried', 'retire', 'limit', 'stranger', 'strangerGone', 'scan', 'dropCarried'];
-const actions = fc.array(fc.record({ kind: fc.constantFrom(...kinds), pick: fc.nat(1000) }), { minLength: 10, maxLength: 100, size: 'max' });
+const kinds = [
+  'start', 'start', 'bind', 'bind', 'bind', 'claim', 'claim', 'reserve', 'reserve', 'end', 'die',
+  'dieCarried', 'retire', 'limit', 'stranger', 'strangerGone', 'scan', 'dropCarried',
+];
+const action = fc.record({ kind: fc.constantFrom(...kinds), pick: fc.nat(1000) });
+const actions = fc.array(action, { minLength: 10, maxLength: 100, size: 'max' });
 
 function pickOf<T>(list: readonly T[], pick: number): T | undefined {
   return list.length === 0 ? undefined : list[pick % list.length];
@@ -127,7 +132,11 @@ function act(world: World, { kind, pick }: Action): void {
     case 'end': { const id = pickOf([...world.running.keys()], pick); if (id !== undefined) world.end(id); break; }
     case 'die': { const id = pickOf(world.ours(), pick); if (id !== undefined) world.die(id, false); break; }
     case 'dieCarried': { const id = pickOf([...world.running.keys()], pick); if (id !== undefined) world.die(id, true); break; }
-    case 'retire': { const id = pickOf(world.ours().filter((one) => !world.running.has(one)), pick); if (id !== undefined) world.retire(id); break; }
+    case 'retire': {
+      const id = pickOf(world.ours().filter((one) => !world.running.has(one)), pick);
+      if (id !== undefined) world.retire(id);
+      break;
+    }
     case 'limit':
       world.table = setSlotLimit(world.table, pick % 6);
       for (const id of idleAboveLimit(world.table)) world.retire(id);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  bindableSlot, carrySlot, claimSlot, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit, rebindCarried, releaseSlot,
-  reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, slotTaken, type SlotTable, startBinding, usedSlots,
+  bindableSlot, carrySlot, claimSlot, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit, rebindCarried,
+  releaseSlot,  reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, slotTaken, type SlotTable, startBinding, usedSlots,
 } from './slot-machine.ts';
 
 function bound(table: SlotTable, executorId: number): SlotTable {

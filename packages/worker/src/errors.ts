@@ -4,7 +4,7 @@ export const workerErrors = defineErrors('WORKER', {
   MEMORY_LIMIT: {
     category: 'system', retry: 'backoff', scope: 'attempt',
     message: 'Cannot go on with the copy: its process used more than {limitMb} MB above an idle one.',
-    fix: 'Lower parallelCopies of this activity or raise the memory budget per job of the node. If it happens again, report it as a defect.',
+    fix: 'Lower parallelCopies of this activity or raise the memory budget per job of the node. If it repeats, report it as a defect.',
   },
   TIMED_OUT: {
     category: 'config', retry: 'never', scope: 'attempt',

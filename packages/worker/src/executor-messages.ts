@@ -17,7 +17,10 @@ export interface ExecutorTask {
 }
 
 export type HostMessage =
-  | { readonly type: 'bind'; readonly slot: number; readonly name: string; readonly tickIntervalMs: number; readonly progressIntervalMs: number }
+  | {
+      readonly type: 'bind'; readonly slot: number; readonly name: string;
+      readonly tickIntervalMs: number; readonly progressIntervalMs: number;
+    }
   /** `timeoutMs`: limit of the work, measured by the executor's monotonic clock. */
   | { readonly type: 'start'; readonly task: ExecutorTask; readonly timeoutMs: number }
   | { readonly type: 'stop'; readonly attemptId: string; readonly kind: StopKind };

@@ -1,7 +1,8 @@
 import { type Clock, firstLine, type Logger, type Meter, type Random, type Timer } from '@dmg/base';
 import {
   bindableSlot, carrySlot, claimSlot, dropCarried, dropClaim, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit,
-  rebindCarried, releaseSlot, reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, type SlotTable, slotTaken, startBinding, usedSlots,
+  rebindCarried, releaseSlot, reserveSlot, seeForeign, setSlotLimit, slotBound, slotLeaving, type SlotTable, slotTaken, startBinding,
+  usedSlots,
 } from '@dmg/core';
 import { type Departure, Executor, type ExecutorLaunch, type ExecutorListener } from './executor.ts';
 import type { ExecutorMessage } from './executor-messages.ts';
@@ -83,7 +84,7 @@ export class ExecutorPool implements ExecutorListener {
     return [...this.#executors.values()].flatMap((executor) => executor.pid ?? []);
   }
 
-  /** Ends what a former host left behind, learns which slots are still held, and warms up. */
+  /** Ends what a former host left, learns which slots are held, warms up. */
   async start(): Promise<void> {
     this.#options.runDirectory.killLeftovers();
     await this.#foreign.look();
@@ -113,8 +114,7 @@ export class ExecutorPool implements ExecutorListener {
     } else {
       this.#table = releaseSlot(this.#table, executor.id);
       this.#idleSinceMs.set(executor.id, this.#clock.monotonicMs());
-      const worn = executor.jobs >= this.#options.jobsPerExecutorMax || executor.overIdleBytes() > this.#options.retainedBytesMax;
-      if (worn) this.#retire(executor);
+      if (this.#isWorn(executor)) this.#retire(executor);
     }
     this.#settle();
   }
@@ -147,13 +147,15 @@ export class ExecutorPool implements ExecutorListener {
     const before = this.#table;
     this.#table = dropCarried(before, attemptId);
     for (const [slot, place] of this.#table.places) {
-      if (place.state === 'leaving' && before.places.get(slot)?.state === 'carried') this.#executors.get(place.executorId)?.kill('notNeeded');
+      if (place.state !== 'leaving' || before.places.get(slot)?.state !== 'carried') continue;
+      this.#executors.get(place.executorId)?.kill('notNeeded');
     }
     this.#settle();
   }
 
   kill(executor: Executor, reason: string): void {
-    if (!executor.gone && !executor.leaving) this.#options.logger.warn({ pid: executor.pid, slot: executor.slot, reason }, 'executor killed');
+    const { pid, slot, leaving } = executor;
+    if (!leaving) this.#options.logger.warn({ pid, slot, reason }, 'executor killed');
     executor.kill(reason);
   }
 
@@ -167,7 +169,7 @@ export class ExecutorPool implements ExecutorListener {
       const limitMs = executor.ready ? times.tickLimitMs : times.spawnLimitMs;
       if (nowMs - executor.lastHeardAtMs >= limitMs) this.#discard(executor, executor.ready ? 'frozen' : 'notReady');
     }
-    const idle = [...this.#idleSinceMs].sort((a, b) => a[1] - b[1]);
+    const idle = [...this.#idleSinceMs].toSorted((a, b) => a[1] - b[1]);
     for (const [id, sinceMs] of idle.slice(0, Math.max(0, idle.length - this.#options.warm))) {
       const executor = this.#executors.get(id);
       if (executor !== undefined && nowMs - sinceMs >= times.idleKeepMs) this.#retire(executor);
@@ -227,7 +229,9 @@ export class ExecutorPool implements ExecutorListener {
     this.#occupants.delete(executor.id);
     // It may carry its reservation over to another executor; then this one holds nothing any more.
     occupant?.gone(departure);
-    this.#forgetPlace(executor.id, departure.reason);
+    const after = executorGone(this.#table, executor.id);
+    this.#table = after.table;
+    this.#strand(after.strands, departure.reason);
     this.#settle();
     if (this.#executors.size === 0) this.#allGone?.();
   }
@@ -279,7 +283,7 @@ export class ExecutorPool implements ExecutorListener {
   }
 
   #serveClaims(): void {
-    for (const attemptId of hopelessClaims(this.#table)) this.#giveUp(attemptId, this.#fullEvidence());
+    for (const attemptId of hopelessClaims(this.#table)) this.#giveUp(attemptId, this.fullEvidence());
     for (const attemptId of this.#table.claims) {
       const claimant = this.#claimants.get(attemptId);
       if (claimant === undefined || !claimant.stillWanted()) {
@@ -294,9 +298,10 @@ export class ExecutorPool implements ExecutorListener {
     }
   }
 
-  #fullEvidence(): string {
+  /** Why there is no slot for another one. */
+  fullEvidence(): string {
     const { limit, used } = this.slots;
-    return `${used} of ${limit} slots are used.`;
+    return `${used} of ${limit} slots are used, ${this.#table.claims.length} are promised.`;
   }
 
   #begin(claimant: Claimant, executor: Executor): void {
@@ -320,12 +325,6 @@ export class ExecutorPool implements ExecutorListener {
   #strand(attemptId: string | undefined, reason: string): void {
     const claimant = attemptId === undefined ? undefined : this.#claimants.get(attemptId);
     if (claimant !== undefined) this.#refuse(claimant, reason);
-  }
-
-  #forgetPlace(executorId: number, reason: string): void {
-    const after = executorGone(this.#table, executorId);
-    this.#table = after.table;
-    this.#strand(after.strands, reason);
   }
 
   #startWanted(): void {
@@ -355,17 +354,23 @@ export class ExecutorPool implements ExecutorListener {
 
   #spawn(slot: number): Executor | undefined {
     const { nodeId, launch, times, runDirectory } = this.#options;
-    let executor: Executor;
+    const { tickIntervalMs, progressIntervalMs } = times;
     try {
-      executor = new Executor({ id: ++this.#sequence, slot, nodeId, launch, clock: this.#clock, listener: this });
+      const executor = new Executor({ id: ++this.#sequence, slot, nodeId, launch, clock: this.#clock, listener: this });
+      this.#executors.set(executor.id, executor);
+      if (executor.pid !== undefined) runDirectory.note(executor.pid);
+      executor.bind({ name: slotName(nodeId, slot), tickIntervalMs, progressIntervalMs });
+      return executor;
     } catch (error) {
       this.#startFailed(firstLine(error));
       return undefined;
     }
-    this.#executors.set(executor.id, executor);
-    if (executor.pid !== undefined) runDirectory.note(executor.pid);
-    executor.bind({ name: slotName(nodeId, slot), tickIntervalMs: times.tickIntervalMs, progressIntervalMs: times.progressIntervalMs });
-    return executor;
+  }
+
+  #isWorn(executor: Executor): boolean {
+    const { jobsPerExecutorMax, retainedBytesMax, times } = this.#options;
+    if (executor.overIdleBytes() > retainedBytesMax) return true;
+    return executor.jobs >= jobsPerExecutorMax && this.#clock.monotonicMs() - executor.startedAtMs >= times.replaceAgeMs;
   }
 
   #startFailed(reason: string): void {

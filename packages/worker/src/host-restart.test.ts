@@ -47,20 +47,21 @@ test('executors of a killed host end by themselves within a second, also with wo
   assert.deepEqual([...(await readHeldSlots(nodeId))].sort(), [0, 1]);
   await kill(host);
   const before = performance.now();
-  await until(() => gone(host.pids));
+  await until(context, () => gone(host.pids));
   assert(performance.now() - before < 2_000);
-  assert.deepEqual([...(await readHeldSlots(nodeId))], []);
+  // A process of several threads shows as a zombie a moment before its last thread lets go of the name.
+  await until(context, async () => (await readHeldSlots(nodeId)).size === 0);
 });
 
-test('a new host kills what its predecessor left, and counts its slots as used until the kernel has freed them', { timeout }, async (context) => {
+test('a new host kills what its predecessor left, and counts its slots as used until they are free', { timeout }, async (context) => {
   const nodeId = `test-${newId(systemRandom)}`;
   const runDirectory = temporaryDirectory(context);
   const host = await startHost(context, nodeId, runDirectory, [{ behaviour: 'freeze' }, { behaviour: 'loop' }]);
   await kill(host);
   assert(!gone(host.pids), 'the frozen one cannot notice');
   const scripted = await startScriptedWorker(context, { nodeId, runDirectory, concurrentJobsLimit: 2 });
-  await until(() => gone(host.pids));
-  await until(() => scripted.worker.slots.used === 0);
+  await until(context, () => gone(host.pids));
+  await until(context, () => scripted.worker.slots.used === 0);
   await scripted.accepted('a', { behaviour: 'wait' });
   await scripted.accepted('b', { behaviour: 'wait' });
   assert.deepEqual(readdirSync(join(runDirectory, 'executors')).length, scripted.worker.executorPids.length, 'old notes are gone');
@@ -89,7 +90,7 @@ test('two hosts with the same node id share its slots: no slot is held twice', {
   assert(!answer.accepted && answer.reason === 'NO_FREE_SLOT', JSON.stringify(answer));
   assert(!gone(host.pids), 'executors of a living host are not leftovers');
   await kill(host);
-  await until(() => scripted.worker.slots.used === 0);
+  await until(context, () => scripted.worker.slots.used === 0);
   await scripted.accepted('a', { behaviour: 'wait' });
 });
 
@@ -102,8 +103,8 @@ test('a name taken after the host looked is found by binding, and free again whe
   const answer = await scripted.dispatch('a', { behaviour: 'wait' });
   assert(!answer.accepted && answer.reason === 'NO_FREE_SLOT');
   await kill(host);
-  await until(() => scripted.worker.slots.used === 0);
-  await until(async () => (await scripted.dispatch('a', { behaviour: 'wait' })).accepted);
+  await until(context, () => scripted.worker.slots.used === 0);
+  await until(context, async () => (await scripted.dispatch('a', { behaviour: 'wait' })).accepted);
 });
 
 test('a stranger is never killed: another start time, another program, another node, a living host, a torn note', async (context) => {

@@ -3,6 +3,8 @@ import { StringDecoder } from 'node:string_decoder';
 const lineCharsMax = 4_000;
 const linesMax = 20;
 const reasonCharsMax = 1_000;
+/** Log lines, stack frames, the marker below a source line, and the platform's signature. */
+const noise = /^\{|^\s+at |^\s*\^+\s*$|^Node\.js v/;
 
 /** Cuts a process's error output into lines, hands each on, and keeps the last ones: they are what a dead process tells. */
 export class LineTail {
@@ -35,7 +37,7 @@ export class LineTail {
    * looks like a credential is blanked, since this text is shown to people.
    */
   lastWords(): string {
-    const words = this.#lines.filter((line) => line.trim() !== '' && !line.startsWith('{') && !/^\s+at |^\s*\^+\s*$|^Node\.js v/.test(line));
+    const words = this.#lines.filter((line) => line.trim() !== '' && !noise.test(line));
     return withoutSecrets(words.slice(-6).map((line) => line.trim()).join(' | ')).slice(-reasonCharsMax);
   }
 

@@ -1,15 +1,14 @@
-import { newId, systemRandom } from '@dmg/base';
 import type { AttemptOutcome } from '@dmg/model';
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { identifyProcess } from './process-facts.ts';
-import { epochOne, ScriptedWorker, startScriptedWorker, temporaryDirectory } from './testing/scripted-worker.ts';
 import { scriptedJob } from './testing/scripted-job.ts';
+import { epochOne, startScriptedWorker } from './testing/scripted-worker.ts';
 
 const timeout = 20_000;
 const aborted: AttemptOutcome = { kind: 'cancelled', sink: 'aborted' };
 
-test('a job runs in an executor, its progress and its end are told once, its slot is free before its end is told', { timeout }, async (context) => {
+test('a job runs in an executor, its end is told once, its slot is free before its end is told', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context);
   let usedAtEnd = -1;
   scripted.worker.subscribe((event) => {
@@ -65,9 +64,7 @@ test('dispatches are refused with a reason: epoch, signature, eligibility, runni
 });
 
 test('a hello with a larger epoch refuses what still waits for an executor', { timeout }, async (context) => {
-  const scripted = new ScriptedWorker({ nodeId: `test-${newId(systemRandom)}`, runDirectory: temporaryDirectory(context), concurrentJobsLimit: 1 });
-  context.after(() => scripted.close());
-  await scripted.worker.start();
+  const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1 });
   const waiting = scripted.dispatch('job', { behaviour: 'succeed' });
   await Promise.resolve();
   const hello = await scripted.worker.hello({ n: 2, token: '0' });
@@ -90,30 +87,32 @@ test('a cancel of a well-behaved executor takes less than half a second and leav
   assert.deepEqual(scripted.worker.executorPids, pids);
 });
 
-for (const behaviour of ['ignore', 'freeze', 'loop'] as const) {
-  test(`a cancel ends an executor that does not stop (${behaviour}), and a fresh one closes the sink`, { timeout }, async (context) => {
-    const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, times: { tickLimitMs: 60_000 } });
-    await scripted.accepted('job', { behaviour });
-    const [pid] = scripted.worker.executorPids;
-    assert(pid !== undefined);
-    const { attemptId } = scripted.worker.running()[0] ?? assert.fail('it runs');
-    await scripted.worker.cancel(attemptId);
-    assert.deepEqual((await scripted.ended('job')).outcome, aborted);
-    assert.equal(identifyProcess(pid), undefined);
-    assert.equal(scripted.endsOf('job'), 1);
-    const most = Math.max(...scripted.events.flatMap((event) => (event.type === 'slots' ? [event.used] : [])));
-    assert.equal(most, 1, 'the fresh executor works under the same reservation');
-  });
-}
+describe('executors that do not stop', { concurrency: true }, () => {
+  for (const behaviour of ['ignore', 'freeze', 'loop'] as const) {
+    test(`a cancel ends an executor that does not stop (${behaviour}), and a fresh one closes the sink`, { timeout }, async (context) => {
+      const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, times: { tickLimitMs: 60_000 } });
+      await scripted.accepted('job', { behaviour });
+      const [pid] = scripted.worker.executorPids;
+      assert(pid !== undefined);
+      const { attemptId } = scripted.worker.running()[0] ?? assert.fail('it runs');
+      await scripted.worker.cancel(attemptId);
+      assert.deepEqual((await scripted.ended('job')).outcome, aborted);
+      assert.equal(identifyProcess(pid), undefined);
+      assert.equal(scripted.endsOf('job'), 1);
+      const most = Math.max(...scripted.events.flatMap((event) => (event.type === 'slots' ? [event.used] : [])));
+      assert.equal(most, 1, 'the fresh executor works under the same reservation');
+    });
+  }
 
-test('a sink that cannot be closed after a kill is unconfirmed', { timeout }, async (context) => {
-  const scripted = await startScriptedWorker(context, { times: { tickLimitMs: 60_000 } });
-  await scripted.accepted('crashing', { behaviour: 'freeze', abort: 'crash' });
-  await scripted.accepted('unconfirmed', { behaviour: 'freeze', abort: 'unconfirmed' });
-  scripted.worker.cancelJob('crashing');
-  scripted.worker.cancelJob('unconfirmed');
-  assert.deepEqual((await scripted.ended('crashing')).outcome, { kind: 'cancelled', sink: 'unconfirmed' });
-  assert.deepEqual((await scripted.ended('unconfirmed')).outcome, { kind: 'cancelled', sink: 'unconfirmed' });
+  test('a sink that cannot be closed after a kill is unconfirmed', { timeout }, async (context) => {
+    const scripted = await startScriptedWorker(context, { times: { tickLimitMs: 60_000 } });
+    await scripted.accepted('crashing', { behaviour: 'freeze', abort: 'crash' });
+    await scripted.accepted('unconfirmed', { behaviour: 'freeze', abort: 'unconfirmed' });
+    scripted.worker.cancelJob('crashing');
+    scripted.worker.cancelJob('unconfirmed');
+    assert.deepEqual((await scripted.ended('crashing')).outcome, { kind: 'cancelled', sink: 'unconfirmed' });
+    assert.deepEqual((await scripted.ended('unconfirmed')).outcome, { kind: 'cancelled', sink: 'unconfirmed' });
+  });
 });
 
 test('a cancel before the executor began closes the sink without copying', { timeout }, async (context) => {

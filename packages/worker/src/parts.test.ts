@@ -14,7 +14,8 @@ test('the default limit follows cores and memory, at least one and never above t
   ];
   for (const [cores, memoryGib, limit, maximum] of sizes) {
     const machine = { cores, memoryBytes: memoryGib * gibibyte };
-    assert.deepEqual([defaultConcurrentJobsLimit(machine), maximumConcurrentJobs(machine)], [limit, maximum], `${cores} cores, ${memoryGib} GiB`);
+    const found = [defaultConcurrentJobsLimit(machine), maximumConcurrentJobs(machine)];
+    assert.deepEqual(found, [limit, maximum], `${cores} cores, ${memoryGib} GiB`);
   }
 });
 

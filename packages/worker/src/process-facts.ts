@@ -11,7 +11,10 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
-/** Identity of a process that is running; undefined when there is none or it is a zombie, which holds nothing any more. */
+/**
+ * Identity of a process that is running; undefined when there is none or it is a zombie: dead, though its last threads may take a
+ * moment to let go of what it held.
+ */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   const stat = readProc(`${pid}/stat`);
   // The second field is the program's name in parentheses and may hold anything, also parentheses.

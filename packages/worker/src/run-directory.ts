@@ -30,17 +30,29 @@ export class RunDirectory {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
   }
 
-  /** Notes a process before it is given anything to hold. Synchronous: a host killed right after must have left the note. */
+  /**
+   * Notes a process before it is given anything to hold. Synchronous: a host killed right after must have left the note. A note
+   * that cannot be written (no space) is done without: the process ends by itself unless it is frozen, and its slot stays used.
+   */
   note(pid: number): void {
     const executor = identifyProcess(pid);
     if (executor === undefined || this.#host === undefined) return;
     const record: ExecutorRecord = { executor, host: this.#host };
-    writeFileSync(this.#path(pid, '.new'), JSON.stringify(record), { mode: 0o600 });
-    renameSync(this.#path(pid, '.new'), this.#path(pid));
+    try {
+      writeFileSync(this.#path(pid, '.new'), JSON.stringify(record), { mode: 0o600 });
+      renameSync(this.#path(pid, '.new'), this.#path(pid));
+    } catch (error) {
+      this.#logger.warn({ pid, reason: firstLine(error) }, 'note of an executor cannot be written');
+    }
   }
 
+  /** A note that stays behind names a process that is gone, and is dropped at the next start. */
   forget(pid: number): void {
-    rmSync(this.#path(pid), { force: true });
+    try {
+      rmSync(this.#path(pid), { force: true });
+    } catch (error) {
+      this.#logger.warn({ pid, reason: firstLine(error) }, 'note of an executor cannot be removed');
+    }
   }
 
   /**

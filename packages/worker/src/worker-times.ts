@@ -24,6 +24,8 @@ export interface WorkerTimes {
   readonly spawnLimitMs: number;
   /** How long an idle process above the number kept warm is kept. */
   readonly idleKeepMs: number;
+  /** An executor that has done its number of jobs is replaced only when it is this old: short jobs would wait for processes. */
+  readonly replaceAgeMs: number;
   /** How long a retired process may take to exit. */
   readonly retireLimitMs: number;
   /** How often names held by others are looked up while there are any. */
@@ -45,6 +47,7 @@ export const defaultWorkerTimes: WorkerTimes = {
   killLimitMs: 5_000,
   spawnLimitMs: 30_000,
   idleKeepMs: 30_000,
+  replaceAgeMs: 60_000,
   retireLimitMs: 2_000,
   foreignPollMs: 100,
   closeGraceMs: 1_000,

@@ -21,6 +21,13 @@ export const shortTimes: Partial<WorkerTimes> = {
   abortLimitMs: 5_000, foreignPollMs: 25, closeGraceMs: 300,
 };
 
+interface DispatchDetails {
+  readonly finalTry?: boolean;
+  readonly timeoutMs?: number;
+  readonly epoch?: Epoch;
+  readonly step?: AttemptStep;
+}
+
 type Ended = Extract<WorkerEvent, { type: 'ended' }>;
 
 /** A worker over scripted executors, with everything it says written down. The test's end closes it and checks for leftovers. */
@@ -48,17 +55,18 @@ export class ScriptedWorker {
 
   request(job: Job, how: { attemptId?: string; step?: AttemptStep; epoch?: Epoch } = {}): DispatchRequest {
     return {
-      job, signedJob: JSON.stringify(job), attemptId: how.attemptId ?? newId(systemRandom), step: how.step ?? 'copy', epoch: how.epoch ?? epochOne,
+      job, signedJob: JSON.stringify(job), attemptId: how.attemptId ?? newId(systemRandom), step: how.step ?? 'copy',
+      epoch: how.epoch ?? epochOne,
     };
   }
 
-  async dispatch(jobId: string, script: Script, how: { finalTry?: boolean; timeoutMs?: number; epoch?: Epoch; step?: AttemptStep } = {}): Promise<DispatchAnswer> {
+  async dispatch(jobId: string, script: Script, how: DispatchDetails = {}): Promise<DispatchAnswer> {
     const answer = await this.worker.dispatch(this.request(scriptedJob({ jobId, script, ...how }), how));
     this.see();
     return answer;
   }
 
-  async accepted(jobId: string, script: Script, how: { finalTry?: boolean; timeoutMs?: number; step?: AttemptStep } = {}): Promise<void> {
+  async accepted(jobId: string, script: Script, how: DispatchDetails = {}): Promise<void> {
     assert.deepEqual(await this.dispatch(jobId, script, how), { accepted: true });
   }
 
@@ -99,14 +107,15 @@ export function temporaryDirectory(context: TestContext): string {
 /** A started worker that the test's end closes. */
 export async function startScriptedWorker(context: TestContext, options: Partial<LocalWorkerOptions> = {}): Promise<ScriptedWorker> {
   const scripted = new ScriptedWorker({
-    nodeId: `test-${newId(systemRandom)}`, runDirectory: options.runDirectory ?? temporaryDirectory(context), concurrentJobsLimit: 2, ...options,
+    nodeId: `test-${newId(systemRandom)}`, concurrentJobsLimit: 2, ...options,
+    runDirectory: options.runDirectory ?? temporaryDirectory(context),
   });
   context.after(() => scripted.close());
   await scripted.worker.start();
   return scripted;
 }
 
-/** Waits for a condition that no event tells of: the state of processes that are not ours. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(systemClock, 10);
+/** Waits for a condition that no event tells of: the state of processes that are not ours. Ends with the test's own limit. */
+export async function until(context: TestContext, holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(systemClock, 10, context.signal);
 }
