@@ -32,13 +32,19 @@ export interface Fixture {
   readonly stateFolder: string;
   readonly logLines: string[];
   /** Stops it and starts it on the same state; the client goes on working, because the port is kept. */
-  restart(): Promise<void>;
+  restart(change?: Partial<ControlPlaneOptions>, between?: () => Promise<void>): Promise<void>;
   readonly raw: (method: string, path: string, options?: RawOptions) => Promise<{ status: number; body: unknown; headers: Headers }>;
 }
 
 /** A control plane in this process over real HTTPS, its state in a folder of its own, and the unmodified client. */
 export async function startFixture(t: TestContext, change: Partial<ControlPlaneOptions> = {}): Promise<Fixture> {
   const stateFolder = await mkdtemp(join(tmpdir(), 'dmg-control-plane-'));
+  // Set up before the start, which may fail: the folder goes in any case.
+  let stop = (): Promise<void> => Promise.resolve();
+  t.after(async () => {
+    await stop();
+    await rm(stateFolder, { recursive: true });
+  });
   const sender = new RecordingSender();
   const logLines: string[] = [];
   const options: ControlPlaneOptions = {
@@ -46,10 +52,7 @@ export async function startFixture(t: TestContext, change: Partial<ControlPlaneO
     logger: recordingLogger(logLines), meter: silentMeter, ...change,
   };
   let controlPlane = await startControlPlane(options);
-  t.after(async () => {
-    await controlPlane.close();
-    await rm(stateFolder, { recursive: true });
-  });
+  stop = () => controlPlane.close();
   trust(controlPlane.caPem);
   const { endpoint } = controlPlane;
   const token = (await readFile(controlPlane.tokenFile, 'utf8')).trim();
@@ -59,9 +62,10 @@ export async function startFixture(t: TestContext, change: Partial<ControlPlaneO
     },
     sender, token, stateFolder, logLines,
     client: armClient(endpoint, token),
-    async restart() {
+    async restart(restartChange = {}, between) {
       await controlPlane.close();
-      controlPlane = await startControlPlane(options);
+      await between?.();
+      controlPlane = await startControlPlane({ ...options, ...restartChange });
     },
     async raw(method, path, rawOptions = {}) {
       const bearer = 'token' in rawOptions ? rawOptions.token : token;

@@ -123,7 +123,8 @@ test('every accepted run ends, if every try that is sent is answered in the end'
       if (open === undefined) continue;
       step = stepRun(step.state, { type: 'claimed', activity: open.name });
       // A node that knows of the cancel closes the sink and says so.
-      const outcome: AttemptOutcome = step.state.cancelRequested ? { kind: 'cancelled', sink: 'aborted' } : (answers.next().value as AttemptOutcome);
+      const answer = answers.next().value as AttemptOutcome;
+      const outcome: AttemptOutcome = step.state.cancelRequested ? { kind: 'cancelled', sink: 'aborted' } : answer;
       step = stepRun(step.state, { type: 'reported', activity: open.name, tryNumber: open.tryNumber, outcome });
     }
     assert.ok(['Succeeded', 'Failed', 'Cancelled'].includes(runStatus(step.state)));
