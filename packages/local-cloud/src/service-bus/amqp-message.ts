@@ -30,9 +30,15 @@ rhea.message.decode = (bytes: Buffer) => {
   return message;
 };
 
+/** Decodes a whole message. rhea's typings call the result by another name than the events do; it is the same. */
+export function readMessage(bytes: Buffer): Message {
+  const decoded: unknown = rhea.message.decode(bytes);
+  return decoded as Message;
+}
+
 /** Reads a message as rhea decoded it, or one element of a batch. A message without id gets `newId()`: the SDK needs one to settle. */
 export function readIncoming(source: Message | Buffer, newId: () => string): IncomingMessage {
-  const message = Buffer.isBuffer(source) ? (rhea.message.decode(source) as unknown as Message) : source;
+  const message = Buffer.isBuffer(source) ? readMessage(source) : source;
   const given: unknown = message.message_id;
   const hasId = given !== undefined && given !== null;
   if (!hasId) message.message_id = newId();

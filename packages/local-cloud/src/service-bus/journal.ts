@@ -40,6 +40,7 @@ export class Journal {
   #waiters: (() => void)[] = [];
   #isWriting = false;
   #hasFailed = false;
+  readonly #failed = Promise.withResolvers<void>();
   #idle: Promise<void> = Promise.resolve();
 
   private constructor(options: JournalOptions, file: FileHandle, number: number, fileBytes: number) {
@@ -90,7 +91,7 @@ export class Journal {
   }
 
   async close(): Promise<void> {
-    if (!this.#hasFailed) await this.flushed();
+    if (!this.#hasFailed) await Promise.race([this.flushed(), this.#failed.promise]);
     await this.#idle;
     await this.#file.close();
   }
@@ -100,6 +101,7 @@ export class Journal {
     this.#isWriting = true;
     this.#idle = this.#drain().catch((error: unknown) => {
       this.#hasFailed = true;
+      this.#failed.resolve();
       this.#options.onFailure(error);
     });
   }

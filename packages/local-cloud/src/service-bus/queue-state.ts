@@ -1,7 +1,7 @@
 import { MinHeap } from './min-heap.ts';
 import { SubQueue } from './sub-queue.ts';
 import type {
-  Area, MessageState, Outcome, PropertyChanges, QueueCounts, QueueMessage, QueueRecord, QueueSettings, SettleResult,
+  Area, Outcome, PropertyChanges, QueueCounts, QueueMessage, QueueRecord, QueueSettings, SettleResult,
 } from './queue-types.ts';
 
 /**
@@ -46,7 +46,7 @@ export class QueueState {
   ): { kind: 'stored'; sequence: number } | { kind: 'duplicate' } {
     this.advance(nowMs);
     const { duplicateWindowMs } = this.#settings;
-    if (duplicateWindowMs > 0 && this.#seen.has(input.idKey)) return { kind: 'duplicate' };
+    if (duplicateWindowMs > 0 && (this.#seen.get(input.idKey) ?? 0) > nowMs) return { kind: 'duplicate' };
     const dueMs = input.dueMs !== undefined && input.dueMs > nowMs ? input.dueMs : undefined;
     const lifeMs = Math.min(input.timeToLiveMs ?? Infinity, this.#settings.timeToLiveMs ?? Infinity);
     const record: QueueRecord = {
@@ -207,7 +207,7 @@ export class QueueState {
         this.#insert(record, payload ?? new Uint8Array(), true);
         return;
       case 'seen':
-        for (const [key, untilMs] of record.keys) this.#seen.set(key, untilMs);
+        for (const [key, untilMs] of record.keys) this.#remember(key, untilMs);
         return;
       case 'next':
         this.#areas.main.nextSequence = Math.max(this.#areas.main.nextSequence, record.main);
@@ -254,9 +254,15 @@ export class QueueState {
       handedOut: record.h === 1,
     };
     this.#areas[record.a].insert(message);
-    if (record.dup !== undefined) this.#seen.set(record.k, record.dup);
+    if (record.dup !== undefined) this.#remember(record.k, record.dup);
     if (message.state === 'scheduled' && message.dueMs !== undefined) this.#schedule(message.dueMs, 'schedule', record.a, message);
     if (message.expiresMs !== undefined && record.a === 'main') this.#schedule(message.expiresMs, 'expiry', record.a, message);
+  }
+
+  /** At the end of the map, also when the id was there before: the oldest come first. */
+  #remember(key: string, untilMs: number): void {
+    this.#seen.delete(key);
+    this.#seen.set(key, untilMs);
   }
 
   #applyChange(record: Exclude<QueueRecord, { t: 'settings' | 'in' | 'seen' | 'next' }>): void {
@@ -378,7 +384,6 @@ function toDead(message: QueueMessage, record: Extract<QueueRecord, { t: 'dead' 
 }
 
 function describe(area: Area, message: QueueMessage): QueueRecord {
-  const state: MessageState = message.state;
   return {
     t: 'in',
     a: area,
@@ -388,7 +393,7 @@ function describe(area: Area, message: QueueMessage): QueueRecord {
     ...(message.expiresMs === undefined ? {} : { exp: message.expiresMs }),
     ...(message.dueMs === undefined ? {} : { due: message.dueMs }),
     ...(message.deliveryCount === 0 ? {} : { n: message.deliveryCount }),
-    ...(state === 'active' ? {} : { st: state }),
+    ...(message.state === 'active' ? {} : { st: message.state }),
     ...(message.changes === undefined ? {} : { p: message.changes }),
     ...(message.handedOut ? { h: 1 as const } : {}),
   };
