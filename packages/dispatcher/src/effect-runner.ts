@@ -42,7 +42,7 @@ export class EffectRunner {
     if (writeAt < 0) return;
     // A message is completed on the ledger's word of this moment, not on what it said earlier.
     const again = gated.some((effect) => effect.type === 'complete');
-    this.#chain(entry, async () => {
+    void this.#chain(entry, async () => {
       const written = await (this.#options.session()?.write(entry, again) ?? false);
       for (const effect of gated) if (written) this.#do(entry, effect, received); else this.#withhold(entry, effect, received);
     });
