@@ -1,4 +1,6 @@
-import type { AttemptOutcome, AttemptProgress, AttemptStep, DeadLetterReport, Epoch, Job, JobReport, RefusalReason, RunningAttempt } from '@dmg/model';
+import type {
+  AttemptOutcome, AttemptProgress, AttemptStep, DeadLetterReport, Epoch, Job, JobReport, RefusalReason, RunningAttempt,
+} from '@dmg/model';
 import type { JobRecord } from './job-record.ts';
 
 /**
@@ -71,11 +73,16 @@ export interface DispatchRequest {
   readonly epoch: Epoch;
 }
 
-export type DispatchAnswer = { readonly accepted: true } | { readonly accepted: false; readonly reason: RefusalReason; readonly evidence: string };
+export type DispatchAnswer =
+  | { readonly accepted: true }
+  | { readonly accepted: false; readonly reason: RefusalReason; readonly evidence: string };
 
 export type WorkerEvent =
   | { readonly type: 'progress'; readonly jobId: string; readonly attemptId: string; readonly progress: AttemptProgress }
-  | { readonly type: 'ended'; readonly jobId: string; readonly tryNumber: number; readonly attemptId: string; readonly outcome: AttemptOutcome; readonly startedAtMs: number; readonly endedAtMs: number }
+  | {
+    readonly type: 'ended'; readonly jobId: string; readonly tryNumber: number; readonly attemptId: string;
+    readonly outcome: AttemptOutcome; readonly startedAtMs: number; readonly endedAtMs: number;
+  }
   | { readonly type: 'slots'; readonly limit: number; readonly used: number };
 
 /** One worker as the dispatcher sees it; a stream to another node implements it as well (next issue). */
@@ -86,7 +93,10 @@ export interface WorkerPort {
    * Promises to obey nothing smaller than `epoch` and, in the same step, lists everything that runs (each with its `signedJob`).
    * An equal epoch is accepted again: the dispatcher repeats its hello to compare lists.
    */
-  hello(epoch: Epoch): Promise<{ accepted: true; attempts: readonly RunningAttempt[]; limit: number; used: number } | { accepted: false; known: Epoch }>;
+  hello(epoch: Epoch): Promise<
+    | { accepted: true; attempts: readonly RunningAttempt[]; limit: number; used: number }
+    | { accepted: false; known: Epoch }
+  >;
   dispatch(request: DispatchRequest): Promise<DispatchAnswer>;
   /** Asks an attempt to stop for good: it closes the sink and ends `cancelled`. An attempt that is not running: nothing happens. */
   cancel(attemptId: string): Promise<void>;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ManualClock, seededRandom, silentLogger } from '@dmg/base';
 import type { JobEnd, ReportGateway } from '@dmg/core';
 import type { JobReport } from '@dmg/model';
 import { Reporter } from './reporter.ts';
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 const end = (attemptId: string): JobEnd => ({
   tryNumber: 1, attemptId, nodeName: 'one', outcome: { kind: 'cancelled', sink: 'aborted' }, startedAtWallMs: 0, endedAtWallMs: 1_500,

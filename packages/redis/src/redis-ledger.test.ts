@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DmgError, hasCode, Secret, seededRandom, silentLogger, systemClock } from '@dmg/base';
 import { epochOf, ledgerContract, recordOf } from '@dmg/core/testing';
 import { Redis } from 'ioredis';
@@ -11,6 +10,7 @@ import { RedisProcess } from './testing/redis-process.ts';
 
 const node = { nodeId: 'node-1', address: '127.0.0.1:8060' };
 let gateways = 0;
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** A Redis that goes with its test, however that ends. */
 async function start(context: TestContext, settings: readonly string[] = []): Promise<RedisProcess> {

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { defineErrors, ManualClock, type Random, seededRandom, silentLogger, silentMeter } from '@dmg/base';
 import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway, WorkerPort } from '@dmg/core';
 import {
@@ -10,6 +9,7 @@ import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
 import type { DispatcherSettings } from '../options.ts';
 
 const queueName = 'gateway';
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 export const testErrors = defineErrors('TEST', {
   FORGED: { category: 'config', retry: 'never', scope: 'job', message: 'Cannot take the job: forged.', fix: 'Do not forge.' },
