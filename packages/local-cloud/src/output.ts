@@ -15,3 +15,8 @@ export function followFlags<T>(name: string, read: () => T): T {
     return fail(name, describeError(error), exitCodeFor(asDmgError(error)));
   }
 }
+
+/** A log line of a process that we started. */
+export function passOn(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
