@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { identifyProcess } from './process-facts.ts';
 import { startScriptedWorker, temporaryDirectory, until } from './testing/scripted-worker.ts';
 
-const timeout = 20_000;
+const timeout = 60_000;
 
 function countingMeter(): { meter: Meter; count(name: string, labels: Labels): number } {
   const counts = new Map<string, number>();
@@ -57,20 +57,20 @@ test('an uncaught error ends the executor only, and its last words are the reaso
 describe('executors without a sign of life', { concurrency: true }, () => {
   for (const behaviour of ['freeze', 'loop'] as const) {
     test(`an executor without a sign of life is killed (${behaviour})`, { timeout }, async (context) => {
-      const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1 });
+      const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, times: { tickLimitMs: 1_500 } });
       await scripted.accepted('job', { behaviour });
       const before = performance.now();
       const { outcome } = await scripted.ended('job');
       assert(outcome.kind === 'lost' && outcome.reason.includes('no sign of life'), JSON.stringify(outcome));
       const tookMs = performance.now() - before;
-      assert(tookMs > 1_000 && tookMs < 4_000, `killed after ${tookMs} ms`);
+      assert(tookMs > 1_000 && tookMs < 10_000, `killed after ${tookMs} ms`);
       await scripted.accepted('next', { behaviour: 'succeed' });
       await scripted.ended('next');
     });
   }
 
   test('an idle executor that freezes is replaced', { timeout }, async (context) => {
-    const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1 });
+    const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, times: { tickLimitMs: 1_500 } });
     await scripted.accepted('first', { behaviour: 'succeed' });
     await scripted.ended('first');
     const [pid] = scripted.worker.executorPids;
@@ -107,7 +107,7 @@ test('executors have lower priority and are the first to go when memory ends', {
   const [pid] = scripted.worker.executorPids;
   assert.equal(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim(), '500');
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  assert.equal(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16], '10');
+  assert.equal(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16], '1');
 });
 
 test('an executor is replaced after its number of jobs, and two are kept warm', { timeout }, async (context) => {

@@ -25,7 +25,7 @@ export interface ExecutorProcessOptions {
    * throws becomes `failed` with the sink open; the host closes the sink where that try was the last.
    */
   run(task: ExecutorTask, context: TaskContext): Promise<AttemptOutcome>;
-  /** Added to the niceness, so that the host comes first. Default 10. */
+  /** Niceness of the process, so that the host comes first. Default 10. */
   readonly niceness?: number;
   /** What the kernel adds when it looks for a process to end for want of memory. Default 500. */
   readonly oomScoreAdjust?: number;

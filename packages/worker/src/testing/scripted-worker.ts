@@ -17,8 +17,7 @@ export const epochOne: Epoch = { n: 1, token: '0'.repeat(32) };
 
 /** Short enough for a test, long enough for a machine that is busy with other things. */
 export const shortTimes: Partial<WorkerTimes> = {
-  tickIntervalMs: 100, tickLimitMs: 1_500, watchIntervalMs: 50, progressIntervalMs: 100, stopAcknowledgeMs: 700, stopGraceMs: 900,
-  abortLimitMs: 5_000, foreignPollMs: 25, closeGraceMs: 300,
+  tickIntervalMs: 100, tickLimitMs: 5_000, watchIntervalMs: 50, progressIntervalMs: 100, foreignPollMs: 25, closeGraceMs: 300,
 };
 
 interface DispatchDetails {
