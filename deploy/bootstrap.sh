@@ -1,7 +1,10 @@
 #!/bin/sh
 # Makes a fresh clone ready to run: npm packages, the pinned Node, and the programs named with --need.
 #
-#   sh deploy/bootstrap.sh [--need redis]... && exec node_modules/.bin/node ...
+#   exec sh deploy/bootstrap.sh [--need redis]... [-- command [argument]...]
+#
+# With a command it becomes that command (`exec`): one process all the way, so that a signal to npm reaches the installation
+# while it runs and the program afterwards. `sh bootstrap.sh && exec ...` would leave the installation running.
 #
 # Needs any Node >= 20 with npm. Does nothing, in milliseconds, when all is there. Says on standard error what it is going to
 # install before it does so. DMG_NO_INSTALL=1 forbids any installing. Exit codes: 0 ready, 1 failed, 2 usage, 3 something is
@@ -200,10 +203,12 @@ while [ $# -gt 0 ]; do
         redis) needs="$needs $2"; shift 2 ;;
         *) say "bootstrap: --need takes: redis"; exit 2 ;;
       esac ;;
-    *) say "bootstrap: unknown argument $1 (known: --need redis)"; exit 2 ;;
+    --) shift; break ;;
+    *) say "bootstrap: unknown argument $1 (known: --need redis, --)"; exit 2 ;;
   esac
 done
 
 install_packages
 check_node
 for need in $needs; do "need_$need"; done
+if [ $# -gt 0 ]; then exec "$@"; fi

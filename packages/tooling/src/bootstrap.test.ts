@@ -269,6 +269,14 @@ test('what is missing and cannot be installed is told with the way to get it', a
   assert.ok(!(await clone.calls()).some((call) => call.startsWith('apt-get')));
 });
 
+test('it becomes the command that follows, with its arguments as they are', async (t) => {
+  const clone = await Clone.make(t);
+  const command = 'console.log(JSON.stringify([process.pid, ...process.argv.slice(1)]))';
+  const started = clone.start(t, ['--', process.execPath, '-e', command, '--', 'two words', '--need', '$HOME']);
+  assert.equal((await started.exited).code, 0);
+  assert.deepEqual(JSON.parse(started.stdout[0] ?? ''), [started.pid, 'two words', '--need', '$HOME']);
+});
+
 test('unknown arguments are refused', async (t) => {
   const clone = await Clone.make(t);
   assert.equal((await clone.run(t, ['--need', 'everything'])).code, 2);
