@@ -89,7 +89,7 @@ async function startNode(options: DemoOptions, up: UpLine, key: string): Promise
   const child = await startChildRoot({
     name: 'node',
     main: fileURLToPath(import.meta.resolve('@dmg/node/main')),
-    args: ['start', '--state', join(options.folder, 'nodes', nodeName)],
+    args: ['start', '--state', join(options.folder, 'nodes', nodeName), '--metrics-port', '0'],
     env: cleanEnvironment({ DMG_GATEWAY_KEY: key, DMG_NODE_NAME: nodeName, DMG_REDIS: up.redis, DMG_SERVICE_BUS: up.serviceBus }),
     clock: systemClock,
     onLog: (line) => void appendFile(join(options.folder, `${nodeName}.log`), `${line}\n`).catch(() => undefined),

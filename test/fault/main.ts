@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { randomInt } from 'node:crypto';
 import { seededRandom } from '@dmg/base';
@@ -12,12 +13,13 @@ Keeps one gateway under load and kills its parts at seeded moments; every job mu
   --rounds N      rounds for each fault (default 5)
   --seed S        seed (default: random, printed)
   --faults LIST   of ${faults.join(', ')} (default: all)
+  --log FILE      what the gateway's processes logged
   --json          one line of JSON for each round
 `;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' }, seed: { type: 'string' }, faults: { type: 'string' },
+    rounds: { type: 'string', default: '5' }, seed: { type: 'string' }, faults: { type: 'string' }, log: { type: 'string' },
     json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
   },
 });
@@ -41,6 +43,7 @@ const results: RoundResult[] = [];
 let failure: unknown;
 try {
   const rig = await startRig(scope);
+  scope.after(() => (values.log === undefined ? undefined : writeFile(values.log, rig.up.stderr)));
   for (const fault of chosen) {
     for (let round = 1; round <= rounds; round++) {
       const result = await runRound(rig, fault, round, random);

@@ -27,7 +27,7 @@ export interface JobQueue {
    * that `receive` returned settles: holding it back is how the dispatcher stops the flow. Reconnects by itself for ever.
    */
   start(receive: (delivery: Delivery) => Promise<void>): Promise<void>;
-  /** Stops receiving within 500 ms. What is in hand and not settled is left to its lock. */
+  /** Stops receiving within 500 ms. What is in hand and not settled is left to its lock. It can be started again. */
   stop(): Promise<void>;
   state(): QueueState;
   /** Hands over dead-lettered messages, one after another, and completes each for which `take` resolves. */

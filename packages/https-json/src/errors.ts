@@ -11,6 +11,11 @@ export const httpsErrors = defineErrors('HTTPS', {
     message: 'Cannot {what}: {endpoint} refused ({status} {code}): {reason}',
     fix: '{remedy}',
   },
+  UNAVAILABLE: {
+    category: 'transient', retry: 'backoff', scope: 'node',
+    message: 'Cannot {what}: {endpoint} cannot do it now ({status} {code}): {reason}',
+    fix: '{remedy}',
+  },
   NOT_UNDERSTOOD: {
     category: 'system', retry: 'backoff', scope: 'node',
     message: 'Cannot {what}: {endpoint} answered {status} with something that is not understood.',

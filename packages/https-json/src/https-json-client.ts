@@ -43,7 +43,7 @@ export class HttpsJsonClient {
 
   /**
    * The body of a 2xx answer. Otherwise throws `DMG_HTTPS_REFUSED` with the server's code, sentence and remedy (error body of
-   * Azure's shape, `{error:{code,message,fix}}`), `DMG_HTTPS_NOT_UNDERSTOOD`, `DMG_HTTPS_UNREACHABLE` or `DMG_BASE_DEADLINE`.
+   * Azure's shape, `{error:{code,message,fix}}`), `DMG_HTTPS_UNAVAILABLE` the same way for 5xx and 429, `DMG_HTTPS_NOT_UNDERSTOOD`, `DMG_HTTPS_UNREACHABLE` or `DMG_BASE_DEADLINE`.
    *
    * @param what the sentence's verb and object: *Cannot ‹what›: …*
    */
@@ -54,7 +54,9 @@ export class HttpsJsonClient {
     if (typeof error?.code !== 'string') {
       throw httpsErrors.NOT_UNDERSTOOD.create({ what, endpoint: this.endpoint, status: answer.status });
     }
-    throw httpsErrors.REFUSED.create({
+    // What the server could not do may go well later; what it refuses will be refused again.
+    const kind = answer.status >= 500 || answer.status === 429 ? httpsErrors.UNAVAILABLE : httpsErrors.REFUSED;
+    throw kind.create({
       what,
       endpoint: this.endpoint,
       status: answer.status,

@@ -1,4 +1,4 @@
-import { cpus, totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Clock, type Logger, newId, type Random, Secret } from '@dmg/base';
 import { createDispatcher, type Dispatcher } from '@dmg/dispatcher';
@@ -60,9 +60,9 @@ export async function startHost(options: HostOptions, stopRequested: AbortSignal
   return {
     ready: { name: registration.nodeName, gateway: registration.gatewayName, pid: process.pid, metrics: `${metrics.url}/metrics` },
     async stop() {
-      await dispatcher.stop();
-      // Ends are still taken while running copies stop, so that the ledger says which jobs wait for the next start.
+      // Ends are still taken and written while running copies stop, so that the ledger says which jobs wait for the next start.
       await worker.drain(drainGraceMs);
+      await dispatcher.stop();
       stopping.abort();
       outbox.stop();
       await Promise.all(loops);
@@ -101,7 +101,7 @@ function buildParts(options: HostOptions, state: NodeState, registration: Regist
   const ledger = new RedisLedger({ url: config.redis, gatewayId, clock, random, logger });
   const queue = new ServiceBusJobQueue({ connection: { connectionString: config.serviceBus }, queueName, clock, logger, meter });
   const verify = (signedJob: string) => verifyJob(signedJob, { signingKey, gatewayId, wallMs: clock.wallMs() });
-  const machine = { cores: cpus().length, memoryBytes: totalmem() };
+  const machine = { cores: availableParallelism(), memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity) };
   const worker = new LocalWorker({
     nodeId, nodeName,
     executorModule: fileURLToPath(new URL('./executor.ts', import.meta.url)),

@@ -57,6 +57,13 @@ export const queueErrors = defineErrors('QUEUE', {
     message: 'Cannot {verb} queue {queue}: the lock of message {messageId} is lost.',
     fix: 'Nothing: the message was settled already, or it is delivered again.',
   },
+  ALREADY_STARTED: {
+    category: 'system',
+    retry: 'never',
+    scope: 'node',
+    message: 'Cannot start queue {queue}: it is started already.',
+    fix: 'This is a defect of the gateway. Report it with the log of this node.',
+  },
   STOPPED: {
     category: 'transient', retry: 'never', scope: 'job',
     message: 'Cannot {verb} queue {queue}: receiving was stopped.',

@@ -100,7 +100,7 @@ async function startNodes(
   for (let number = 1; number <= flags.nodes; number++) {
     const name = `node-${number}`;
     const added = { DMG_REDIS: upFile.redis, DMG_SERVICE_BUS: upFile.serviceBus, DMG_GATEWAY_KEY: key, DMG_NODE_NAME: name };
-    nodes.push({ name, root: await start('node', ['start', '--state', join(stateFolder, 'nodes', name)], added, name) });
+    nodes.push({ name, root: await start('node', ['start', '--state', join(stateFolder, 'nodes', name), '--metrics-port', '0'], added, name) });
   }
   return nodes;
 }

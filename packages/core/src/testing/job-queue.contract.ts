@@ -69,6 +69,22 @@ function receiving(contract: Contract): void {
     assert.equal(await inbox.settleNext(), 'c');
   });
 
+  contract('after a stop it can be started again, and has not forgotten what it received', async ({ queueName, sender, open }) => {
+    const queue = open({ window: 4 });
+    const first = new Inbox();
+    await queue.start(first.receive);
+    await sender.send({ queueName, messageId: 'a', sendNo: 5, body: '' });
+    assert.equal(await first.settleNext(), 'a');
+    await queue.stop();
+    assert.equal(queue.state().connected, false);
+    assert.equal(queue.state().receivedUpTo, 5);
+    const second = new Inbox();
+    await queue.start(second.receive);
+    await sender.send({ queueName, messageId: 'b', sendNo: 6, body: '' });
+    assert.equal(await second.settleNext(), 'b');
+    assert.equal(queue.state().receivedUpTo, 6);
+  });
+
   contract('messages that come later arrive as well', async ({ queueName, sender, open }) => {
     const inbox = new Inbox();
     await open({ window: 4 }).start(inbox.receive);
