@@ -76,7 +76,10 @@ export interface Sink {
    * what could not be published later (a folder in the way, foreign blocks) now, with the remedy.
    */
   bases(paths: readonly string[], signal: AbortSignal): Promise<string[]>;
-  /** Inserts the plan if none stands; returns the plan that stands. Throws `JOB_CLOSED` when the phase is done or aborted. */
+  /**
+   * Inserts the plan if none stands; returns the plan that stands. Every target has at least one chunk: an empty file has an empty
+   * one. Throws `JOB_CLOSED` when the phase is done or aborted.
+   */
   insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan>;
   /**
    * Marks of one target of the plan that stands, in order of chunk (those that count: see `chooseMarks`). Read afresh from the
@@ -92,7 +95,9 @@ export interface Sink {
   finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt>;
   /**
    * Sets the phase `aborted`, also when no plan stands, and removes what was staged. Afterwards no attempt can change anything at
-   * the sink for this job. When the job is already done, changes nothing and says so. Safe to repeat.
+   * the sink for this job, and nothing of it was published. When the job is already done, changes nothing and says so; when a finish
+   * has begun to publish, completes that and says `done`. (Only where it cannot be completed, because a stranger changed a target
+   * say, is the job aborted with some of its targets published.) Safe to repeat.
    */
   abort(signal: AbortSignal): Promise<SinkState>;
   close(): Promise<void>;

@@ -42,7 +42,8 @@ export const azureBlobConnector: Connector = {
     const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
     const store = BlobStore.open(end, context);
     const calls = new SdkBlobCalls(store);
-    return new BlobSink({ calls, close: () => store.close(), folder, job, limits: limitsOf(end), logger: context.logger });
+    const { clock, random, logger } = context;
+    return new BlobSink({ calls, close: () => store.close(), folder, job, limits: limitsOf(end), clock, random, logger });
   },
 };
 

@@ -1,13 +1,13 @@
-import type { Logger } from '@dmg/base';
+import { backoffMs, type Clock, hasCode, isDmgError, type Logger, type Random, sleep } from '@dmg/base';
 import {
   checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, type Sink, type SinkJob, type SinkLimits, type SinkState,
 } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import type { BlobCalls } from './blob-calls.ts';
 import { BlockChunk } from './block-chunk.ts';
-import { decodeBlockId, scopeOf } from './block-id.ts';
+import { decodeBlockId, scopeOf, writerBytes } from './block-id.ts';
 import { JobBlob, type JobBody } from './job-blob.ts';
-import { callsAtOnce, finishJob, readVersions } from './job-commit.ts';
+import { callsAtOnce, type Closing, type CommitOptions, completeJob, finishJob, helpFinish, readVersions } from './job-commit.ts';
 import { TargetBlob } from './target-blob.ts';
 
 export interface BlobSinkOptions {
@@ -18,6 +18,8 @@ export interface BlobSinkOptions {
   readonly folder: string;
   readonly job: SinkJob;
   readonly limits: SinkLimits;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
 }
 
@@ -89,6 +91,8 @@ export class BlobSink implements Sink {
       blob, ref,
       scope: scopeOf({ jobId: plan.jobId, generation: plan.generation, target: ref.target }),
       attemptId: this.#options.job.attemptId,
+      writer: Buffer.from(this.#options.random.bytes(writerBytes)).toString('hex'),
+      pause: (repetition, caller) => sleep(this.#options.clock, backoffMs(repetition, this.#options.random.unit()), caller),
       base: target.base,
       partBytes: plan.partBytes,
       limitBytes: this.limits.partsPerTargetMax * this.limits.partBytesMax,
@@ -99,7 +103,7 @@ export class BlobSink implements Sink {
   }
 
   finish(_plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
-    return finishJob({ job: this.#job, jobId: this.#options.job.jobId, blobOf: (target) => this.#blob(target.path), receipt, signal });
+    return finishJob(this.#committing(signal), receipt);
   }
 
   async abort(signal: AbortSignal): Promise<SinkState> {
@@ -112,6 +116,7 @@ export class BlobSink implements Sink {
       }
       const { body } = record;
       if (body.phase === 'done' || (body.phase === 'aborted' && body.plan === undefined)) return stateOf(body);
+      if (body.phase === 'closing' && (await this.#completed({ ...record, body, ready: undefined }, signal))) continue;
       if (body.phase !== 'aborted') {
         await this.#job.write(record.etag, { phase: 'aborted', plan: body.plan, closing: body.phase === 'closing' }, signal);
         continue;
@@ -125,6 +130,24 @@ export class BlobSink implements Sink {
   close(): Promise<void> {
     this.#options.close();
     return Promise.resolve();
+  }
+
+  /** Publishing has begun: completes it. False: it cannot be completed, so it may be aborted. */
+  async #completed(closing: Closing, signal: AbortSignal): Promise<boolean> {
+    try {
+      // When the record has changed meanwhile, reading it again tells.
+      await completeJob(this.#committing(signal), closing);
+      return true;
+    } catch (error) {
+      if (!isDmgError(error) || error.retry !== 'never') throw error;
+      // Somebody has noted the refusal (a finisher, or the attempt to complete): then the record read next says so.
+      this.#options.logger.warn({ jobId: this.#options.job.jobId, code: error.code }, 'publishing had begun and cannot be completed, aborted');
+      return closing.body.refused === undefined && hasCode(error, connectorErrors.TARGET_CHANGED.code);
+    }
+  }
+
+  #committing(signal: AbortSignal): CommitOptions {
+    return { job: this.#job, jobId: this.#options.job.jobId, blobOf: (target) => this.#blob(target.path), signal };
   }
 
   async #burn(plan: Plan, closing: boolean, signal: AbortSignal): Promise<void> {
@@ -150,9 +173,14 @@ export class BlobSink implements Sink {
     return standing.get(chunk);
   }
 
+  /**
+   * Throws `JOB_CLOSED` unless chunks can still be written. Where publishing has begun they cannot: it is completed here, so that
+   * the attempt that wanted to write finds the job done.
+   */
   async #checkOpen(signal: AbortSignal): Promise<void> {
-    const phase = await this.#job.phase(signal);
-    if (phase !== 'open' && phase !== 'closing') throw this.#closed(phase ?? 'not begun');
+    let phase = await this.#job.phase(signal);
+    if (phase === 'closing') phase = (await helpFinish(this.#committing(signal))) ?? phase;
+    if (phase !== 'open') throw this.#closed(phase ?? 'not begun');
   }
 
   #closed(phase: string): Error {

@@ -8,15 +8,17 @@ import { fromStorageError } from './errors.ts';
 /** A container and the way to call it: every call with a deadline, every error in our words. */
 export class BlobStore {
   readonly container: ContainerClient;
+  /** A client that never sends a request twice: for blocks, whose repetitions must have another id. */
+  readonly onceContainer: ContainerClient;
   /** Account host and container, for messages. */
   readonly name: string;
   readonly #clock: Clock;
   readonly #callLimitMs: number;
   readonly #closing = new AbortController();
-  #callsUnderWay = 0;
 
-  private constructor(container: ContainerClient, name: string, context: ConnectorContext) {
-    this.container = container;
+  private constructor(clients: { container: ContainerClient; once: ContainerClient }, name: string, context: ConnectorContext) {
+    this.container = clients.container;
+    this.onceContainer = clients.once;
     this.name = name;
     this.#clock = context.clock;
     this.#callLimitMs = context.callLimitMs;
@@ -30,20 +32,16 @@ export class BlobStore {
     }
     const access = accessOf(context.secrets);
     refusePlainHttp(access.endpoint);
-    const options: StoragePipelineOptions = {
-      retryOptions: { maxTries: 3, tryTimeoutInMs: context.callLimitMs, retryDelayInMs: 100, maxRetryDelayInMs: 1000 },
-      userAgentOptions: { userAgentPrefix: 'data-management-gateway' },
-    };
     const base = `${access.endpoint.origin}${access.endpoint.pathname.replace(/\/+$/, '')}/${encodeURIComponent(containerName)}`;
-    const container =
-      access.key === undefined
-        ? new ContainerClient(access.sas === '' ? base : `${base}?${access.sas}`, new AnonymousCredential(), options)
-        : new ContainerClient(base, new StorageSharedKeyCredential(access.key.account, access.key.key), options);
-    return new BlobStore(container, `${access.endpoint.host}/${containerName}`, context);
-  }
-
-  get callsUnderWay(): number {
-    return this.#callsUnderWay;
+    const clientOf = (maxTries: number): ContainerClient => {
+      const options: StoragePipelineOptions = {
+        retryOptions: { maxTries, tryTimeoutInMs: context.callLimitMs, retryDelayInMs: 100, maxRetryDelayInMs: 1000 },
+        userAgentOptions: { userAgentPrefix: 'data-management-gateway' },
+      };
+      if (access.key !== undefined) return new ContainerClient(base, new StorageSharedKeyCredential(access.key.account, access.key.key), options);
+      return new ContainerClient(access.sas === '' ? base : `${base}?${access.sas}`, new AnonymousCredential(), options);
+    };
+    return new BlobStore({ container: clientOf(3), once: clientOf(1) }, `${access.endpoint.host}/${containerName}`, context);
   }
 
   /** Runs one call to the service; `path` is what it is about. Errors come out mapped, but for those that `keep` wants to see. */
@@ -51,15 +49,12 @@ export class BlobStore {
     call: { what: string; path: string; signal: AbortSignal; keep?: (error: unknown) => boolean }, work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const signal = AbortSignal.any([call.signal, this.#closing.signal]);
-    this.#callsUnderWay++;
     try {
       return await withDeadline({ clock: this.#clock, limitMs: this.#callLimitMs, what: `${call.what} ${this.name}`, signal }, work);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (isDmgError(error) || call.keep?.(error)) throw error;
       throw fromStorageError(error, { path: call.path, store: this.name });
-    } finally {
-      this.#callsUnderWay--;
     }
   }
 

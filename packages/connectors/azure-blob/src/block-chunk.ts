@@ -1,7 +1,7 @@
-import { baseErrors } from '@dmg/base';
+import { baseErrors, isDmgError } from '@dmg/base';
 import { type ChunkFacts, type ChunkWriter, connectorErrors } from '@dmg/connector-api';
 import type { ChunkRef } from '@dmg/model';
-import { type BlockFacts, encodeBlockId, partsPerChunkMax } from './block-id.ts';
+import { type BlockFacts, encodeBlockId, partsPerChunkMax, triesMax } from './block-id.ts';
 import type { TargetBlob } from './target-blob.ts';
 
 export interface BlockChunkOptions {
@@ -9,12 +9,16 @@ export interface BlockChunkOptions {
   readonly scope: Buffer;
   readonly ref: ChunkRef;
   readonly attemptId: string;
+  /** Random, 8 hex digits. */
+  readonly writer: string;
   readonly base: string;
   readonly partBytes: number;
   readonly limitBytes: number;
   readonly store: string;
   /** The attempt whose complete version of this chunk stands, if one does. */
   readonly standing: (signal: AbortSignal) => Promise<string | undefined>;
+  /** Waits before a request is sent again. */
+  readonly pause: (repetition: number, signal: AbortSignal) => Promise<void>;
   /** Throws `JOB_CLOSED` unless the job is open. */
   readonly checkOpen: (signal: AbortSignal) => Promise<void>;
 }
@@ -27,6 +31,7 @@ export class BlockChunk implements ChunkWriter {
   readonly #options: BlockChunkOptions;
   readonly #sizes = new Map<number, number>();
   #givenUp = false;
+  #marked = false;
 
   constructor(options: BlockChunkOptions) {
     this.#options = options;
@@ -37,22 +42,25 @@ export class BlockChunk implements ChunkWriter {
     if (bytes.length !== this.#options.partBytes) {
       throw baseErrors.UNEXPECTED.create({ reason: `part ${part} has ${bytes.length} bytes instead of ${this.#options.partBytes}` });
     }
-    await this.#stage({ chunk: this.#options.ref.chunk, attemptId: this.#options.attemptId, part }, bytes, signal);
+    await this.#stage(() => ({ ...this.#identity, part }), bytes, signal);
     this.#sizes.set(part, bytes.length);
   }
 
   async mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'> {
-    const { ref, attemptId, standing, checkOpen } = this.#options;
+    const { attemptId, standing, checkOpen } = this.#options;
     signal.throwIfAborted();
     this.#checkWhole(facts, last);
+    // A second call would repeat ids; who wants to try again opens the chunk again.
+    if (this.#marked) throw baseErrors.UNEXPECTED.create({ reason: 'a chunk is marked twice by one writer' });
+    this.#marked = true;
     const first = await standing(signal);
     if (first === undefined) {
-      const { rows, hash: chunkHash, sourceStart, sourceEnd } = facts;
+      const { rows, hash, sourceStart, sourceEnd } = facts;
       const filler = last.bytes.length === 0;
-      const id: BlockFacts = {
-        chunk: ref.chunk, attemptId, part: last.part, last: { rows, hash: chunkHash, sourceStart, sourceEnd, filler },
-      };
-      await this.#stage(id, filler ? new Uint8Array(1) : last.bytes, signal);
+      const idOf = (tryNumber: number): BlockFacts => ({
+        ...this.#identity, part: last.part, last: { rows, hash, sourceStart, sourceEnd, filler, tryNumber },
+      });
+      await this.#stage(idOf, filler ? new Uint8Array(1) : last.bytes, signal);
     }
     // After the block, so that nobody believes in a mark of a job that had ended.
     await checkOpen(signal);
@@ -64,13 +72,26 @@ export class BlockChunk implements ChunkWriter {
     return Promise.resolve();
   }
 
-  async #stage(facts: BlockFacts, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    const { blob, scope, base, store, limitBytes } = this.#options;
+  get #identity(): Pick<BlockFacts, 'chunk' | 'attemptId' | 'writer'> {
+    const { ref, attemptId, writer } = this.#options;
+    return { chunk: ref.chunk, attemptId, writer };
+  }
+
+  /** Stages one part; a request whose outcome is unknown is sent again, a last part under another id. */
+  async #stage(idOf: (tryNumber: number) => BlockFacts, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { blob, scope, base, store, limitBytes, partBytes, pause } = this.#options;
     if (this.#givenUp) throw baseErrors.UNEXPECTED.create({ reason: 'a chunk that was given up is written' });
-    if (facts.part >= partsPerChunkMax) {
-      throw connectorErrors.TOO_LARGE.create({ path: blob.path, sizeBytes: facts.part * this.#options.partBytes, store, limitBytes });
+    const { part } = idOf(0);
+    if (part >= partsPerChunkMax) throw connectorErrors.TOO_LARGE.create({ path: blob.path, sizeBytes: part * partBytes, store, limitBytes });
+    for (let tryNumber = 0; ; tryNumber++) {
+      try {
+        await blob.stage(encodeBlockId(scope, idOf(tryNumber)), bytes, base, signal);
+        return;
+      } catch (error) {
+        if (signal.aborted || !isDmgError(error) || error.retry !== 'backoff' || tryNumber + 1 >= triesMax) throw error;
+        await pause(tryNumber, signal);
+      }
     }
-    await blob.stage(encodeBlockId(scope, facts), bytes, base, signal);
   }
 
   #checkWhole(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }): void {

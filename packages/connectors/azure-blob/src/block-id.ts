@@ -2,13 +2,16 @@
  * Block ids: the uncommitted block list of a blob is our mark store (DESIGN-RULES 5.2). Every id has 56 raw bytes, since all ids of
  * a blob must have one length:
  *
- *    0        format version (high half), flags (low half): 1 last part of its chunk, 2 filler
- *    1 –  8   hash of job, generation and target
- *    9 – 11   chunk
- *   12 – 27   attempt
- *   28 – 29   part
- *   30 – 55   in the last part: rows 6, hash 8, source start 6, source end 6; else zeros
+ *    0        format version (high half); low half, in the last part: 1 last, 2 filler, the rest the number of the try
+ *    1 –  6   hash of job, generation and target
+ *    7 –  8   chunk
+ *    9 – 24   attempt
+ *   25 – 28   writer: random, new each time a chunk is opened
+ *   29 – 30   part
+ *   31 – 55   in the last part: rows 5, hash 8, source start 6, source end 6; else zeros
  *
+ * No two requests for a last part have the same id: neither when an attempt writes a chunk again, nor when it repeats a request whose
+ * answer was lost. So a request that the service executes late cannot restore a list that has been committed.
  * A filler is one byte that stands for an empty last part (the service takes no empty block); it is left out of the blob.
  */
 import { createHash } from 'node:crypto';
@@ -21,31 +24,47 @@ const fillerFlag = 2;
 
 export const partsPerChunkMax = 0x1_0000;
 
+export const triesMax = 4;
+export const writerBytes = 4;
+
 export interface BlockFacts {
   readonly chunk: number;
   /** 32 hex digits. */
   readonly attemptId: string;
+  /** 8 hex digits. */
+  readonly writer: string;
   readonly part: number;
   /** Present in the last part of a chunk. */
-  readonly last?: { readonly rows: number; readonly hash: string; readonly sourceStart: number; readonly sourceEnd: number; readonly filler: boolean };
+  readonly last?: LastFacts;
 }
 
-/** The 8 bytes that keep blocks of other jobs, generations and targets apart. */
+export interface LastFacts {
+  readonly rows: number;
+  readonly hash: string;
+  readonly sourceStart: number;
+  readonly sourceEnd: number;
+  readonly filler: boolean;
+  /** From 0, below `triesMax`. */
+  readonly tryNumber: number;
+}
+
+/** The bytes that keep blocks of other jobs, generations and targets apart. */
 export function scopeOf(job: { jobId: string; generation: number; target: number }): Buffer {
-  return createHash('sha256').update(JSON.stringify([job.jobId, job.generation, job.target])).digest().subarray(0, 8);
+  return createHash('sha256').update(JSON.stringify([job.jobId, job.generation, job.target])).digest().subarray(0, 6);
 }
 
 export function encodeBlockId(scope: Buffer, facts: BlockFacts): string {
   const id = Buffer.alloc(idBytes);
   const { last } = facts;
-  id[0] = (version << 4) | (last === undefined ? 0 : lastFlag) | (last?.filler ? fillerFlag : 0);
-  scope.copy(id, 1, 0, 8);
-  write(id, 9, 3, facts.chunk, 'chunk');
+  id[0] = (version << 4) | (last === undefined ? 0 : lastFlag | (last.filler ? fillerFlag : 0) | (last.tryNumber << 2));
+  scope.copy(id, 1, 0, 6);
+  write(id, 7, 2, facts.chunk, 'chunk');
   if (!/^[0-9a-f]{32}$/.test(facts.attemptId)) throw baseErrors.UNEXPECTED.create({ reason: 'an attempt id is not 32 hex digits' });
-  id.write(facts.attemptId, 12, 'hex');
-  write(id, 28, 2, facts.part, 'part');
+  id.write(facts.attemptId, 9, 'hex');
+  id.write(facts.writer, 25, 'hex');
+  write(id, 29, 2, facts.part, 'part');
   if (last !== undefined) {
-    write(id, 30, 6, last.rows, 'number of rows');
+    write(id, 31, 5, last.rows, 'number of rows');
     if (!/^[0-9a-f]{16}$/.test(last.hash)) throw baseErrors.UNEXPECTED.create({ reason: 'a chunk hash is not 16 hex digits' });
     id.write(last.hash, 36, 'hex');
     write(id, 44, 6, last.sourceStart, 'source position');
@@ -57,17 +76,15 @@ export function encodeBlockId(scope: Buffer, facts: BlockFacts): string {
 /** Undefined: the block is not one of this scope. */
 export function decodeBlockId(scope: Buffer, name: string): BlockFacts | undefined {
   const id = Buffer.from(name, 'base64');
-  if (!isOwnLength(name) || (id[0] ?? 0) >> 4 !== version || id.compare(scope, 0, 8, 1, 9) !== 0) return undefined;
-  const flags = (id[0] ?? 0) & 0xf;
-  const facts = { chunk: id.readUIntBE(9, 3), attemptId: id.toString('hex', 12, 28), part: id.readUInt16BE(28) };
-  if ((flags & lastFlag) === 0) return facts;
-  return {
-    ...facts,
-    last: {
-      rows: id.readUIntBE(30, 6), hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
-      filler: (flags & fillerFlag) !== 0,
-    },
+  const first = id[0] ?? 0;
+  if (id.length !== idBytes || first >> 4 !== version || id.compare(scope, 0, 6, 1, 7) !== 0) return undefined;
+  const facts = { chunk: id.readUInt16BE(7), attemptId: id.toString('hex', 9, 25), writer: id.toString('hex', 25, 29), part: id.readUInt16BE(29) };
+  if ((first & lastFlag) === 0) return facts;
+  const last = {
+    rows: id.readUIntBE(31, 5), hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
+    filler: (first & fillerFlag) !== 0, tryNumber: (first >> 2) & 3,
   };
+  return { ...facts, last };
 }
 
 /** Can a block of this name and ours stand in one blob? */

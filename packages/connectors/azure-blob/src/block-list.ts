@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chooseMarks } from '@dmg/connector-api';
 import type { Mark, PlanTarget } from '@dmg/model';
-import { type BlockFacts, decodeBlockId } from './block-id.ts';
+import { type BlockFacts, decodeBlockId, type LastFacts } from './block-id.ts';
 
 /** A block as the service lists it. */
 export interface ListedBlock {
@@ -11,6 +11,8 @@ export interface ListedBlock {
 
 /** One complete version of a chunk: a mark and the blocks that are its content, in order. */
 export interface ChunkVersion {
+  /** Writer and try: what tells it from other versions by the same attempt. */
+  readonly key: string;
   readonly mark: Mark;
   readonly blocks: readonly string[];
 }
@@ -24,27 +26,30 @@ export function completeVersions(scope: Buffer, target: number, listed: readonly
   for (const block of listed) {
     const facts = decodeBlockId(scope, block.name);
     if (facts === undefined) continue;
-    const key = `${facts.chunk}.${facts.attemptId}`;
+    const key = `${facts.chunk}.${facts.attemptId}.${facts.writer}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [{ block, facts }]);
     else group.push({ block, facts });
   }
-  return [...groups.values()].flatMap((group) => versionOf(target, group) ?? []);
+  const versions = [...groups.values()].flatMap((group) =>
+    group.flatMap(({ block, facts }) => (facts.last === undefined ? [] : (versionOf(target, group, block, facts, facts.last) ?? []))),
+  );
+  // One order for everybody, whatever the order of the list.
+  return versions.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-function versionOf(target: number, group: readonly { block: ListedBlock; facts: BlockFacts }[]): ChunkVersion | undefined {
-  // An attempt that wrote a chunk twice has written the same; should it not have, everybody takes the same one of its ends.
-  const [end] = group.filter(({ facts }) => facts.last !== undefined).toSorted((a, b) => (a.block.name < b.block.name ? -1 : 1));
-  if (end?.facts.last === undefined) return undefined;
-  const parts: (ListedBlock | undefined)[] = new Array<undefined>(end.facts.part).fill(undefined);
-  for (const { block, facts } of group) if (facts.last === undefined && facts.part < parts.length) parts[facts.part] = block;
-  const whole = parts.filter((part) => part !== undefined);
-  if (whole.length !== parts.length) return undefined;
-  const { filler, ...facts } = end.facts.last;
-  if (!filler) whole.push(end.block);
-  const { chunk, attemptId } = end.facts;
-  const bytes = whole.reduce((sum, part) => sum + part.sizeBytes, 0);
-  return { mark: { target, chunk, attemptId, bytes, ...facts }, blocks: whole.map((part) => part.name) };
+/** The version that ends with the given block, if the parts before it are there. */
+function versionOf(
+  target: number, group: readonly { block: ListedBlock; facts: BlockFacts }[], end: ListedBlock, { chunk, attemptId, writer, part }: BlockFacts, last: LastFacts,
+): ChunkVersion | undefined {
+  const parts = new Map<number, ListedBlock>();
+  for (const { block, facts } of group) if (facts.last === undefined && facts.part < part) parts.set(facts.part, block);
+  if (parts.size !== part) return undefined;
+  const whole = [...parts].toSorted(([a], [b]) => a - b).map(([, block]) => block);
+  const { filler, tryNumber, ...facts } = last;
+  if (!filler) whole.push(end);
+  const bytes = whole.reduce((sum, block) => sum + block.sizeBytes, 0);
+  return { key: `${writer}${tryNumber}`, mark: { target, chunk, attemptId, bytes, ...facts }, blocks: whole.map((block) => block.name) };
 }
 
 /** The versions that count, in order of chunk. */
@@ -53,10 +58,10 @@ export function chooseVersions(target: PlanTarget, versions: readonly ChunkVersi
   return chooseMarks(target, [...byMark.keys()]).flatMap((mark) => byMark.get(mark) ?? []);
 }
 
-/** What finish has decided to commit to one target: by which attempt each chunk is, and the digest of the block list. */
+/** What finish has decided to commit to one target: the version of each chunk, and the digest of the block list. */
 export interface IntendedList {
-  /** Indexes in the intent's `attempts`, in order of chunk. */
-  readonly chunks: readonly number[];
+  /** `<index in the intent's attempts>.<key of the version>`, in order of chunk. */
+  readonly chunks: readonly string[];
   readonly digest: string;
 }
 
@@ -69,10 +74,10 @@ export interface CommitIntent {
 export function intentOf(targets: readonly (readonly ChunkVersion[])[]): CommitIntent {
   const attempts = new Map<string, number>();
   const lists = targets.map((versions) => ({
-    chunks: versions.map(({ mark }) => {
+    chunks: versions.map(({ key, mark }) => {
       const index = attempts.get(mark.attemptId) ?? attempts.size;
       attempts.set(mark.attemptId, index);
-      return index;
+      return `${index}.${key}`;
     }),
     digest: digestOf(versions.flatMap(({ blocks }) => blocks)),
   }));
@@ -83,9 +88,8 @@ export function intentOf(targets: readonly (readonly ChunkVersion[])[]): CommitI
 export function intendedVersions(intent: CommitIntent, target: number, versions: readonly ChunkVersion[]): ChunkVersion[] | undefined {
   const list = intent.lists[target];
   if (list === undefined) return undefined;
-  const chosen = list.chunks.flatMap((attempt, chunk) =>
-    versions.find(({ mark }) => mark.chunk === chunk && mark.attemptId === intent.attempts[attempt]) ?? [],
-  );
+  const present = new Map(versions.map((version) => [`${version.mark.chunk}.${intent.attempts.indexOf(version.mark.attemptId)}.${version.key}`, version]));
+  const chosen = list.chunks.flatMap((name, chunk) => present.get(`${chunk}.${name}`) ?? []);
   if (chosen.length !== list.chunks.length || digestOf(chosen.flatMap(({ blocks }) => blocks)) !== list.digest) return undefined;
   return chosen;
 }

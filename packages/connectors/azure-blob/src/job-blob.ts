@@ -2,7 +2,8 @@
  * The side blob of a job, `.dmg/jobs/<jobId>`: plan, intent and end, changed by compare-and-set on its ETag.
  *
  *   (absent) → open(plan) → closing(plan, intent) → done(receipt)
- *   (absent), open, closing → aborted(plan) → aborted
+ *   (absent), open → aborted(plan) → aborted
+ *   closing → aborted(plan), only when what was begun cannot be completed
  *
  * It is not deleted at the end (DESIGN-RULES 5.6 would): small, without its plan, it is the end that a late or repeated attempt
  * finds, and so a blob that a consumer took away never comes back.
@@ -14,8 +15,8 @@ import type { CommitIntent } from './block-list.ts';
 
 export type JobBody =
   | { readonly phase: 'open'; readonly plan: Plan }
-  /** `refused`: path of a target that a stranger has changed; the job can only be aborted. */
-  | { readonly phase: 'closing'; readonly plan: Plan; readonly intent: CommitIntent; readonly refused?: string }
+  /** `receipt`: that of `done`. `refused`: path of a target that a stranger has changed; the job can only be aborted. */
+  | { readonly phase: 'closing'; readonly plan: Plan; readonly intent: CommitIntent; readonly receipt: Receipt; readonly refused?: string }
   | { readonly phase: 'done'; readonly receipt: Receipt }
   /** With its plan until everything staged is discarded. `closing`: commits may have been under way. */
   | { readonly phase: 'aborted'; readonly plan?: Plan; readonly closing?: boolean };

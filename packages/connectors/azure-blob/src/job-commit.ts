@@ -2,8 +2,9 @@
  * How a job's blobs are published, and why a blob never comes back.
  *
  * 1. Marks: the uncommitted block lists are read and every chunk is there.
- * 2. Intent: compare-and-set `open → closing` with the chosen list of every target. Abort's compare-and-set is on the same ETag, so
- *    from here exactly one of the two can happen: last block < lists read < intent < commit.
+ * 2. Intent: compare-and-set `open → closing` with the chosen list of every target and the receipt. Abort's compare-and-set is on the
+ *    same ETag, so from here exactly one of the two can happen: last block < lists read < intent < commit. An abort that finds
+ *    `closing` completes what was begun; only where that fails for good does it abort.
  * 3. Commit: each target's list on the condition of the plan's base state (its ETag, or absence).
  * 4. Done: compare-and-set `closing → done` with the receipt.
  *
@@ -21,14 +22,13 @@
  *  - Two finishers in `closing`: one commit succeeds. The other meets the condition (409, 412), or blocks that are gone (400
  *    InvalidBlockList), and looks again: published.
  *  - A consumer takes the blob between the two commits: the second one's blocks are gone, 400, published.
- *  - A frozen writer stages its own version of a chunk after the commit: the intent names other attempts, so it is not "there".
+ *  - A frozen writer stages a version of a chunk after the commit, a new one or a late repetition: no two requests for a last part
+ *    have the same id (`block-id.ts`), so it is not the intended one.
  *  - A frozen finisher wakes after `done`: as the second finisher above. After `aborted`: its blocks were discarded, or the base's
  *    ETag was made another one, before abort told anybody.
- *  - Abort between intent and commit: the finisher's last compare-and-set fails, it reads `aborted`.
+ *  - Abort between intent and commit: it is a second finisher.
  *  - A finisher dies anywhere: the next one reads `open` (nothing committed) or `closing` (above).
  * What remains, each a matter of moments:
- *  - a duplicate of one and the same Put Block request that the service executes after the commit, together with a finisher's death and
- *    a consumer in between;
  *  - a stranger who writes and removes the blob between a dead finisher's intent and commit;
  *  - an empty blob: it has no block that its commit could use up, so a finisher that freezes between its last look at the phase and the
  *    commit brings it back when it wakes.
@@ -50,7 +50,6 @@ export interface CommitOptions {
   readonly job: JobBlob;
   readonly jobId: string;
   readonly blobOf: (target: PlanTarget) => TargetBlob;
-  readonly receipt: Receipt;
   readonly signal: AbortSignal;
 }
 
@@ -65,25 +64,41 @@ async function allVersions(plan: Plan, target: PlanTarget, blob: TargetBlob, sig
 }
 
 /** Publishes and returns the receipt that stands. Throws `MARKS_MISSING`, `JOB_CLOSED`, `TARGET_CHANGED`. */
-export async function finishJob(options: CommitOptions): Promise<Receipt> {
-  const { job, jobId, receipt, signal } = options;
+export async function finishJob(options: CommitOptions, receipt: Receipt): Promise<Receipt> {
+  const { job, jobId, signal } = options;
   for (let round = 0; round < roundsMax; round++) {
     const record = await job.read(signal);
     if (record === undefined) throw connectorErrors.MARKS_MISSING.create({ jobId, missing: 1 });
-    const { body } = record;
+    const { body, etag, ageMs } = record;
     if (body.phase === 'done') return body.receipt;
     if (body.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId, phase: body.phase });
-    const closing = body.phase === 'open' ? await declareIntent(options, body.plan, record) : { etag: record.etag, body, ageMs: record.ageMs, ready: undefined };
-    if (closing === undefined) continue;
-    if (closing.body.refused !== undefined) throw connectorErrors.TARGET_CHANGED.create({ path: closing.body.refused });
-    if (!(await publishAll(options, closing))) continue;
-    const done: JobBody = { phase: 'done', receipt };
-    if ((await job.write(closing.etag, done, signal)) !== undefined) return receipt;
+    const closing = body.phase === 'open' ? await declareIntent(options, body.plan, receipt, record) : { etag, body, ageMs, ready: undefined };
+    if (closing === undefined || !(await completeJob(options, closing))) continue;
+    return closing.body.receipt;
   }
   throw connectorErrors.UNREACHABLE.create({ store: job.path, reason: 'the record of the job changes all the time' });
 }
 
-interface Closing {
+/** Publishes what is intended and sets `done`. False: the record has changed meanwhile and must be read again. */
+export async function completeJob(options: CommitOptions, closing: Closing): Promise<boolean> {
+  if (closing.body.refused !== undefined) throw connectorErrors.TARGET_CHANGED.create({ path: closing.body.refused });
+  if (!(await publishAll(options, closing))) return false;
+  const done: JobBody = { phase: 'done', receipt: closing.body.receipt };
+  return (await options.job.write(closing.etag, done, options.signal)) !== undefined;
+}
+
+/** Completes a publication that has begun; returns the phase that then stands. */
+export async function helpFinish(options: CommitOptions): Promise<JobBody['phase'] | undefined> {
+  for (let round = 0; round < roundsMax; round++) {
+    const record = await options.job.read(options.signal);
+    if (record?.body.phase !== 'closing') return record?.body.phase;
+    if (await completeJob(options, { ...record, body: record.body, ready: undefined })) return 'done';
+  }
+  return 'closing';
+}
+
+/** A record whose intent stands. */
+export interface Closing {
   readonly etag: string;
   readonly body: JobBody & { readonly phase: 'closing' };
   readonly ageMs: number;
@@ -91,7 +106,7 @@ interface Closing {
   readonly ready: readonly (readonly ChunkVersion[])[] | undefined;
 }
 
-async function declareIntent(options: CommitOptions, plan: Plan, record: JobRecord): Promise<Closing | undefined> {
+async function declareIntent(options: CommitOptions, plan: Plan, receipt: Receipt, record: JobRecord): Promise<Closing | undefined> {
   const { job, jobId, blobOf, signal } = options;
   const ready = await mapParallel(plan.targets, callsAtOnce, (target) => readVersions(plan, target, blobOf(target), signal));
   const missing = plan.targets.reduce((sum, target, index) => sum + missingChunks(target, ready[index]?.map(({ mark }) => mark) ?? []), 0);
@@ -100,7 +115,7 @@ async function declareIntent(options: CommitOptions, plan: Plan, record: JobReco
     if ((await job.phase(signal)) !== 'open') return undefined;
     throw connectorErrors.MARKS_MISSING.create({ jobId, missing });
   }
-  const body: JobBody & { readonly phase: 'closing' } = { phase: 'closing', plan, intent: intentOf(ready) };
+  const body: JobBody & { readonly phase: 'closing' } = { phase: 'closing', plan, intent: intentOf(ready), receipt };
   const etag = await job.write(record.etag, body, signal);
   return etag === undefined ? undefined : { etag, body, ageMs: 0, ready };
 }

@@ -39,7 +39,7 @@ export class SdkBlobCalls implements BlobCalls {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const transactionalContentMD5 = hash('md5', bytes, 'buffer');
     const response = await this.#unless(isIdLengthConflict, 'write a block to', path, signal, (abortSignal) =>
-      this.#blob(path).stageBlock(block.id, body, body.length, { abortSignal, transactionalContentMD5 }),
+      this.#store.onceContainer.getBlockBlobClient(path).stageBlock(block.id, body, body.length, { abortSignal, transactionalContentMD5 }),
     );
     return response === undefined ? 'conflict' : 'staged';
   }
@@ -56,7 +56,9 @@ export class SdkBlobCalls implements BlobCalls {
 
   async recommit(path: string, facts: BlobFacts, signal: AbortSignal): Promise<boolean> {
     const own = await this.blocks(path, 'committed', signal);
-    if (own.length === 0) return false;
+    const uncommitted = new Set((await this.blocks(path, 'uncommitted', signal)).map(({ name }) => name));
+    // The SDK commits the latest block of a name: one of the same name that was never committed would slip in.
+    if (own.length === 0 || own.some(({ name }) => uncommitted.has(name))) return false;
     const properties = await this.#unless(isAbsent, 'look into', path, signal, (abortSignal) => this.#blob(path).getProperties({ abortSignal }));
     if (properties === undefined || bareEtag(properties.etag) !== facts.etag) return false;
     const { tagCount, metadata, accessTier, accessTierInferred, encryptionScope } = properties;

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { baseErrors, type Logger, newId, type Random } from '@dmg/base';
+import { baseErrors, type DmgError, type Logger, newId, type Random } from '@dmg/base';
 import {
   checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, missingChunks, type Sink, type SinkJob, type SinkLimits,
   type SinkState,
@@ -9,7 +9,7 @@ import {
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import { errorCode, fromFileError } from './errors.ts';
 import { FileChunk } from './file-chunk.ts';
-import { callsAtOnce, finishJob, readMarks } from './job-finish.ts';
+import { abortJob, callsAtOnce, finishJob, type PublishOptions, readMarks } from './job-finish.ts';
 import type { JobFolder, JobRecord } from './job-folder.ts';
 import type { StoreRoot } from './store-root.ts';
 import { baseOf, TargetPublisher } from './target-publisher.ts';
@@ -108,26 +108,32 @@ export class FileSink implements Sink {
     if (record.phase === 'done') return record.receipt;
     if (record.phase === 'aborted') throw this.#closed(record);
     if (record.phase === 'none') throw connectorErrors.MARKS_MISSING.create({ jobId: this.#options.job.jobId, missing: 1 });
-    const checkFolder = this.#folderCheck();
-    const end = await finishJob({
-      files: this.#options.files, job: this.#job, publisher: this.#publisher, record, receipt, signal,
-      locate: async (target) => {
-        const path = this.#absolute(target.path);
-        await checkFolder(dirname(path));
-        return path;
-      },
-    });
+    const end = await finishJob(this.#publishing(signal), record, receipt);
     if (end.phase === 'aborted') throw this.#closed(end);
     return end.receipt;
   }
 
   async abort(signal: AbortSignal): Promise<SinkState> {
     signal.throwIfAborted();
-    return stateOf(await this.#job.end({ phase: 'aborted' }));
+    const { logger, job } = this.#options;
+    const undone = (error: DmgError): void => logger.warn({ jobId: job.jobId, code: error.code }, 'publishing had begun and cannot be completed, aborted');
+    return stateOf(await abortJob(this.#publishing(signal), undone));
   }
 
   async close(): Promise<void> {
     for (const chunk of [...this.#chunks]) await chunk.discard();
+  }
+
+  #publishing(signal: AbortSignal): PublishOptions {
+    const checkFolder = this.#folderCheck();
+    return {
+      files: this.#options.files, job: this.#job, publisher: this.#publisher, signal,
+      locate: async (target) => {
+        const path = this.#absolute(target.path);
+        await checkFolder(dirname(path));
+        return path;
+      },
+    };
   }
 
   async #read(): Promise<JobRecord> {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { baseErrors } from '@dmg/base';
+import { baseErrors, type DmgError, isDmgError } from '@dmg/base';
 import { chooseMarks, connectorErrors, mapParallel, missingChunks } from '@dmg/connector-api';
 import type { Mark, PlanTarget, Receipt } from '@dmg/model';
 import type { JobEnd, JobFolder, JobRecord, MarkEntry } from './job-folder.ts';
@@ -7,6 +7,7 @@ import type { TargetPublisher } from './target-publisher.ts';
 import type { WorkFiles } from './work-files.ts';
 
 export const callsAtOnce = 16;
+const roundsMax = 20;
 
 /** A mark and what it names. */
 export interface ChunkEntry {
@@ -30,41 +31,87 @@ export async function readMarks(job: JobFolder, work: string, target: PlanTarget
   return chooseMarks(target, [...found.values()].map(({ mark }) => mark)).flatMap((mark) => found.get(mark.chunk) ?? []);
 }
 
-export interface FinishOptions {
+export interface PublishOptions {
   readonly files: WorkFiles;
   readonly job: JobFolder;
   readonly publisher: TargetPublisher;
-  readonly record: JobRecord & { readonly phase: 'open' };
-  readonly receipt: Receipt;
   /** The absolute path of a target, checked. */
   readonly locate: (target: PlanTarget) => Promise<string>;
   readonly signal: AbortSignal;
 }
 
+type OpenRecord = JobRecord & { readonly phase: 'open' };
+
 /** Publishes every target of an open job and links `done`; returns the end that stands. Throws `MARKS_MISSING`. */
-export async function finishJob(options: FinishOptions): Promise<JobEnd> {
-  const { files, job, publisher, record, receipt, locate, signal } = options;
+export async function finishJob(options: PublishOptions, record: OpenRecord, receipt: Receipt): Promise<JobEnd> {
+  const { job } = options;
+  const prepared = await prepareAll(options, record);
+  if (prepared === undefined) return endedWithout(job, record);
+  const intent = await job.intend({ phase: 'done', receipt });
+  if (intent.phase === 'aborted') return job.end(intent);
+  return publishAll(options, record, prepared, intent);
+}
+
+/** Aborts a job; or, when a finisher has already begun to publish, completes that. Returns the end that stands. */
+export async function abortJob(options: PublishOptions, undone: (error: DmgError) => void): Promise<JobEnd> {
+  const { job } = options;
+  for (let round = 0; round < roundsMax; round++) {
+    const record = await job.read();
+    if (record.phase === 'done' || record.phase === 'aborted') return record;
+    if (record.phase === 'none') {
+      if (await job.forbid()) return { phase: 'aborted' };
+      continue;
+    }
+    const intent = await job.intend({ phase: 'aborted' });
+    if (intent.phase === 'aborted') return job.end(intent);
+    try {
+      const prepared = await prepareAll(options, record);
+      return prepared === undefined ? await endedWithout(job, record) : await publishAll(options, record, prepared, intent);
+    } catch (error) {
+      if (!isDmgError(error) || error.retry !== 'never') throw error;
+      undone(error);
+      return job.end({ phase: 'aborted' });
+    }
+  }
+  throw baseErrors.UNEXPECTED.create({ reason: 'a job begins and ends all the time' });
+}
+
+/** What is to be renamed for each target. Undefined: something is gone, so the job must have ended. */
+async function prepareAll(options: PublishOptions, record: OpenRecord): Promise<MarkEntry[] | undefined> {
+  const { job, publisher, locate, signal } = options;
   const { plan, work } = record;
   const marks = await mapParallel(plan.targets, callsAtOnce, (target) => readMarks(job, work, target, signal));
   const missing = plan.targets.reduce((sum, target, index) => sum + missingChunks(target, marks[index]?.map(({ mark }) => mark) ?? []), 0);
   if (missing > 0) {
     const now = await job.read();
-    if (now.phase === 'done' || now.phase === 'aborted') return now;
+    if (now.phase === 'done' || now.phase === 'aborted') return undefined;
     throw connectorErrors.MARKS_MISSING.create({ jobId: plan.jobId, missing });
   }
+  const prepared = await mapParallel(plan.targets, callsAtOnce, async (target, index) => {
+    signal.throwIfAborted();
+    return publisher.prepare(work, target, await locate(target), marks[index]?.map(({ entry }) => entry) ?? []);
+  });
+  const entries = prepared.filter((entry) => entry !== undefined);
+  return entries.length === prepared.length ? entries : undefined;
+}
+
+async function publishAll(options: PublishOptions, record: OpenRecord, prepared: readonly MarkEntry[], end: JobEnd): Promise<JobEnd> {
+  const { files, job, publisher, locate, signal } = options;
   const folders = new Set<string>();
-  const whole = await mapParallel(plan.targets, callsAtOnce, async (target, index) => {
+  await mapParallel(record.plan.targets, callsAtOnce, async (target, index) => {
     signal.throwIfAborted();
     const path = await locate(target);
+    const entry = prepared[index];
     folders.add(dirname(path));
-    return publisher.publish(work, target, path, marks[index]?.map(({ entry }) => entry) ?? []);
+    if (entry !== undefined) await publisher.publish(record.work, target, path, entry);
   });
-  if (whole.includes(false)) {
-    const now = await job.read();
-    if (now.phase === 'done' || now.phase === 'aborted') return now;
-    throw baseErrors.UNEXPECTED.create({ reason: `somebody removed work files of job ${plan.jobId}` });
-  }
   // Also for targets that an earlier finisher renamed: it may have died before it synced.
   await mapParallel([...folders], callsAtOnce, (folder) => files.syncFolder(folder));
-  return job.end({ phase: 'done', receipt });
+  return job.end(end);
+}
+
+async function endedWithout(job: JobFolder, record: OpenRecord): Promise<JobEnd> {
+  const now = await job.read();
+  if (now.phase === 'done' || now.phase === 'aborted') return now;
+  throw baseErrors.UNEXPECTED.create({ reason: `somebody removed work files of job ${record.plan.jobId}` });
 }

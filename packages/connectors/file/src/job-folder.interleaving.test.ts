@@ -71,7 +71,7 @@ const mutants: Record<string, (files: WorkFiles, system: ModelFileSystem) => Wor
     }),
   'a plan may come after an abort': (files) =>
     override(files, {
-      link: (from, to) => (from.includes('/end.') && to === `${jobPath}/begin` ? Promise.resolve('exists') : files.link(from, to)),
+      link: (from, to) => (from.includes('/begin.') && to === `${jobPath}/begin` ? Promise.resolve('linked') : files.link(from, to)),
     }),
 };
 

@@ -4,6 +4,7 @@
  *   <job>/begin        the plan and the name of the work folder; or `aborted`, when the job was aborted before it had a plan
  *   <job>/work.<id>/   parts/<target>.<chunk>.<attempt>.<random>, the bytes, and beside each `.facts`
  *                      marks/<target>.<chunk>, marks/final.<target>: links to facts, each names the one part that counts
+ *   <job>/intent       what the job is going to be: `done` with the receipt, once everything is ready to be renamed; or `aborted`
  *   <job>/end          `done` with the receipt, or `aborted`
  *
  * Facts of POSIX that carry it: `link` to a name that exists fails, so the first one wins and its content never changes; a path can
@@ -30,6 +31,9 @@
  *  - A finisher died after the rename, a consumer took the file: the part is gone, so it is not published again.
  *  - Finisher against abort: whichever links `end` first. If abort does, a finisher that finds parts gone because the folder is gone
  *    cannot link `done` any more (I3: `end` stands already) and reports `aborted`. If the finisher does, all is published (I6).
+ *  - Abort while a finisher publishes: the finisher's `intent` was first, so the abort completes the publication instead of cutting it
+ *    in two (what remains are renames). Only where that fails for good, say because a stranger changed a target, does it link `aborted`.
+ *    Safety does not rest on the intent: whatever it says, the link to `end` decides.
  *  - A frozen attempt wakes after the end: its links and renames fail (I2, I4); what it still writes goes into a file without a name.
  *  - An ender died after linking `end`: every later reader renames the folder away before it believes the end (I5).
  *  - Cleaning up removes what an ender or starter has just prepared: their link finds its source gone, and they read again.
@@ -134,28 +138,48 @@ export class JobFolder {
     return bytes === undefined ? undefined : decode<MarkEntry>(bytes);
   }
 
-  /** Ends the job unless it has ended; returns the end that stands, once nothing can change any more. */
-  async end(end: JobEnd): Promise<JobEnd> {
+  /** Shuts the door to a plan that has not come yet: the job is aborted. False: a plan stands, or another end. */
+  async forbid(): Promise<boolean> {
+    return (await this.#linkFirst('begin', { phase: 'aborted' })) === 'linked';
+  }
+
+  /** Declares what the job is going to be; returns the declaration that stands, or the end. */
+  async intend(end: JobEnd): Promise<JobEnd> {
     for (let round = 0; round < roundsMax; round++) {
-      await this.#files.makeFolder(this.#path, { parents: true });
-      const prepared = `${this.#path}/end.${newId(this.#random)}`;
-      if (!(await this.#files.writeNew(prepared, encode(end)))) continue;
-      // An abort must also shut the door to a plan that has not come yet.
-      const first = end.phase === 'aborted' ? await this.#files.link(prepared, `${this.#path}/begin`) : 'exists';
-      const linked = first === 'exists' ? await this.#files.link(prepared, `${this.#path}/end`) : first;
-      await this.#files.syncFolder(this.#path);
-      await this.#files.remove(prepared);
-      if (linked === 'gone') continue;
-      const standing = await this.read();
-      if (standing.phase === 'done' || standing.phase === 'aborted') {
-        await this.#cleanUp();
-        return standing;
-      }
+      if ((await this.#linkFirst('intent', end)) === 'linked') return end;
+      // Cleaning up takes the intent away; then there is an end.
+      const standing = (await this.#json<JobEnd>('intent')) ?? (await this.#json<JobEnd>('end'));
+      if (standing !== undefined) return standing;
     }
     throw this.#unsettled();
   }
 
-  /** Renames the work folder away, then removes everything but `begin` and `end`. Safe to repeat and to be interrupted. */
+  /** Ends the job unless it has ended; returns the end that stands, once nothing can change any more. */
+  async end(end: JobEnd): Promise<JobEnd> {
+    await this.#linkFirst('end', end);
+    const standing = await this.read();
+    if (standing.phase !== 'done' && standing.phase !== 'aborted') throw this.#unsettled();
+    await this.#cleanUp();
+    return standing;
+  }
+
+  /** Links `content` to a name that only the first one gets. */
+  async #linkFirst(name: string, content: Begin | JobEnd): Promise<'linked' | 'exists'> {
+    for (let round = 0; round < roundsMax; round++) {
+      await this.#files.makeFolder(this.#path, { parents: true });
+      const prepared = `${this.#path}/${name}.${newId(this.#random)}`;
+      if (!(await this.#files.writeNew(prepared, encode(content)))) continue;
+      const linked = await this.#files.link(prepared, `${this.#path}/${name}`);
+      // Also when another one was first: that name may not be durable yet, and the caller is about to rely on it.
+      await this.#files.syncFolder(this.#path);
+      await this.#files.remove(prepared);
+      // Gone: cleaning up took the prepared file for a leftover.
+      if (linked !== 'gone') return linked;
+    }
+    throw this.#unsettled();
+  }
+
+  /** Renames the work folder away, then removes everything but `begin` and `end` (the intent has come true). Safe to repeat and to be interrupted. */
   async #cleanUp(): Promise<void> {
     const begin = await this.#json<Begin>('begin');
     if (begin !== undefined && begin.phase !== 'aborted') {

@@ -36,30 +36,42 @@ export class TargetPublisher {
   }
 
   /**
-   * `path` is absolute and below the root; `marks` are the target's, all of them, in order of chunk. False: the work folder or
-   * something in it is gone, so the job must have ended.
+   * Makes sure that a target can be published by one rename, and that it still is what the plan says. `path` is absolute and below
+   * the root; `marks` are the target's, all of them, in order of chunk. Undefined: the work folder or something in it is gone, so the
+   * job must have ended.
    */
-  async publish(work: string, target: PlanTarget, path: string, marks: readonly MarkEntry[]): Promise<boolean> {
+  async prepare(work: string, target: PlanTarget, path: string, marks: readonly MarkEntry[]): Promise<MarkEntry | undefined> {
     const only = marks.length === 1 ? marks[0] : undefined;
     const entry = only ?? (await this.#joined(work, target, marks));
-    if (entry === undefined) return false;
+    if (entry === undefined) return undefined;
+    const part = `${work}/parts/${entry.part}`;
+    const facts = await this.#files.stat(part);
+    if (facts === undefined) return entry;
+    if (facts.sizeBytes !== entry.bytes) {
+      throw baseErrors.UNEXPECTED.create({ reason: `part ${entry.part} has ${facts.sizeBytes} bytes, its mark says ${entry.bytes}` });
+    }
+    await this.#checkBase(target, path, part);
+    return entry;
+  }
+
+  /** Renames the prepared part to its target, unless that has been done. */
+  async publish(work: string, target: PlanTarget, path: string, entry: MarkEntry): Promise<void> {
     const part = `${work}/parts/${entry.part}`;
     for (let round = 0; round < roundsMax; round++) {
-      const facts = await this.#files.stat(part);
-      if (facts === undefined) return true;
-      if (facts.sizeBytes !== entry.bytes) {
-        throw baseErrors.UNEXPECTED.create({ reason: `part ${entry.part} has ${facts.sizeBytes} bytes, its mark says ${entry.bytes}` });
-      }
+      if ((await this.#files.stat(part)) === undefined) return;
       if (!(await this.#makeParents(work, path))) continue;
-      if (baseOf(await this.#files.stat(path)) !== target.base) {
-        if ((await this.#files.stat(part)) === undefined) return true;
-        throw connectorErrors.TARGET_CHANGED.create({ path: target.path });
-      }
+      if (!(await this.#checkBase(target, path, part))) return;
       // `gone` can also mean that somebody removed the folder of the target: the next round looks again.
-      const outcome = await this.#files.rename(part, path);
-      if (outcome === 'renamed') return true;
+      if ((await this.#files.rename(part, path)) === 'renamed') return;
     }
     throw baseErrors.UNEXPECTED.create({ reason: `the folder of ${target.path} is removed again and again` });
+  }
+
+  /** Throws `TARGET_CHANGED` unless the target is what the plan says. False: another finisher has published it. */
+  async #checkBase(target: PlanTarget, path: string, part: string): Promise<boolean> {
+    if (baseOf(await this.#files.stat(path)) === target.base) return true;
+    if ((await this.#files.stat(part)) === undefined) return false;
+    throw connectorErrors.TARGET_CHANGED.create({ path: target.path });
   }
 
   /** The joined file of several parts, or of none: the one that is marked. Undefined: the job has ended. */

@@ -1,3 +1,4 @@
+import { hasCode } from '@dmg/base';
 import { checkedObjectPath, chooseMarks, connectorErrors, joinPath, missingChunks } from '@dmg/connector-api';
 import type { ChunkFacts, ChunkWriter, Sink, SinkJob, SinkLimits, SinkState } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
@@ -78,24 +79,22 @@ export class MemorySink implements Sink {
     if (missing > 0 || job.phase === 'none') {
       throw connectorErrors.MARKS_MISSING.create({ jobId: job.plan?.jobId ?? plan.jobId, missing });
     }
-    for (const target of plan.targets) {
-      await this.#options.store.intercept?.('publish', target.path);
-      signal.throwIfAborted();
-      this.#publish(job, target);
-    }
-    await this.#options.store.intercept?.('finish', 'done');
-    // The phase is read again: an abort or another finisher may have come in between.
-    if (job.phase === 'open') {
-      job.phase = 'done';
-      job.receipt = structuredClone(receipt);
-    }
-    if (job.phase !== 'done' || job.receipt === undefined) throw this.#closedError();
-    return structuredClone(job.receipt);
+    // From here on an abort completes what was begun.
+    job.intent ??= structuredClone(receipt);
+    return this.#complete(job, plan, job.intent, signal);
   }
 
   async abort(signal: AbortSignal): Promise<SinkState> {
     await this.#enter('abort', signal);
     const job = this.#job;
+    if (job.phase === 'open' && job.intent !== undefined && job.plan !== undefined) {
+      try {
+        await this.#complete(job, job.plan, job.intent, signal);
+      } catch (error) {
+        // It cannot be completed: then it is aborted after all.
+        if (!hasCode(error, connectorErrors.TARGET_CHANGED.code)) throw error;
+      }
+    }
     if (job.phase !== 'done') {
       job.phase = 'aborted';
       job.marks.clear();
@@ -107,6 +106,24 @@ export class MemorySink implements Sink {
     for (const writer of [...this.#writers]) await writer.discard();
     if (!this.#closed) this.#options.store.openHandles--;
     this.#closed = true;
+  }
+
+  async #complete(job: MemoryJob, plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
+    for (const target of plan.targets) {
+      await this.#options.store.intercept?.('publish', target.path);
+      // As with a real store others come in between: a consumer, an abort, another finisher.
+      await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+      this.#publish(job, target);
+    }
+    await this.#options.store.intercept?.('finish', 'done');
+    // The phase is read again: another finisher or an abort may have come in between.
+    if (job.phase === 'open') {
+      job.phase = 'done';
+      job.receipt = structuredClone(receipt);
+    }
+    if (job.phase !== 'done' || job.receipt === undefined) throw this.#closedError();
+    return structuredClone(job.receipt);
   }
 
   get #job(): MemoryJob {

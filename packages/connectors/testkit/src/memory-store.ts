@@ -14,6 +14,8 @@ export interface MemoryJob {
   /** By `<target>.<chunk>`. */
   readonly marks: Map<string, { mark: Mark; bytes: Uint8Array }>;
   readonly publishedTargets: Set<number>;
+  /** Set when publishing has begun: the receipt of `done`. */
+  intent: Receipt | undefined;
 }
 
 /** The calls that a test can intercept. */
@@ -50,7 +52,7 @@ export class MemoryStore {
   job(jobId: string): MemoryJob {
     let job = this.jobs.get(jobId);
     if (job === undefined) {
-      job = { phase: 'none', plan: undefined, receipt: undefined, marks: new Map(), publishedTargets: new Set() };
+      job = { phase: 'none', plan: undefined, receipt: undefined, marks: new Map(), publishedTargets: new Set(), intent: undefined };
       this.jobs.set(jobId, job);
     }
     return job;

@@ -20,7 +20,7 @@ const { from, to } = workerData as SeedRange;
 const facts: RangeFacts = { done: 0, aborted: 0, frozen: 0, steps: 0, failure: undefined };
 for (let seed = from; seed <= to && facts.failure === undefined; seed++) {
   try {
-    const run = await new InterleavedRun({ seed }).run();
+    const run = await new InterleavedRun({ seed, stranger: seed % 4 === 0 }).run();
     facts[run.end]++;
     facts.frozen += run.frozen;
     facts.steps += run.steps;

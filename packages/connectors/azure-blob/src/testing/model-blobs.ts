@@ -1,3 +1,4 @@
+import { connectorErrors } from '@dmg/connector-api';
 import type { BlobCalls, BlobFacts } from '../blob-calls.ts';
 import type { ListedBlock } from '../block-list.ts';
 
@@ -130,7 +131,10 @@ export class GatedBlobCalls implements BlobCalls {
   async stage(path: string, block: { id: string; bytes: Uint8Array }): Promise<'staged' | 'conflict'> {
     const bytes = Buffer.from(block.bytes).toString();
     await this.#gate();
-    return this.#blobs.stage(path, block.id, bytes);
+    const answer = this.#blobs.stage(path, block.id, bytes);
+    if (!this.#repeats()) return answer;
+    await this.#gate();
+    throw connectorErrors.UNREACHABLE.create({ store: this.store, reason: 'the answer was lost' });
   }
 
   commit(path: string, commit: { ids: readonly string[]; condition: string; metadata: Readonly<Record<string, string>> }): Promise<boolean> {
@@ -139,7 +143,8 @@ export class GatedBlobCalls implements BlobCalls {
 
   async recommit(path: string, facts: BlobFacts): Promise<boolean> {
     const own = await this.#step(() => this.#blobs.blocks(path, 'committed'));
-    if (own.length === 0) return false;
+    const uncommitted = new Set(this.#blobs.blocks(path, 'uncommitted').map(({ name }) => name));
+    if (own.length === 0 || own.some(({ name }) => uncommitted.has(name))) return false;
     return this.#step(() => this.#blobs.commit(path, own.map(({ name }) => name), facts.etag, facts.metadata));
   }
 

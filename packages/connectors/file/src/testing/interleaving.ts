@@ -3,7 +3,7 @@ import { hasCode, newId, type Random, seededRandom } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
 import { type Actor, StepScheduler } from '@dmg/connector-testkit';
 import type { Plan, PlanTarget, Receipt } from '@dmg/model';
-import { finishJob } from '../job-finish.ts';
+import { abortJob, finishJob, type PublishOptions } from '../job-finish.ts';
 import { JobFolder } from '../job-folder.ts';
 import { TargetPublisher } from '../target-publisher.ts';
 import type { WorkFiles } from '../work-files.ts';
@@ -84,7 +84,7 @@ export class InterleavedRun {
     for (const target of targets) {
       const count = this.#published.get(`/store/${target.path}`) ?? 0;
       assert.ok(count <= 1, `${target.path} was published ${count} times`);
-      if (end === 'done') assert.equal(count, 1, `${target.path} was never published`);
+      assert.equal(count, end === 'done' ? 1 : 0, `${target.path} was published ${count} times and the job is ${end}`);
     }
     const seen = [...this.#taken, ...this.#system.visible('/store/.dmg').filter((line) => line.includes('='))];
     for (const line of seen) checkContent(line);
@@ -104,7 +104,6 @@ export class InterleavedRun {
   async #attempt(actor: Actor, index: number): Promise<void> {
     const { files, job } = this.#job(actor);
     const attemptId = `a${index}`;
-    const publisher = new TargetPublisher({ files, random: this.#random, job, attemptId, root: '/store' });
     for (let round = 0; round < roundsMax; round++) {
       const record = await job.begin(planOf(index));
       if (record.phase !== 'open') {
@@ -114,9 +113,7 @@ export class InterleavedRun {
       this.#plans.add(JSON.stringify(record.plan));
       for (const target of record.plan.targets) await this.#copy(files, job, record.work, target, attemptId);
       try {
-        const receipt = { finishedAt: attemptId } as Receipt;
-        const locate = (target: PlanTarget): Promise<string> => Promise.resolve(`/store/${target.path}`);
-        const end = await finishJob({ files, job, publisher, record, receipt, locate, signal: new AbortController().signal });
+        const end = await finishJob(this.#publishing(files, job, attemptId), record, { finishedAt: attemptId } as Receipt);
         this.#ended(end.phase);
         return;
       } catch (error) {
@@ -139,7 +136,17 @@ export class InterleavedRun {
   }
 
   async #abort(actor: Actor): Promise<void> {
-    this.#ended((await this.#job(actor).job.end({ phase: 'aborted' })).phase);
+    const { files, job } = this.#job(actor);
+    const undone = (error: Error): void => {
+      throw error;
+    };
+    this.#ended((await abortJob(this.#publishing(files, job, 'a8'), undone)).phase);
+  }
+
+  #publishing(files: WorkFiles, job: JobFolder, attemptId: string): PublishOptions {
+    const publisher = new TargetPublisher({ files, random: this.#random, job, attemptId, root: '/store' });
+    const locate = (target: PlanTarget): Promise<string> => Promise.resolve(`/store/${target.path}`);
+    return { files, job, publisher, locate, signal: new AbortController().signal };
   }
 
   async #consume(actor: Actor, rounds: number): Promise<void> {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { isDmgError } from '@dmg/base';
 import type { ChunkFacts, ChunkWriter, Sink, Source } from '@dmg/connector-api';
@@ -29,6 +30,15 @@ export function patternBytes(length: number, seed: number): Uint8Array {
 
 export function contentOf(target: WantedTarget): Uint8Array {
   return Buffer.concat(target.chunks);
+}
+
+/** Compares without printing both: a diff of large buffers takes seconds. */
+export function assertBytes(actual: Uint8Array | undefined, expected: Uint8Array, what: string): void {
+  assert.ok(actual !== undefined, `${what} is not there`);
+  if (Buffer.compare(actual, expected) === 0) return;
+  let at = 0;
+  while (at < expected.length && actual[at] === expected[at]) at++;
+  assert.fail(`${what} has ${actual.length} bytes instead of ${expected.length} and differs from byte ${at} on`);
 }
 
 /** A plan for these targets, with the base states that the sink sees now. */

@@ -3,7 +3,7 @@ import { hasCode } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
 import type { Mark, Plan } from '@dmg/model';
 import {
-  allMarks, bytesOf, codeOf, contentOf, copyAll, copyChunk, factsOf, patternBytes, planFor, prepared, receiptOf, type WantedTarget, writeParts,
+  allMarks, assertBytes, bytesOf, codeOf, contentOf, copyAll, copyChunk, factsOf, patternBytes, planFor, prepared, receiptOf, type WantedTarget, writeParts,
 } from './copying.ts';
 import { attemptIdOf, type Bench, type ContractCheck } from './fixture.ts';
 
@@ -194,6 +194,26 @@ export const endChecks: readonly ContractCheck[] = [
     },
   },
   {
+    name: 'an abort while targets are being published leaves all of them or none',
+    async run(bench) {
+      const wanted = Array.from({ length: 30 }, (_, index) => ({ path: `m/${String(index).padStart(2, '0')}`, chunks: [bytesOf(`content ${index}`)] }));
+      const { sink, plan } = await prepared(bench, 'a', wanted);
+      const aborter = await bench.sink('b');
+      let over = false;
+      const finishing = sink.finish(plan, receiptOf('a'), bench.signal).then(
+        () => 'done',
+        (error: unknown) => (hasCode(error, closed) ? 'aborted' : String(error)),
+      );
+      void finishing.then(() => (over = true));
+      while (!over && (await bench.fixture.paths()).length === 0) await new Promise((resolve) => setImmediate(resolve));
+      const { phase } = await aborter.abort(bench.signal);
+      const visible = (await bench.fixture.paths()).length;
+      assert.equal(visible, phase === 'done' ? wanted.length : 0);
+      assert.equal(await finishing, phase);
+      assert.equal((await bench.fixture.paths()).length, visible);
+    },
+  },
+  {
     name: 'what a consumer took away does not come back',
     async run(bench) {
       const { sink, plan } = await prepared(bench, 'a', two);
@@ -294,7 +314,7 @@ export const endChecks: readonly ContractCheck[] = [
       await copyChunk(next, plan, { target: 0, chunk: 0 }, patternBytes(3000, 1), 0);
       await copyChunk(next, plan, { target: 0, chunk: 2 }, patternBytes(1000, 3), 5000);
       await next.finish(plan, receiptOf('next'), bench.signal);
-      assert.deepEqual(Buffer.from((await bench.fixture.get('x')) ?? []), Buffer.from(wanted.map(contentOf)[0] ?? []));
+      assertBytes(await bench.fixture.get('x'), Buffer.concat(wanted.map(contentOf)), 'x');
       await unfinished.discard();
     },
   },

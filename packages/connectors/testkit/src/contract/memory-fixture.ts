@@ -2,7 +2,7 @@ import { seededRandom, silentLogger, systemClock } from '@dmg/base';
 import { type Connector, type ConnectorContext, connectorErrors, isOwnPath } from '@dmg/connector-api';
 import type { CopyEnd, JsonObject } from '@dmg/model';
 import { memoryConnector } from '../memory-connector.ts';
-import { MemoryStores } from '../memory-store.ts';
+import { type MemoryStore, MemoryStores } from '../memory-store.ts';
 import type { ConnectorFixture } from './fixture.ts';
 
 /** A context for tests: real clock, random from a seed, no log. */
@@ -11,7 +11,7 @@ export function testContext(secrets: Readonly<Record<string, string>> = {}): Con
 }
 
 /** A fixture of the memory connector, or of a broken one made from it. */
-export function memoryFixture(wrap: (connector: Connector) => Connector = (connector) => connector): Promise<ConnectorFixture> {
+export function memoryFixture(wrap: (connector: Connector, store: MemoryStore) => Connector = (connector) => connector): Promise<ConnectorFixture> {
   const stores = new MemoryStores();
   const store = stores.store('test');
   const end = (location: JsonObject = {}, settings: JsonObject = {}): CopyEnd => ({
@@ -19,7 +19,7 @@ export function memoryFixture(wrap: (connector: Connector) => Connector = (conne
   });
   const secret = 'wrong-password-1234';
   return Promise.resolve({
-    connector: wrap(memoryConnector({ stores })),
+    connector: wrap(memoryConnector({ stores }), store),
     context: testContext({ key: 'open sesame' }),
     sourceEnd: end,
     sinkEnd: end,

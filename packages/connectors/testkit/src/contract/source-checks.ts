@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { isDmgError, StopReason } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
 import type { JsonObject } from '@dmg/model';
-import { bytesOf, codeOf, listAll, patternBytes, readAll } from './copying.ts';
+import { assertBytes, bytesOf, codeOf, listAll, patternBytes, readAll } from './copying.ts';
 import type { Bench, ContractCheck } from './fixture.ts';
 
 const names = ['a.csv', 'b.txt', 'sub/c.csv', 'sub/deep/d.csv', 'sub-1/e.csv', 'sub.x/f.csv', 'Ünï/ç.csv', 'zz/€.csv', 'zz/😀.csv'];
@@ -121,12 +121,12 @@ export const sourceChecks: readonly ContractCheck[] = [
       const source = await bench.source({ folderPath: 'in' }, { recursive: true });
       const [data, empty] = await listAll(source);
       assert.ok(data !== undefined && empty !== undefined);
-      assert.deepEqual(Buffer.from(await readAll(source, data)), Buffer.from(bytes));
+      assertBytes(await readAll(source, data), bytes, 'data');
       for (const [position, length] of [[0, 1], [5000, 17], [10_000, 7], [10_000, 100], [10_006, 1], [10_007, 5], [20_000, 5]] as const) {
         const into = new Uint8Array(length);
         const count = await source.read(data, position, into, bench.signal);
         const expected = bytes.subarray(position, position + length);
-        assert.deepEqual(Buffer.from(into.subarray(0, count)), Buffer.from(expected), `${length} at ${position}`);
+        assertBytes(into.subarray(0, count), expected, `${length} at ${position}`);
       }
       assert.equal(await source.read(empty, 0, new Uint8Array(10), bench.signal), 0);
     },
@@ -145,7 +145,7 @@ export const sourceChecks: readonly ContractCheck[] = [
         const position = index * 1201;
         const into = new Uint8Array(2000);
         const count = await source.read(object, position, into, bench.signal);
-        assert.deepEqual(Buffer.from(into.subarray(0, count)), Buffer.from(contents[index % 2]?.subarray(position, position + 2000) ?? []));
+        assertBytes(into.subarray(0, count), contents[index % 2]?.subarray(position, position + 2000) ?? new Uint8Array(), `2000 at ${position}`);
       });
       await Promise.all(reads);
     },
