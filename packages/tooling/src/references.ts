@@ -105,6 +105,8 @@ function values(value: unknown): unknown[] {
   return isRecord(value) ? Object.values(value) : [];
 }
 
+const messageForm = /^Cannot [^]+[.}]$/;
+
 /** What is wrong with the catalogues themselves. */
 export function findErrorComplaints(errors: readonly CataloguedError[]): string[] {
   const seen = new Map<string, string>();
@@ -114,7 +116,7 @@ export function findErrorComplaints(errors: readonly CataloguedError[]): string[
     if (earlier !== undefined) complaints.push(`${code} is declared in ${earlier} and in ${source}`);
     seen.set(code, source);
     if (!/^DMG_[A-Z0-9]+(?:_[A-Z0-9]+)+$/.test(code)) complaints.push(`${code} is not DMG_‹AREA›_‹NAME›`);
-    if (!/^Cannot [^]+[.}]$/.test(definition.message)) complaints.push(`${code}: its message is not "Cannot ‹verb› ‹object›: ‹reason›."`);
+    if (!messageForm.test(definition.message)) complaints.push(`${code}: its message is not "Cannot ‹verb› ‹object›: ‹reason›."`);
     if (definition.fix.trim() === '') complaints.push(`${code} says not what to do`);
     return complaints;
   });
@@ -143,8 +145,10 @@ export function formatErrors(errors: readonly CataloguedError[]): string {
       ({ code, definition: { category, retry, scope, message, fix } }) =>
         `## ${code}\n\n${category} · retry ${retry} · scope ${scope}\n\n- Message: ${cell(message)}\n- What to do: ${cell(fix)}\n`,
     );
-  const intro = `Codes are stable and are never used again once retired. The category says who must act: \`config\` the user, \`transient\` nobody
-(wait), \`system\` the makers of the gateway. Retry is what the gateway does by itself. Scope is how far the damage goes.`;
+  const intro = [
+    'Codes are stable and are never used again once retired. The category says who must act: `config` the user, `transient` nobody',
+    '(wait), `system` the makers of the gateway. Retry is what the gateway does by itself. Scope is how far the damage goes.',
+  ].join('\n');
   return `${note}\n# Errors\n\n${intro}\n\n${errors.length} codes.\n\n${sections.join('\n')}`;
 }
 

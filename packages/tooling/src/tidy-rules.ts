@@ -24,7 +24,17 @@ export const lineCharsMax = 140;
 export const portMethodsMax = 10;
 
 export function readTidyFile(path: string, text: string, isTest: boolean): TidyFile {
-  return { path, text, lines: text.split('\n'), tree: path.endsWith('.ts') ? parseTypeScript(text) : undefined, isTest };
+  const tree = path.endsWith('.ts') ? tryParse(text) : undefined;
+  return { path, text, lines: text.split('\n'), tree, isTest };
+}
+
+function tryParse(text: string): SyntaxTree | undefined {
+  try {
+    return parseTypeScript(text);
+  } catch {
+    // The rule "syntax" names the file.
+    return undefined;
+  }
 }
 
 /** A rule about nodes of the syntax tree. */
@@ -110,6 +120,11 @@ const machinePath = /(?<![\w.~:-])\/(?:home|Users|work)\/[\w.-]+/;
 const badFileWord = /(?:^|-)(?:managers?|helpers?|utils?|common|misc|abstract)(?:-|\.|$)/;
 
 export const tidyRules: readonly TidyRule[] = [
+  {
+    name: 'syntax',
+    instead: 'TypeScript that can be parsed; tsc tells what is wrong.',
+    find: (file) => (file.path.endsWith('.ts') && file.tree === undefined ? [1] : []),
+  },
   bannedName('Date.now', 'Clock.wallMs() or Clock.monotonicMs() of @dmg/base.', { alsoInTests: false }),
   bannedName('performance.now', 'Clock.monotonicMs() of @dmg/base.', { alsoInTests: false }),
   syntaxRule(

@@ -13,6 +13,7 @@ const word = (...parts: string[]): string => parts.join('');
 
 /** For each rule what it must find, and what looks like it and is allowed. */
 const samples: Readonly<Record<string, { readonly path?: string; readonly bad: readonly string[]; readonly good: readonly string[] }>> = {
+  syntax: { bad: ['const = ;'], good: ['const a = 1;'] },
   'Date.now': {
     bad: ['const a = Date.now();', 'run(Date.now);', 'globalThis.Date.now()'],
     good: ['// Date.now()', "'Date.now'", 'Date.parse(x)'],
@@ -63,7 +64,7 @@ const samples: Readonly<Record<string, { readonly path?: string; readonly bad: r
     good: ["'https://example.org/home/x'", "'../work/x'", "'/var/lib/dmg'"],
   },
   'a disabled check without a reason': {
-    bad: ['// oxlint-disable-next-line no-x', '// @ts-expect-error'],
+    bad: [word('// oxlint-', 'disable-next-line no-x'), word('// @ts-', 'expect-error')],
     good: ['// oxlint-disable-next-line no-x -- the driver wants it so'],
   },
   'file names': { path: 'packages/p/src/leaseMachine.ts', bad: ['1;'], good: [] },
