@@ -114,7 +114,9 @@ export interface ChunkWriter {
    */
   writePart(part: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
   /**
-   * Hands over the last part (of at most `plan.partBytes` bytes; empty only for an empty chunk's part 0 or after whole parts) and marks the chunk, in one durable step; earlier `writePart`s must have resolved. `already`: another
+   * Hands over the last part (of at most `plan.partBytes` bytes; empty only for an empty chunk's part 0 or after whole parts) and
+   * marks the chunk, in one durable step; earlier `writePart`s must have resolved. Once for each writer: who does not know the
+   * outcome opens the chunk again. `already`: another
    * attempt was first, and its bytes are the ones that count.
    */
   mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'>;

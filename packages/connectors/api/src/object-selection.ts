@@ -56,7 +56,10 @@ export function selectObjects(end: CopyEnd, defaults: { recursive: boolean }): O
       inTime,
     };
   }
-  const nameMatches = (name: string): boolean => (fileName === undefined ? namePattern === undefined || matchesWildcard(namePattern, name) : name === fileName);
+  const nameMatches = (name: string): boolean => {
+    if (fileName !== undefined) return name === fileName;
+    return namePattern === undefined || matchesWildcard(namePattern, name);
+  };
   return {
     folder, named: undefined, folderNamed: patterns.length === 0, pathPrefix: '', deep: recursive || patterns.length > 0,
     matches(path) {
@@ -112,7 +115,9 @@ function momentOf(settings: JsonObject, name: string): number | undefined {
   const zoned = /T/.test(text) && !/(Z|[+-]\d\d:?\d\d)$/i.test(text) ? `${text}Z` : text;
   const atMs = Date.parse(zoned);
   if (Number.isNaN(atMs)) {
-    throw connectorErrors.BAD_SETTING.create({ name, reason: `\`${text}\` is not a date`, remedy: 'Give an ISO 8601 date, e.g. 2024-01-31T00:00:00Z.' });
+    throw connectorErrors.BAD_SETTING.create({
+      name, reason: `\`${text}\` is not a date`, remedy: 'Give an ISO 8601 date, e.g. 2024-01-31T00:00:00Z.',
+    });
   }
   return atMs;
 }

@@ -26,7 +26,10 @@ export interface BlobCalls {
   /** Sends the request once. `conflict`: uncommitted blocks with ids of another length stand in the way. */
   stage(path: string, block: { id: string; bytes: Uint8Array }, signal: AbortSignal): Promise<'staged' | 'conflict'>;
   /** False: the condition does not hold, or a block is not there. All uncommitted blocks are discarded when it succeeds. */
-  commit(path: string, commit: { ids: readonly string[]; condition: BlobCondition; metadata: Readonly<Record<string, string>> }, signal: AbortSignal): Promise<boolean>;
+  commit(
+    path: string, commit: { ids: readonly string[]; condition: BlobCondition; metadata: Readonly<Record<string, string>> },
+    signal: AbortSignal,
+  ): Promise<boolean>;
   /**
    * Commits a blob's own blocks again with all its properties, on condition of its ETag. False: it has no blocks, or has changed,
    * or uncommitted blocks have the names of its own.

@@ -141,7 +141,9 @@ export class BlobSink implements Sink {
     } catch (error) {
       if (!isDmgError(error) || error.retry !== 'never') throw error;
       // Somebody has noted the refusal (a finisher, or the attempt to complete): then the record read next says so.
-      this.#options.logger.warn({ jobId: this.#options.job.jobId, code: error.code }, 'publishing had begun and cannot be completed, aborted');
+      this.#options.logger.warn(
+        { jobId: this.#options.job.jobId, code: error.code }, 'publishing had begun and cannot be completed, aborted',
+      );
       return closing.body.refused === undefined && hasCode(error, connectorErrors.TARGET_CHANGED.code);
     }
   }

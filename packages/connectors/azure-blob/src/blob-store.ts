@@ -28,7 +28,9 @@ export class BlobStore {
   static open(end: CopyEnd, context: ConnectorContext): BlobStore {
     const containerName = textOf(end.location, 'container');
     if (containerName === undefined) {
-      throw connectorErrors.BAD_SETTING.create({ name: 'container', reason: 'it is missing', remedy: 'Name the container in the location of the dataset.' });
+      throw connectorErrors.BAD_SETTING.create({
+        name: 'container', reason: 'it is missing', remedy: 'Name the container in the location of the dataset.',
+      });
     }
     const access = accessOf(context.secrets);
     refusePlainHttp(access.endpoint);
@@ -38,7 +40,9 @@ export class BlobStore {
         retryOptions: { maxTries, tryTimeoutInMs: context.callLimitMs, retryDelayInMs: 100, maxRetryDelayInMs: 1000 },
         userAgentOptions: { userAgentPrefix: 'data-management-gateway' },
       };
-      if (access.key !== undefined) return new ContainerClient(base, new StorageSharedKeyCredential(access.key.account, access.key.key), options);
+      if (access.key !== undefined) {
+        return new ContainerClient(base, new StorageSharedKeyCredential(access.key.account, access.key.key), options);
+      }
       return new ContainerClient(access.sas === '' ? base : `${base}?${access.sas}`, new AnonymousCredential(), options);
     };
     return new BlobStore({ container: clientOf(3), once: clientOf(1) }, `${access.endpoint.host}/${containerName}`, context);
@@ -46,7 +50,8 @@ export class BlobStore {
 
   /** Runs one call to the service; `path` is what it is about. Errors come out mapped, but for those that `keep` wants to see. */
   async call<T>(
-    call: { what: string; path: string; signal: AbortSignal; keep?: (error: unknown) => boolean }, work: (signal: AbortSignal) => Promise<T>,
+    call: { what: string; path: string; signal: AbortSignal; keep?: (error: unknown) => boolean },
+    work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const signal = AbortSignal.any([call.signal, this.#closing.signal]);
     try {
@@ -90,14 +95,22 @@ function accessOf(secrets: ReadonlyMap<string, string>): Access {
   const account = parts.get('accountname');
   const sas = parts.get('sharedaccesssignature')?.replace(/^\?/, '') ?? sasToken;
   const protocol = parts.get('defaultendpointsprotocol') ?? 'https';
-  const endpoint = parts.get('blobendpoint') ?? (account === undefined ? '' : `${protocol}://${account}.blob.${parts.get('endpointsuffix') ?? 'core.windows.net'}`);
+  const endpoint = parts.get('blobendpoint') ?? (
+    account === undefined ? '' : `${protocol}://${account}.blob.${parts.get('endpointsuffix') ?? 'core.windows.net'}`
+  );
   if (!URL.canParse(endpoint)) {
-    throw badSetting('connectionString', 'it has neither an AccountName nor a valid BlobEndpoint', 'Copy it from the access keys of the storage account.');
+    throw badSetting(
+      'connectionString', 'it has neither an AccountName nor a valid BlobEndpoint', 'Copy it from the access keys of the storage account.',
+    );
   }
   const key = parts.get('accountkey') ?? secrets.get('accountKey');
   if (key === undefined) return { endpoint: new URL(endpoint), key: undefined, sas };
-  if (account === undefined) throw badSetting('connectionString', 'it has no AccountName', 'Copy it from the access keys of the storage account.');
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key)) throw badSetting('accountKey', 'it is not Base64', 'Copy it from the access keys of the storage account.');
+  if (account === undefined) throw badSetting(
+    'connectionString', 'it has no AccountName', 'Copy it from the access keys of the storage account.',
+  );
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key)) throw badSetting(
+    'accountKey', 'it is not Base64', 'Copy it from the access keys of the storage account.',
+  );
   return { endpoint: new URL(endpoint), key: { account, key }, sas: '' };
 }
 
@@ -115,7 +128,9 @@ function refusePlainHttp(endpoint: URL): void {
   if (endpoint.protocol === 'https:') return;
   const local = ['localhost', '127.0.0.1', '[::1]'].includes(endpoint.hostname) || endpoint.pathname.startsWith(`/${emulatorAccount}`);
   if (endpoint.protocol === 'http:' && local) return;
-  throw badSetting('connectionString', `${endpoint.host} would be called without encryption`, 'Use https (DefaultEndpointsProtocol=https).');
+  throw badSetting(
+    'connectionString', `${endpoint.host} would be called without encryption`, 'Use https (DefaultEndpointsProtocol=https).',
+  );
 }
 
 function badSetting(name: string, reason: string, remedy: string): Error {

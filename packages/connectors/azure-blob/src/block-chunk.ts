@@ -82,7 +82,9 @@ export class BlockChunk implements ChunkWriter {
     const { blob, scope, base, store, limitBytes, partBytes, pause } = this.#options;
     if (this.#givenUp) throw baseErrors.UNEXPECTED.create({ reason: 'a chunk that was given up is written' });
     const { part } = idOf(0);
-    if (part >= partsPerChunkMax) throw connectorErrors.TOO_LARGE.create({ path: blob.path, sizeBytes: part * partBytes, store, limitBytes });
+    if (part >= partsPerChunkMax) throw connectorErrors.TOO_LARGE.create({
+      path: blob.path, sizeBytes: part * partBytes, store, limitBytes,
+    });
     for (let tryNumber = 0; ; tryNumber++) {
       try {
         await blob.stage(encodeBlockId(scope, idOf(tryNumber)), bytes, base, signal);

@@ -78,7 +78,9 @@ export function decodeBlockId(scope: Buffer, name: string): BlockFacts | undefin
   const id = Buffer.from(name, 'base64');
   const first = id[0] ?? 0;
   if (id.length !== idBytes || first >> 4 !== version || id.compare(scope, 0, 6, 1, 7) !== 0) return undefined;
-  const facts = { chunk: id.readUInt16BE(7), attemptId: id.toString('hex', 9, 25), writer: id.toString('hex', 25, 29), part: id.readUInt16BE(29) };
+  const facts = {
+    chunk: id.readUInt16BE(7), attemptId: id.toString('hex', 9, 25), writer: id.toString('hex', 25, 29), part: id.readUInt16BE(29),
+  };
   if ((first & lastFlag) === 0) return facts;
   const last = {
     rows: id.readUIntBE(31, 5), hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),

@@ -9,6 +9,11 @@ export interface ListedBlock {
   readonly sizeBytes: number;
 }
 
+interface FoundBlock {
+  readonly block: ListedBlock;
+  readonly facts: BlockFacts;
+}
+
 /** One complete version of a chunk: a mark and the blocks that are its content, in order. */
 export interface ChunkVersion {
   /** Writer and try: what tells it from other versions by the same attempt. */
@@ -22,7 +27,7 @@ export interface ChunkVersion {
  * way, given up, or of other jobs.
  */
 export function completeVersions(scope: Buffer, target: number, listed: readonly ListedBlock[]): ChunkVersion[] {
-  const groups = new Map<string, { block: ListedBlock; facts: BlockFacts }[]>();
+  const groups = new Map<string, FoundBlock[]>();
   for (const block of listed) {
     const facts = decodeBlockId(scope, block.name);
     if (facts === undefined) continue;
@@ -32,22 +37,21 @@ export function completeVersions(scope: Buffer, target: number, listed: readonly
     else group.push({ block, facts });
   }
   const versions = [...groups.values()].flatMap((group) =>
-    group.flatMap(({ block, facts }) => (facts.last === undefined ? [] : (versionOf(target, group, block, facts, facts.last) ?? []))),
+    group.flatMap((end) => (end.facts.last === undefined ? [] : (versionOf(target, group, end, end.facts.last) ?? []))),
   );
   // One order for everybody, whatever the order of the list.
   return versions.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 /** The version that ends with the given block, if the parts before it are there. */
-function versionOf(
-  target: number, group: readonly { block: ListedBlock; facts: BlockFacts }[], end: ListedBlock, { chunk, attemptId, writer, part }: BlockFacts, last: LastFacts,
-): ChunkVersion | undefined {
+function versionOf(target: number, group: readonly FoundBlock[], end: FoundBlock, last: LastFacts): ChunkVersion | undefined {
+  const { chunk, attemptId, writer, part } = end.facts;
   const parts = new Map<number, ListedBlock>();
   for (const { block, facts } of group) if (facts.last === undefined && facts.part < part) parts.set(facts.part, block);
   if (parts.size !== part) return undefined;
   const whole = [...parts].toSorted(([a], [b]) => a - b).map(([, block]) => block);
   const { filler, tryNumber, ...facts } = last;
-  if (!filler) whole.push(end);
+  if (!filler) whole.push(end.block);
   const bytes = whole.reduce((sum, block) => sum + block.sizeBytes, 0);
   return { key: `${writer}${tryNumber}`, mark: { target, chunk, attemptId, bytes, ...facts }, blocks: whole.map((block) => block.name) };
 }
@@ -88,7 +92,9 @@ export function intentOf(targets: readonly (readonly ChunkVersion[])[]): CommitI
 export function intendedVersions(intent: CommitIntent, target: number, versions: readonly ChunkVersion[]): ChunkVersion[] | undefined {
   const list = intent.lists[target];
   if (list === undefined) return undefined;
-  const present = new Map(versions.map((version) => [`${version.mark.chunk}.${intent.attempts.indexOf(version.mark.attemptId)}.${version.key}`, version]));
+  const present = new Map(
+    versions.map((version) => [`${version.mark.chunk}.${intent.attempts.indexOf(version.mark.attemptId)}.${version.key}`, version]),
+  );
   const chosen = list.chunks.flatMap((name, chunk) => present.get(`${chunk}.${name}`) ?? []);
   if (chosen.length !== list.chunks.length || digestOf(chosen.flatMap(({ blocks }) => blocks)) !== list.digest) return undefined;
   return chosen;

@@ -61,13 +61,17 @@ export function storageFault(error: unknown): StorageFault {
 }
 
 const deniedCodes = new Set([
-  'AuthenticationFailed', 'AuthorizationFailure', 'AuthorizationPermissionMismatch', 'AuthorizationProtocolMismatch', 'AuthorizationResourceTypeMismatch',
-  'AuthorizationServiceMismatch', 'AuthorizationSourceIPMismatch', 'InsufficientAccountPermissions', 'InvalidAuthenticationInfo', 'NoAuthenticationInformation',
+  'AuthenticationFailed', 'AuthorizationFailure', 'AuthorizationPermissionMismatch', 'AuthorizationProtocolMismatch',
+  'AuthorizationResourceTypeMismatch',
+  'AuthorizationServiceMismatch', 'AuthorizationSourceIPMismatch', 'InsufficientAccountPermissions',
+  'InvalidAuthenticationInfo', 'NoAuthenticationInformation',
   'PublicAccessNotPermitted', 'AccountIsDisabled', 'KeyVaultEncryptionKeyNotFound',
 ]);
 const networkCodes = new Set([
-  'ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE', 'ECONNABORTED', 'REQUEST_SEND_ERROR',
-  'PARSE_ERROR', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID',
+  'ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE', 'ECONNABORTED',
+  'REQUEST_SEND_ERROR',
+  'PARSE_ERROR', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 const busyCodes = new Set(['ServerBusy', 'InternalError', 'OperationTimedOut', 'ContainerBeingDeleted', 'ContainerDisabled']);
 const blocked: Readonly<Record<string, readonly [reason: string, remedy: string]>> = {

@@ -33,7 +33,9 @@ const mutants: Record<string, (calls: BlobCalls) => BlobCalls> = {
   'no intent is declared before the commits': (calls) =>
     withCalls(calls, {
       writeText: (path, write, signal) =>
-        write.metadata.dmgphase === 'closing' ? calls.facts(path, signal).then((facts) => facts?.etag) : calls.writeText(path, write, signal),
+        write.metadata.dmgphase === 'closing'
+          ? calls.facts(path, signal).then((facts) => facts?.etag)
+          : calls.writeText(path, write, signal),
     }),
   'targets are committed without a condition': (calls) =>
     withCalls(calls, {

@@ -23,7 +23,9 @@ async function prepared(paths: readonly string[], before: (blobs: ModelBlobs) =>
     const calls = withCalls(direct, change);
     const limits = { partBytes: 8, partBytesMax: 8, partsPerTargetMax: 10, chunksPerTargetMax: 10, parallelParts: 1 };
     const job = { jobId: 'job', attemptId: `${attempt}`.repeat(32) };
-    return new BlobSink({ calls, close: () => undefined, folder: '', job, limits, clock: systemClock, random: systemRandom, logger: silentLogger });
+    return new BlobSink({
+      calls, close: () => undefined, folder: '', job, limits, clock: systemClock, random: systemRandom, logger: silentLogger,
+    });
   };
   const sink = sinkOf(1);
   const bases = await sink.bases(paths, signal);
@@ -32,7 +34,8 @@ async function prepared(paths: readonly string[], before: (blobs: ModelBlobs) =>
     cutting: { kind: 'ranges' as const, chunks: [{ chunk: 0, source: 0, startByte: 0, endByte: 7 }] },
   }));
   const plan: Plan = {
-    formatVersion: 1, jobId: 'job', generation: 1, activityDigest: '', sourceKind: 'addressable', representation: 'bytes', partBytes: 8, targets,
+    formatVersion: 1, jobId: 'job', generation: 1, activityDigest: '', sourceKind: 'addressable', representation: 'bytes',
+    partBytes: 8, targets,
   };
   await sink.insertPlan(plan, signal);
   const write = async (attempt: number, target: number): Promise<void> => {
@@ -114,12 +117,16 @@ test('a chunk that its own attempt writes again after the commit brings nothing 
   const { blobs, direct, sinkOf, plan } = await prepared(['a']);
   const writer = await sinkOf(1).openChunk(plan, { target: 0, chunk: 0 }, signal);
   const dead = sinkOf(1, {
-    writeText: (path, write, caller) => (write.metadata.dmgphase === 'done' ? Promise.reject(new Error('killed')) : direct.writeText(path, write, caller)),
+    writeText: (path, write, caller) => (
+      write.metadata.dmgphase === 'done' ? Promise.reject(new Error('killed')) : direct.writeText(path, write, caller)
+    ),
   });
   await assert.rejects(dead.finish(plan, receipt, signal), /killed/);
   assert.equal(blobs.get('a'), 'content');
   blobs.delete('a');
-  await assert.rejects(writer.mark(facts, { part: 0, bytes: Buffer.from('content') }, signal), (error) => hasCode(error, connectorErrors.JOB_CLOSED.code));
+  await assert.rejects(
+    writer.mark(facts, { part: 0, bytes: Buffer.from('content') }, signal), (error) => hasCode(error, connectorErrors.JOB_CLOSED.code),
+  );
   assert.equal((await sinkOf(2).state(signal)).phase, 'done');
   assert.equal(blobs.get('a'), undefined);
 });

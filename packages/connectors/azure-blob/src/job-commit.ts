@@ -72,7 +72,8 @@ export async function finishJob(options: CommitOptions, receipt: Receipt): Promi
     const { body, etag, ageMs } = record;
     if (body.phase === 'done') return body.receipt;
     if (body.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId, phase: body.phase });
-    const closing = body.phase === 'open' ? await declareIntent(options, body.plan, receipt, record) : { etag, body, ageMs, ready: undefined };
+    const closing =
+      body.phase === 'closing' ? { etag, body, ageMs, ready: undefined } : await declareIntent(options, body.plan, receipt, record);
     if (closing === undefined || !(await completeJob(options, closing))) continue;
     return closing.body.receipt;
   }
@@ -143,7 +144,8 @@ async function publish(
   let versions = ready;
   for (let round = 0; round < roundsMax; round++) {
     versions ??= intendedVersions(intent, target.target, await allVersions(plan, target, blob, signal));
-    if (versions !== undefined && versions.every(({ blocks }) => blocks.length === 0) && (await options.job.phase(signal)) !== 'closing') return true;
+    const isEmpty = versions?.every(({ blocks }) => blocks.length === 0) ?? false;
+    if (isEmpty && (await options.job.phase(signal)) !== 'closing') return true;
     if (versions !== undefined && (await commit(blob, plan, target, versions, signal))) return true;
     const facts = await blob.facts(signal);
     if (facts?.metadata[jobKey] === jobTag(jobId)) return true;
@@ -161,11 +163,14 @@ async function publish(
   throw connectorErrors.UNREACHABLE.create({ store: blob.path, reason: 'the blob changes all the time' });
 }
 
-function commit(blob: TargetBlob, plan: Plan, target: PlanTarget, versions: readonly ChunkVersion[], signal: AbortSignal): Promise<boolean> {
+function commit(
+  blob: TargetBlob, plan: Plan, target: PlanTarget, versions: readonly ChunkVersion[], signal: AbortSignal,
+): Promise<boolean> {
   const marks = versions.map(({ mark }) => mark);
   const total = (key: 'bytes' | 'rows'): string => String(marks.reduce((sum, mark) => sum + mark[key], 0));
   const metadata = {
-    [jobKey]: jobTag(plan.jobId), dmggen: String(plan.generation), dmgchunks: String(marks.length), dmgbytes: total('bytes'), dmgrows: total('rows'),
+    [jobKey]: jobTag(plan.jobId), dmggen: String(plan.generation), dmgchunks: String(marks.length), dmgbytes: total('bytes'),
+    dmgrows: total('rows'),
   };
   return blob.commit(versions.flatMap(({ blocks }) => blocks), target.base, metadata, signal);
 }

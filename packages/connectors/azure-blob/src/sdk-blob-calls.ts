@@ -19,17 +19,24 @@ export class SdkBlobCalls implements BlobCalls {
   }
 
   async facts(path: string, signal: AbortSignal): Promise<BlobFacts | undefined> {
-    const properties = await this.#unless(isAbsent, 'look into', path, signal, (abortSignal) => this.#blob(path).getProperties({ abortSignal }));
+    const properties = await this.#unless(
+      isAbsent, 'look into', path, signal, (abortSignal) => this.#blob(path).getProperties({ abortSignal }),
+    );
     if (properties === undefined) return undefined;
     const { blobType, leaseState, contentLength } = properties;
     return {
-      etag: bareEtag(properties.etag), kind: blobType === 'BlockBlob' ? 'block' : 'other', leased: leaseState === 'leased', sizeBytes: contentLength ?? 0,
+      etag: bareEtag(properties.etag),
+      kind: blobType === 'BlockBlob' ? 'block' : 'other',
+      leased: leaseState === 'leased',
+      sizeBytes: contentLength ?? 0,
       metadata: properties.metadata ?? {},
     };
   }
 
   async blocks(path: string, type: 'committed' | 'uncommitted', signal: AbortSignal): Promise<ListedBlock[]> {
-    const list = await this.#unless(isAbsent, 'list the blocks of', path, signal, (abortSignal) => this.#blob(path).getBlockList(type, { abortSignal }));
+    const list = await this.#unless(
+      isAbsent, 'list the blocks of', path, signal, (abortSignal) => this.#blob(path).getBlockList(type, { abortSignal }),
+    );
     const blocks = type === 'committed' ? list?.committedBlocks : list?.uncommittedBlocks;
     return (blocks ?? []).map(({ name, size }) => ({ name, sizeBytes: size }));
   }
@@ -45,7 +52,9 @@ export class SdkBlobCalls implements BlobCalls {
   }
 
   async commit(
-    path: string, commit: { ids: readonly string[]; condition: BlobCondition; metadata: Readonly<Record<string, string>> }, signal: AbortSignal,
+    path: string,
+    commit: { ids: readonly string[]; condition: BlobCondition; metadata: Readonly<Record<string, string>> },
+    signal: AbortSignal,
   ): Promise<boolean> {
     const options = { conditions: conditionsOf(commit.condition), metadata: { ...commit.metadata } };
     const response = await this.#unless(isLostRace, 'publish in', path, signal, (abortSignal) =>
@@ -59,11 +68,15 @@ export class SdkBlobCalls implements BlobCalls {
     const uncommitted = new Set((await this.blocks(path, 'uncommitted', signal)).map(({ name }) => name));
     // The SDK commits the latest block of a name: one of the same name that was never committed would slip in.
     if (own.length === 0 || own.some(({ name }) => uncommitted.has(name))) return false;
-    const properties = await this.#unless(isAbsent, 'look into', path, signal, (abortSignal) => this.#blob(path).getProperties({ abortSignal }));
+    const properties = await this.#unless(
+      isAbsent, 'look into', path, signal, (abortSignal) => this.#blob(path).getProperties({ abortSignal }),
+    );
     if (properties === undefined || bareEtag(properties.etag) !== facts.etag) return false;
     const { tagCount, metadata, accessTier, accessTierInferred, encryptionScope } = properties;
     const call = { what: 'read the tags of', path, signal };
-    const tags = (tagCount ?? 0) === 0 ? undefined : (await this.#store.call(call, (abortSignal) => this.#blob(path).getTags({ abortSignal }))).tags;
+    const tags = (tagCount ?? 0) === 0 ? undefined : (
+      await this.#store.call(call, (abortSignal) => this.#blob(path).getTags({ abortSignal }))
+    ).tags;
     const options = {
       conditions: conditionsOf(facts.etag),
       blobHTTPHeaders: headersOf(properties),
@@ -87,7 +100,9 @@ export class SdkBlobCalls implements BlobCalls {
 
   async remove(path: string, etag: string, signal: AbortSignal): Promise<void> {
     const gone = (error: unknown): boolean => isAbsent(error) || isLostRace(error);
-    await this.#unless(gone, 'remove', path, signal, (abortSignal) => this.#blob(path).delete({ abortSignal, conditions: conditionsOf(etag) }));
+    await this.#unless(
+      gone, 'remove', path, signal, (abortSignal) => this.#blob(path).delete({ abortSignal, conditions: conditionsOf(etag) }),
+    );
   }
 
   readText(path: string, signal: AbortSignal): Promise<{ text: string; etag: string; ageMs: number } | undefined> {
@@ -104,7 +119,9 @@ export class SdkBlobCalls implements BlobCalls {
     path: string, write: { text: string; condition: BlobCondition; metadata: Readonly<Record<string, string>> }, signal: AbortSignal,
   ): Promise<string | undefined> {
     const bytes = Buffer.from(write.text);
-    const options = { conditions: conditionsOf(write.condition), metadata: { ...write.metadata }, blobHTTPHeaders: { blobContentType: 'application/json' } };
+    const options = {
+      conditions: conditionsOf(write.condition), metadata: { ...write.metadata }, blobHTTPHeaders: { blobContentType: 'application/json' },
+    };
     for (let round = 0; ; round++) {
       try {
         const keep = (error: unknown): boolean => isLostRace(error) || isAbsent(error);
@@ -118,7 +135,9 @@ export class SdkBlobCalls implements BlobCalls {
         // A record that was there and is not any more was removed by hand; the next read says what stands.
         if (isAbsent(error) && !noContainer && write.condition !== 'absent') return undefined;
         if (!noContainer || round > 0) throw fromStorageError(error, { path, store: this.#store.name });
-        await this.#store.call({ what: 'make', path: '/', signal }, (abortSignal) => this.#store.container.createIfNotExists({ abortSignal }));
+        await this.#store.call(
+          { what: 'make', path: '/', signal }, (abortSignal) => this.#store.container.createIfNotExists({ abortSignal }),
+        );
       }
     }
   }

@@ -2,7 +2,10 @@ import type { ConnectorSpec, PropertySpec } from '@dmg/model';
 
 const common: readonly PropertySpec[] = [
   { name: 'maxConcurrentConnections', type: 'integer', minimum: 1, description: 'Upper limit of parallel requests of this copy.' },
-  { name: 'disableMetricsCollection', type: 'boolean', ignored: 'no metrics are collected by the store', description: 'Kept for compatibility.' },
+  {
+    name: 'disableMetricsCollection', type: 'boolean', ignored: 'no metrics are collected by the store',
+    description: 'Kept for compatibility.',
+  },
 ];
 
 /** `AzureBlobStorage` of Data Factory v2: containers and block blobs. */
@@ -20,9 +23,18 @@ export const azureBlobSpec: ConnectorSpec = {
         { name: 'accountKey', type: 'secret', description: 'Account key, where the connection string leaves it out.' },
         { name: 'sasUri', type: 'secret', description: 'URI of the account or container with its SAS.' },
         { name: 'sasToken', type: 'secret', description: 'SAS, where the URI leaves it out.' },
-        { name: 'serviceEndpoint', type: 'string', refused: 'Entra identities are not supported yet; use a connection string or SAS', description: 'Endpoint for Entra identities.' },
-        { name: 'accountKind', type: 'string', ignored: 'the kind of the account makes no difference', description: 'Kept for compatibility.' },
-        { name: 'authenticationType', type: 'string', values: ['AccountKey', 'SasUri', 'Anonymous'], ignored: 'the properties given decide', description: 'Kept for compatibility.' },
+        {
+          name: 'serviceEndpoint', type: 'string', refused: 'Entra identities are not supported yet; use a connection string or SAS',
+          description: 'Endpoint for Entra identities.',
+        },
+        {
+          name: 'accountKind', type: 'string', ignored: 'the kind of the account makes no difference',
+          description: 'Kept for compatibility.',
+        },
+        {
+          name: 'authenticationType', type: 'string', values: ['AccountKey', 'SasUri', 'Anonymous'],
+          ignored: 'the properties given decide', description: 'Kept for compatibility.',
+        },
       ],
     },
   ],
@@ -49,9 +61,18 @@ export const azureBlobSpec: ConnectorSpec = {
         { name: 'fileListPath', type: 'string', refused: 'file lists are not supported', description: 'A blob that lists the blobs.' },
         { name: 'modifiedDatetimeStart', type: 'string', description: 'Only blobs changed at or after this moment (ISO 8601).' },
         { name: 'modifiedDatetimeEnd', type: 'string', description: 'Only blobs changed before this moment (ISO 8601).' },
-        { name: 'deleteFilesAfterCompletion', type: 'boolean', default: false, refused: 'blobs are never deleted at the source', description: 'Delete what was copied.' },
-        { name: 'enablePartitionDiscovery', type: 'boolean', default: false, refused: 'partition discovery is not supported', description: 'Columns from folder names.' },
-        { name: 'partitionRootPath', type: 'string', refused: 'partition discovery is not supported', description: 'Where partitions begin.' },
+        {
+          name: 'deleteFilesAfterCompletion', type: 'boolean', default: false, refused: 'blobs are never deleted at the source',
+          description: 'Delete what was copied.',
+        },
+        {
+          name: 'enablePartitionDiscovery', type: 'boolean', default: false, refused: 'partition discovery is not supported',
+          description: 'Columns from folder names.',
+        },
+        {
+          name: 'partitionRootPath', type: 'string', refused: 'partition discovery is not supported',
+          description: 'Where partitions begin.',
+        },
         ...common,
       ],
     },
@@ -61,7 +82,10 @@ export const azureBlobSpec: ConnectorSpec = {
       type: 'AzureBlobStorageWriteSettings',
       description: 'How blobs are written.',
       properties: [
-        { name: 'copyBehavior', type: 'string', values: ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'], default: 'PreserveHierarchy', description: 'What becomes of sub-folders.' },
+        {
+          name: 'copyBehavior', type: 'string', values: ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'],
+          default: 'PreserveHierarchy', description: 'What becomes of sub-folders.',
+        },
         { name: 'blockSizeInMB', type: 'integer', minimum: 1, maximum: 100, description: 'Size of a block; chosen by size when left out.' },
         { name: 'metadata', type: 'any', refused: 'custom metadata is not supported yet', description: 'Metadata for the blobs.' },
         ...common,

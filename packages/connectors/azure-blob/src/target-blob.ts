@@ -77,7 +77,9 @@ export class TargetBlob {
    * Discards what an aborted job staged here, so that no commit of it can succeed. `mine` tells its blocks; `closing`: commits may be
    * under way, so where blocks cannot be discarded the base state must not hold any longer.
    */
-  async burn(options: { jobId: string; base: string; mine: (block: ListedBlock) => boolean; closing: boolean; signal: AbortSignal }): Promise<void> {
+  async burn(
+    options: { jobId: string; base: string; mine: (block: ListedBlock) => boolean; closing: boolean; signal: AbortSignal },
+  ): Promise<void> {
     const { jobId, base, mine, closing, signal } = options;
     for (let round = 0; round < roundsMax; round++) {
       const facts = await this.facts(signal);

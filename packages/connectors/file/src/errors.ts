@@ -30,7 +30,9 @@ const denied: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
 };
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-const unreachable = new Set(['EIO', 'ENOTCONN', 'ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ENODEV', 'ENXIO', 'EREMOTEIO']);
+const unreachable = new Set([
+  'EIO', 'ENOTCONN', 'ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ENODEV', 'ENXIO', 'EREMOTEIO',
+]);
 
 export function errorCode(error: unknown): string {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
@@ -51,13 +53,19 @@ export function fromFileError(error: unknown, path: string, store: string): DmgE
   if (reason !== undefined) return connectorErrors.ACCESS_DENIED.create({ path, store, reason }, options);
   if (full.has(code)) return connectorErrors.NO_SPACE.create({ path, store }, options);
   if (unreachable.has(code)) return connectorErrors.UNREACHABLE.create({ store, reason: `the file system answered ${code}` }, options);
-  if (code === 'ENAMETOOLONG') return connectorErrors.BAD_PATH.create({ path, reason: 'a name in it is longer than the file system allows' }, options);
+  if (code === 'ENAMETOOLONG') {
+    return connectorErrors.BAD_PATH.create({ path, reason: 'a name in it is longer than the file system allows' }, options);
+  }
   if (code === 'ELOOP') return connectorErrors.BAD_PATH.create({ path, reason: 'its symbolic links go in a circle' }, options);
   if (code === 'EISDIR') {
-    return connectorErrors.TARGET_BLOCKED.create({ path, reason: 'a folder has this name', remedy: 'Rename the folder or the target.' }, options);
+    return connectorErrors.TARGET_BLOCKED.create(
+      { path, reason: 'a folder has this name', remedy: 'Rename the folder or the target.' }, options,
+    );
   }
   if (code === 'ENOTDIR') {
-    return connectorErrors.TARGET_BLOCKED.create({ path, reason: 'a part of its path is a file', remedy: 'Rename that file or choose another folder.' }, options);
+    return connectorErrors.TARGET_BLOCKED.create(
+      { path, reason: 'a part of its path is a file', remedy: 'Rename that file or choose another folder.' }, options,
+    );
   }
   if (code === 'EMFILE' || code === 'ENFILE') return fileErrors.TOO_MANY_OPEN.create({ path, code }, options);
   return fileErrors.FAILED.create({ path, code: code === '' ? 'an unknown error' : code }, options);

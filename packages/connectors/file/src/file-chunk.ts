@@ -84,7 +84,8 @@ export class FileChunk implements ChunkWriter {
       this.#kept = true;
       await unlink(this.#path);
     } catch (error) {
-      if (!isMissing(error)) logger.warn({ path: this.#path, code: errorCode(error) }, 'part could not be removed, the end of the job will');
+      if (isMissing(error)) return;
+      logger.warn({ path: this.#path, code: errorCode(error) }, 'part could not be removed, the end of the job will');
     }
   }
 

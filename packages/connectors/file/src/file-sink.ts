@@ -116,7 +116,9 @@ export class FileSink implements Sink {
   async abort(signal: AbortSignal): Promise<SinkState> {
     signal.throwIfAborted();
     const { logger, job } = this.#options;
-    const undone = (error: DmgError): void => logger.warn({ jobId: job.jobId, code: error.code }, 'publishing had begun and cannot be completed, aborted');
+    const undone = (error: DmgError): void => {
+      logger.warn({ jobId: job.jobId, code: error.code }, 'publishing had begun and cannot be completed, aborted');
+    };
     return stateOf(await abortJob(this.#publishing(signal), undone));
   }
 
@@ -186,7 +188,9 @@ export class FileSink implements Sink {
     const nearest = await root.nearestFolder(path);
     if (nearest.device !== device) {
       const remedy = 'Use one copy for each file system, with its folder as the folder of the sink.';
-      throw connectorErrors.TARGET_BLOCKED.create({ path, reason: `${nearest.folder} is on another file system than the folder of the sink`, remedy });
+      throw connectorErrors.TARGET_BLOCKED.create({
+        path, reason: `${nearest.folder} is on another file system than the folder of the sink`, remedy,
+      });
     }
     try {
       await access(nearest.folder, constants.W_OK | constants.X_OK);

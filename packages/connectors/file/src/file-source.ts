@@ -41,7 +41,9 @@ export class FileSource implements Source {
     const admit = async (handle: FileHandle): Promise<void> => {
       await check(handle);
       if (!(await this.#root.holds(path))) {
-        throw connectorErrors.BAD_PATH.create({ path: shown, reason: 'a symbolic link in it leads out of the folder of the linked service' });
+        throw connectorErrors.BAD_PATH.create({
+          path: shown, reason: 'a symbolic link in it leads out of the folder of the linked service',
+        });
       }
     };
     try {

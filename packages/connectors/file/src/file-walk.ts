@@ -116,7 +116,9 @@ async function folderKey({ root, selection, logger }: WalkOptions, absolute: str
     if (!isMissing(error)) throw fromFileError(error, absolute, root.host);
     if (folder !== '') return undefined;
     if (!selection.folderNamed) return undefined;
-    throw connectorErrors.SOURCE_NOT_FOUND.create({ path: selection.folder === '' ? '/' : selection.folder, store: root.host }, { cause: error });
+    throw connectorErrors.SOURCE_NOT_FOUND.create(
+      { path: selection.folder === '' ? '/' : selection.folder, store: root.host }, { cause: error },
+    );
   }
   if (folder === '') {
     const reason = 'a symbolic link in it leads out of the folder of the linked service';

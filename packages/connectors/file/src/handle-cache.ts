@@ -17,7 +17,9 @@ export class HandleCache {
   }
 
   /** `admit` looks at a file that was just opened, and throws when it is not the right one. */
-  async use<T>(key: string, path: string, admit: (handle: FileHandle) => Promise<void>, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  async use<T>(
+    key: string, path: string, admit: (handle: FileHandle) => Promise<void>, work: (handle: FileHandle) => Promise<T>,
+  ): Promise<T> {
     const entry = this.#entries.get(key) ?? { opening: openAdmitted(path, admit), users: 0 };
     this.#entries.delete(key);
     this.#entries.set(key, entry);

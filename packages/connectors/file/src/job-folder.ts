@@ -179,7 +179,10 @@ export class JobFolder {
     throw this.#unsettled();
   }
 
-  /** Renames the work folder away, then removes everything but `begin` and `end` (the intent has come true). Safe to repeat and to be interrupted. */
+  /**
+   * Renames the work folder away, then removes everything but `begin` and `end` (the intent has come true). Safe to repeat and to be
+   * interrupted.
+   */
   async #cleanUp(): Promise<void> {
     const begin = await this.#json<Begin>('begin');
     if (begin !== undefined && begin.phase !== 'aborted') {

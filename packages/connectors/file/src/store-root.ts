@@ -59,7 +59,9 @@ export class StoreRoot {
       const facts = await this.#folderFacts(folder);
       if (facts === undefined) continue;
       if (!facts.isDirectory()) {
-        throw connectorErrors.TARGET_BLOCKED.create({ path, reason: `${folder} is a file`, remedy: 'Rename that file or choose another folder.' });
+        throw connectorErrors.TARGET_BLOCKED.create({
+          path, reason: `${folder} is a file`, remedy: 'Rename that file or choose another folder.',
+        });
       }
       if (!(await this.holds(folder))) {
         throw connectorErrors.BAD_PATH.create({ path, reason: 'a symbolic link in it leads out of the folder of the linked service' });

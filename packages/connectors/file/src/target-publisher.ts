@@ -87,7 +87,9 @@ export class TargetPublisher {
       throw baseErrors.UNEXPECTED.create({ reason: `the parts of ${target.path} have ${sizeBytes} bytes, their marks say ${bytes}` });
     }
     const rows = marks.reduce((sum, mark) => sum + mark.rows, 0);
-    const entry: MarkEntry = { part, attemptId: this.#attemptId, bytes, rows, hash: '', sourceStart: 0, sourceEnd: marks.at(-1)?.sourceEnd ?? 0 };
+    const entry: MarkEntry = {
+      part, attemptId: this.#attemptId, bytes, rows, hash: '', sourceStart: 0, sourceEnd: marks.at(-1)?.sourceEnd ?? 0,
+    };
     const marked = await this.#job.mark(work, name, entry);
     if (marked !== undefined && marked.part !== part) await this.#files.remove(`${work}/parts/${part}`);
     return marked;

@@ -10,7 +10,10 @@ export const memorySpec: ConnectorSpec = {
   sink: true,
   atomicPublish: 'yes',
   linkedServices: [
-    { type: 'Memory', description: 'A store in memory, for tests.', properties: [{ name: 'store', type: 'string', required: true, description: 'Id of the store.' }] },
+    {
+      type: 'Memory', description: 'A store in memory, for tests.',
+      properties: [{ name: 'store', type: 'string', required: true, description: 'Id of the store.' }],
+    },
   ],
   locations: [
     {
@@ -57,7 +60,9 @@ export function memoryConnector(options: { stores: MemoryStores; limits?: Partia
       return new MemorySource(await storeOf(end, context), end);
     },
     async openSink(end: CopyEnd, job: SinkJob, context) {
-      return new MemorySink({ store: await storeOf(end, context), folder: checkedPath(textOf(end.location, 'folderPath') ?? ''), job, limits });
+      return new MemorySink({
+        store: await storeOf(end, context), folder: checkedPath(textOf(end.location, 'folderPath') ?? ''), job, limits,
+      });
     },
   };
 }

@@ -36,7 +36,9 @@ export class MemorySink implements Sink {
       const key = this.#key(path);
       for (const other of this.#options.store.objects.keys()) {
         if (other.startsWith(`${key}/`)) {
-          throw connectorErrors.TARGET_BLOCKED.create({ path: key, reason: 'a folder has this name', remedy: 'Rename the folder or the target.' });
+          throw connectorErrors.TARGET_BLOCKED.create({
+            path: key, reason: 'a folder has this name', remedy: 'Rename the folder or the target.',
+          });
         }
       }
       return this.#options.store.objects.get(key)?.etag ?? 'absent';
@@ -191,7 +193,9 @@ class MemoryChunk implements ChunkWriter {
 
   async writePart(part: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (bytes.length !== this.#options.partBytes) throw new RangeError(`part ${part} has ${bytes.length} bytes, not ${this.#options.partBytes}`);
+    if (bytes.length !== this.#options.partBytes) throw new RangeError(
+      `part ${part} has ${bytes.length} bytes, not ${this.#options.partBytes}`,
+    );
     await this.#options.store.intercept?.('writePart', `${this.#name}.${part}`);
     signal.throwIfAborted();
     this.#parts.set(part, Uint8Array.from(bytes));
@@ -215,7 +219,9 @@ class MemoryChunk implements ChunkWriter {
       if (piece === undefined) throw new RangeError(`part ${part} of ${this.#name} was never written`);
       whole.push(piece);
     }
-    marks.set(this.#name, { mark: { ...this.#options.ref, attemptId: this.#options.job.attemptId, ...facts }, bytes: Buffer.concat(whole) });
+    marks.set(
+      this.#name, { mark: { ...this.#options.ref, attemptId: this.#options.job.attemptId, ...facts }, bytes: Buffer.concat(whole) },
+    );
     return 'marked';
   }
 

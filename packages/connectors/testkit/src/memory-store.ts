@@ -20,7 +20,8 @@ export interface MemoryJob {
 
 /** The calls that a test can intercept. */
 export type MemoryCall =
-  | 'check' | 'list' | 'read' | 'state' | 'bases' | 'insertPlan' | 'marks' | 'openChunk' | 'writePart' | 'mark' | 'publish' | 'finish' | 'abort';
+  | 'check' | 'list' | 'read' | 'state' | 'bases' | 'insertPlan' | 'marks' | 'openChunk' | 'writePart' | 'mark'
+  | 'publish' | 'finish' | 'abort';
 
 /** One store in memory: objects by path, jobs by id. Tests look into it and change it directly, as a stranger would. */
 export class MemoryStore {

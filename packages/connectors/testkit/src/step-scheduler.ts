@@ -1,4 +1,4 @@
-import type { Random } from '@dmg/base';
+import { firstLine, type Random } from '@dmg/base';
 
 /** One process of a simulated run. */
 export class Actor {
@@ -66,7 +66,9 @@ export class StepScheduler {
   /** When all have come to their end: throws the first failure. */
   async settle(): Promise<void> {
     await Promise.all(this.#running);
-    for (const { failure } of this.actors) if (failure !== undefined) throw failure;
+    for (const { name, failure } of this.actors) {
+      if (failure !== undefined) throw new Error(`${name}: ${firstLine(failure)}`, { cause: failure });
+    }
   }
 
   async #awake(): Promise<{ actor: Actor; go: () => void }[]> {

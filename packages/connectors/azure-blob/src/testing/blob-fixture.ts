@@ -33,10 +33,23 @@ export async function blobFixture(azurite: Azurite): Promise<ConnectorFixture & 
     badEnds: [
       bad('wrong key', { connectionString: wrong }, connectorErrors.ACCESS_DENIED.code),
       bad('key that is none', { connectionString: wrong.replace(wrongKey, '%%%') }, connectorErrors.BAD_SETTING.code),
-      bad('nobody listens', { connectionString: azurite.connectionString.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:1') }, connectorErrors.UNREACHABLE.code),
-      bad('unknown host', { connectionString: `AccountName=x;AccountKey=${wrongKey};BlobEndpoint=https://no-such-host.invalid` }, connectorErrors.UNREACHABLE.code),
-      bad('plain http to another machine', { connectionString: `AccountName=x;AccountKey=${wrongKey};BlobEndpoint=http://example.invalid` }, connectorErrors.BAD_SETTING.code),
-      bad('wrong SAS', { sasUri: `${azurite.endpoint}?sv=2022-11-02&ss=b&srt=sco&sp=rl&se=2999-01-01T00:00:00Z&sig=${encodeURIComponent(wrongKey)}` }, connectorErrors.ACCESS_DENIED.code),
+      bad(
+        'nobody listens', { connectionString: azurite.connectionString.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:1') },
+        connectorErrors.UNREACHABLE.code,
+      ),
+      bad(
+        'unknown host', { connectionString: `AccountName=x;AccountKey=${wrongKey};BlobEndpoint=https://no-such-host.invalid` },
+        connectorErrors.UNREACHABLE.code,
+      ),
+      bad(
+        'plain http to another machine', { connectionString: `AccountName=x;AccountKey=${wrongKey};BlobEndpoint=http://example.invalid` },
+        connectorErrors.BAD_SETTING.code,
+      ),
+      bad(
+        'wrong SAS',
+        { sasUri: `${azurite.endpoint}?sv=2022-11-02&ss=b&srt=sco&sp=rl&se=2999-01-01T00:00:00Z&sig=${encodeURIComponent(wrongKey)}` },
+        connectorErrors.ACCESS_DENIED.code,
+      ),
       bad('no credential', {}, connectorErrors.BAD_SETTING.code),
       { name: 'no container', end: { ...blobEnd(name), location: {} }, context, code: connectorErrors.BAD_SETTING.code },
     ],

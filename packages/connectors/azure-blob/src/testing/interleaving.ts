@@ -73,7 +73,9 @@ export class InterleavedRun {
 
   async run(): Promise<RunFacts> {
     const scheduler = this.#scheduler;
-    for (let index = 0; index < (this.#options.attempts ?? 4); index++) scheduler.start(`attempt${index}`, (actor) => this.#attempt(actor, index));
+    for (let index = 0; index < (this.#options.attempts ?? 4); index++) {
+      scheduler.start(`attempt${index}`, (actor) => this.#attempt(actor, index));
+    }
     if (this.#chance(this.#options.abortChance ?? 0.4)) scheduler.start('aborter', (actor) => this.#abort(actor));
     if (this.#options.stranger) scheduler.start('stranger', (actor) => this.#intrude(actor));
     scheduler.start('consumer', (actor) => this.#consume(actor, 40));
@@ -174,7 +176,7 @@ export class InterleavedRun {
   }
 
   #appearances(): string {
-    return JSON.stringify([...this.#published].toSorted());
+    return JSON.stringify(paths.map((path) => this.#published.get(path) ?? 0));
   }
 
   #chance(probability: number): boolean {
@@ -185,10 +187,12 @@ export class InterleavedRun {
 function planOf(index: number, bases: readonly string[]): Plan {
   const range = (chunk: number): ChunkRange => ({ chunk, source: 0, startByte: 0, endByte: 0 });
   const targets = paths.map((path, target) => ({
-    target, path, base: bases[target] ?? '', sources: [], cutting: { kind: 'ranges' as const, chunks: target === 1 ? [range(0), range(1)] : [range(0)] },
+    target, path, base: bases[target] ?? '', sources: [],
+    cutting: { kind: 'ranges' as const, chunks: target === 1 ? [range(0), range(1)] : [range(0)] },
   }));
   return {
-    formatVersion: 1, jobId: 'job', generation: 1, activityDigest: `plan of ${index}`, sourceKind: 'addressable', representation: 'bytes', partBytes: 4,
+    formatVersion: 1, jobId: 'job', generation: 1, activityDigest: `plan of ${index}`, sourceKind: 'addressable', representation: 'bytes',
+    partBytes: 4,
     targets,
   };
 }

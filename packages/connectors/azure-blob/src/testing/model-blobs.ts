@@ -37,8 +37,9 @@ export class ModelBlobs {
   }
 
   blocks(path: string, type: 'committed' | 'uncommitted'): ListedBlock[] {
-    const blocks = type === 'committed' ? (this.#blobs.get(path)?.blocks ?? []).map(({ name, bytes }) => [name, bytes] as const) : [...this.#staged(path)];
-    return blocks.map(([name, bytes]) => ({ name, sizeBytes: bytes.length }));
+    const committed = this.#blobs.get(path)?.blocks ?? [];
+    const blocks = type === 'committed' ? committed : [...this.#staged(path)].map(([name, bytes]) => ({ name, bytes }));
+    return blocks.map(({ name, bytes }) => ({ name, sizeBytes: bytes.length }));
   }
 
   stage(path: string, id: string, bytes: string): 'staged' | 'conflict' {
@@ -137,7 +138,9 @@ export class GatedBlobCalls implements BlobCalls {
     throw connectorErrors.UNREACHABLE.create({ store: this.store, reason: 'the answer was lost' });
   }
 
-  commit(path: string, commit: { ids: readonly string[]; condition: string; metadata: Readonly<Record<string, string>> }): Promise<boolean> {
+  commit(
+    path: string, commit: { ids: readonly string[]; condition: string; metadata: Readonly<Record<string, string>> },
+  ): Promise<boolean> {
     return this.#step(() => this.#blobs.commit(path, commit.ids, commit.condition, commit.metadata));
   }
 
@@ -164,7 +167,9 @@ export class GatedBlobCalls implements BlobCalls {
     });
   }
 
-  writeText(path: string, write: { text: string; condition: string; metadata: Readonly<Record<string, string>> }): Promise<string | undefined> {
+  writeText(
+    path: string, write: { text: string; condition: string; metadata: Readonly<Record<string, string>> },
+  ): Promise<string | undefined> {
     return this.#step(() => this.#blobs.put(path, write.text, write.condition, write.metadata));
   }
 

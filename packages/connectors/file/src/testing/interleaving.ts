@@ -59,7 +59,9 @@ export class InterleavedRun {
 
   async run(): Promise<RunFacts> {
     const scheduler = this.#scheduler;
-    for (let index = 0; index < (this.#options.attempts ?? 4); index++) scheduler.start(`attempt${index}`, (actor) => this.#attempt(actor, index));
+    for (let index = 0; index < (this.#options.attempts ?? 4); index++) {
+      scheduler.start(`attempt${index}`, (actor) => this.#attempt(actor, index));
+    }
     if (this.#chance(this.#options.abortChance ?? 0.4)) scheduler.start('aborter', (actor) => this.#abort(actor));
     scheduler.start('consumer', (actor) => this.#consume(actor, 40));
     await scheduler.run(this.#chance(0.8) ? 0.02 : 0);
@@ -169,7 +171,7 @@ export class InterleavedRun {
   }
 
   #appearances(): string {
-    return JSON.stringify([...this.#published].toSorted());
+    return JSON.stringify(targets.map(({ path }) => this.#published.get(`/store/${path}`) ?? 0));
   }
 
   #chance(probability: number): boolean {

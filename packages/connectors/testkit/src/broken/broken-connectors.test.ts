@@ -19,6 +19,8 @@ for (const [name, breaks] of Object.entries(brokenConnectors)) {
 }
 
 after(() => {
-  const lines = caught.map(({ broken, failed, first }) => `  ${broken.padEnd(64)} ${String(failed).padStart(2)} of ${contractChecks.length}  ${first}`);
+  const lines = caught.map(
+    ({ broken, failed, first }) => `  ${broken.padEnd(64)} ${String(failed).padStart(2)} of ${contractChecks.length}  ${first}`,
+  );
   process.stdout.write(`broken connectors, checks that failed, the first of them\n${lines.join('\n')}\n`);
 });

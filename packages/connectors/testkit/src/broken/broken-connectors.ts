@@ -9,7 +9,8 @@ type Breaks = (connector: Connector, store: MemoryStore) => Connector;
 /** Puts what is marked at the targets, whatever stands there. */
 function publishAnyway(store: MemoryStore, jobId: string, plan: Plan): void {
   for (const target of plan.targets) {
-    const parts = [...store.job(jobId).marks.values()].filter(({ mark }) => mark.target === target.target).toSorted((a, b) => a.mark.chunk - b.mark.chunk);
+    const marked = [...store.job(jobId).marks.values()].filter(({ mark }) => mark.target === target.target);
+    const parts = marked.toSorted((a, b) => a.mark.chunk - b.mark.chunk);
     store.put(target.path, Buffer.concat(parts.map(({ bytes }) => bytes)));
   }
 }
@@ -125,7 +126,8 @@ export const brokenConnectors: Readonly<Record<string, Breaks>> = {
         finish(plan, receipt, signal) {
           for (const [name, parts] of kept) {
             const entry = store.job(job.jobId).marks.get(name);
-            if (entry?.mark.attemptId === job.attemptId) store.job(job.jobId).marks.set(name, { mark: entry.mark, bytes: Buffer.concat(parts) });
+            if (entry?.mark.attemptId !== job.attemptId) continue;
+            store.job(job.jobId).marks.set(name, { mark: entry.mark, bytes: Buffer.concat(parts) });
           }
           return sink.finish(plan, receipt, signal);
         },
@@ -139,7 +141,10 @@ export const brokenConnectors: Readonly<Record<string, Breaks>> = {
       },
     })),
   'reads from the start whatever the position': (connector) =>
-    withSource(connector, (source) => ({ read: (object, position, into, signal) => source.read(object, position === 0 ? 0 : position - 1, into, signal) })),
+    withSource(
+      connector,
+      (source) => ({ read: (object, position, into, signal) => source.read(object, position === 0 ? 0 : position - 1, into, signal) }),
+    ),
   'lists sub-folders that were not asked for': (connector) => ({
     ...delegated(connector),
     openSource: (end, context) => connector.openSource({ ...end, settings: { ...end.settings, recursive: true } }, context),
@@ -179,7 +184,9 @@ export const brokenConnectors: Readonly<Record<string, Breaks>> = {
       async finish(plan, receipt, signal) {
         const { phase, publishedTargets } = store.job(job.jobId);
         const targets = plan.targets.map((target) =>
-          phase === 'open' && !publishedTargets.has(target.target) ? { ...target, base: store.objects.get(target.path)?.etag ?? 'absent' } : target,
+          phase === 'open' && !publishedTargets.has(target.target)
+            ? { ...target, base: store.objects.get(target.path)?.etag ?? 'absent' }
+            : target,
         );
         return sink.finish({ ...plan, targets }, receipt, signal);
       },

@@ -40,7 +40,9 @@ export function withSource(connector: Connector, change: (source: Source, end: C
   };
 }
 
-export function withWriter(connector: Connector, change: (writer: ChunkWriter, name: string, job: SinkJob) => Partial<ChunkWriter>): Connector {
+export function withWriter(
+  connector: Connector, change: (writer: ChunkWriter, name: string, job: SinkJob) => Partial<ChunkWriter>,
+): Connector {
   return withSink(connector, (sink, job) => ({
     async openChunk(plan, ref, signal) {
       const writer = await sink.openChunk(plan, ref, signal);

@@ -112,7 +112,8 @@ export async function copyAll(sink: Sink, plan: Plan, wanted: readonly WantedTar
 export function receiptOf(attempt: string): Receipt {
   return {
     formatVersion: 1, jobId: 'job-1', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
-    filesRead: 1, filesWritten: 1, bytesRead: 1, bytesWritten: 1, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 1, hash: '0'.repeat(16),
+    filesRead: 1, filesWritten: 1, bytesRead: 1, bytesWritten: 1, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: 1,
+    hash: '0'.repeat(16),
     attempts: [attemptIdOf(attempt)], finishedBy: { attemptId: attemptIdOf(attempt), nodeName: 'node', epoch: '1-x' },
     finishedAt: '2024-01-01T00:00:00.000Z',
   };

@@ -7,11 +7,15 @@ import type { ConnectorFixture } from './fixture.ts';
 
 /** A context for tests: real clock, random from a seed, no log. */
 export function testContext(secrets: Readonly<Record<string, string>> = {}): ConnectorContext {
-  return { clock: systemClock, random: seededRandom(1), logger: silentLogger, secrets: new Map(Object.entries(secrets)), callLimitMs: 20_000 };
+  return {
+    clock: systemClock, random: seededRandom(1), logger: silentLogger, secrets: new Map(Object.entries(secrets)), callLimitMs: 20_000,
+  };
 }
 
 /** A fixture of the memory connector, or of a broken one made from it. */
-export function memoryFixture(wrap: (connector: Connector, store: MemoryStore) => Connector = (connector) => connector): Promise<ConnectorFixture> {
+export function memoryFixture(
+  wrap: (connector: Connector, store: MemoryStore) => Connector = (connector) => connector,
+): Promise<ConnectorFixture> {
   const stores = new MemoryStores();
   const store = stores.store('test');
   const end = (location: JsonObject = {}, settings: JsonObject = {}): CopyEnd => ({

@@ -68,7 +68,9 @@ export const sourceChecks: readonly ContractCheck[] = [
       assert.deepEqual(await listed(bench, { folderPath: 'in' }, { recursive: false, wildcardFileName: '*.csv' }), ['a.csv']);
       const deep = await listed(bench, { folderPath: 'in' }, { recursive: true, wildcardFileName: '?.csv' });
       assert.deepEqual(deep, ['a.csv', 'sub-1/e.csv', 'sub.x/f.csv', 'sub/c.csv', 'sub/deep/d.csv', 'zz/€.csv', 'zz/😀.csv', 'Ünï/ç.csv']);
-      assert.deepEqual(await listed(bench, {}, { recursive: false, wildcardFolderPath: 'in/sub?1', wildcardFileName: '*' }), ['sub-1/e.csv']);
+      assert.deepEqual(
+        await listed(bench, {}, { recursive: false, wildcardFolderPath: 'in/sub?1', wildcardFileName: '*' }), ['sub-1/e.csv'],
+      );
       const wild = await listed(bench, {}, { recursive: true, wildcardFolderPath: 'in/s*', wildcardFileName: '*.csv' });
       assert.deepEqual(wild, ['sub-1/e.csv', 'sub.x/f.csv', 'sub/c.csv', 'sub/deep/d.csv']);
       assert.deepEqual(await listed(bench, { folderPath: 'in' }, { recursive: true, wildcardFileName: '*.nothing' }), []);
@@ -145,7 +147,9 @@ export const sourceChecks: readonly ContractCheck[] = [
         const position = index * 1201;
         const into = new Uint8Array(2000);
         const count = await source.read(object, position, into, bench.signal);
-        assertBytes(into.subarray(0, count), contents[index % 2]?.subarray(position, position + 2000) ?? new Uint8Array(), `2000 at ${position}`);
+        assertBytes(
+          into.subarray(0, count), contents[index % 2]?.subarray(position, position + 2000) ?? new Uint8Array(), `2000 at ${position}`,
+        );
       });
       await Promise.all(reads);
     },

@@ -3,14 +3,17 @@ import { inspect } from 'node:util';
 import { StopReason } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
 import {
-  allMarks, assertBytes, bytesOf, codeOf, contentOf, copyAll, copyChunk, factsOf, listAll, patternBytes, planFor, prepared, readAll, receiptOf, type WantedTarget,
+  allMarks, assertBytes, bytesOf, codeOf, contentOf, copyAll, copyChunk, factsOf, listAll, patternBytes, planFor, prepared, readAll,
+  receiptOf, type WantedTarget,
   writeParts,
 } from './copying.ts';
 import { attemptIdOf, type ContractCheck } from './fixture.ts';
 
 const hostileNames = [
-  'with space.csv', ' lead', 'trail ', 'ümläut €.csv', '😀 emoji 👩‍👩‍👧.bin', "quote'\"`.txt", 'percent%20%2F.txt', 'plus+and&amp;.txt', 'hash#query?x=1.txt',
-  'brace{a}[b](c).txt', 'semi;colon,comma=.txt', '$HOME and ~', '-rf', 'dots...txt', 'naïve\u0301 vs nai\u0308ve', `${'n'.repeat(251)}.txt`, 'deep/er/and/deeper/x',
+  'with space.csv', ' lead', 'trail ', 'ümläut €.csv', '😀 emoji 👩‍👩‍👧.bin', "quote'\"`.txt", 'percent%20%2F.txt',
+  'plus+and&amp;.txt', 'hash#query?x=1.txt',
+  'brace{a}[b](c).txt', 'semi;colon,comma=.txt', '$HOME and ~', '-rf', 'dots...txt',
+  'naïve\u0301 vs nai\u0308ve', `${'n'.repeat(251)}.txt`, 'deep/er/and/deeper/x',
 ];
 
 export const writeChecks: readonly ContractCheck[] = [
@@ -28,7 +31,9 @@ export const writeChecks: readonly ContractCheck[] = [
     name: 'every size arrives byte for byte: empty, one byte, whole parts, a byte more, several chunks',
     async run(bench) {
       const { partBytes } = bench.fixture;
-      const sizes = [[], [0], [1], [partBytes - 1], [partBytes], [partBytes + 1], [3 * partBytes], [partBytes, 1, 2 * partBytes + 5], [0, 3], [3, 0]];
+      const sizes = [
+        [], [0], [1], [partBytes - 1], [partBytes], [partBytes + 1], [3 * partBytes], [partBytes, 1, 2 * partBytes + 5], [0, 3], [3, 0],
+      ];
       const wanted: WantedTarget[] = sizes.map((chunks, index) => ({
         path: `out/size-${chunks.join('-')}`, chunks: chunks.map((size, chunk) => patternBytes(size, index * 10 + chunk)),
       }));
@@ -42,7 +47,9 @@ export const writeChecks: readonly ContractCheck[] = [
   {
     name: 'trailing zeros, spaces and line ends are kept',
     async run(bench) {
-      const wanted = ['a\n', 'a\r\n\r\n', 'a \t ', 'a\0\0\0', '\0', ' ', '\ufeffa'].map((text, index) => ({ path: `t${index}`, chunks: [bytesOf(text)] }));
+      const wanted = ['a\n', 'a\r\n\r\n', 'a \t ', 'a\0\0\0', '\0', ' ', '\ufeffa'].map(
+        (text, index) => ({ path: `t${index}`, chunks: [bytesOf(text)] }),
+      );
       const { sink, plan } = await prepared(bench, 'a', wanted);
       await sink.finish(plan, receiptOf('a'), bench.signal);
       for (const target of wanted) assertBytes(await bench.fixture.get(target.path), contentOf(target), target.path);
@@ -64,15 +71,21 @@ export const writeChecks: readonly ContractCheck[] = [
   {
     name: 'chunks of one target by several attempts at once, parts in parallel',
     async run(bench) {
-      const wanted = [{ path: 'big', chunks: Array.from({ length: 6 }, (_, index) => patternBytes(bench.fixture.partBytes * 3 + index, index)) }];
+      const wanted = [
+        { path: 'big', chunks: Array.from({ length: 6 }, (_, index) => patternBytes(bench.fixture.partBytes * 3 + index, index)) }
+      ];
       const first = await bench.sink('a');
       const plan = await first.insertPlan(await planFor(bench, first, wanted), bench.signal);
-      const starts = wanted[0]?.chunks.map((_, index) => wanted[0]?.chunks.slice(0, index).reduce((sum, bytes) => sum + bytes.length, 0) ?? 0) ?? [];
+      const starts = wanted[0]?.chunks.map(
+        (_, index) => wanted[0]?.chunks.slice(0, index).reduce((sum, bytes) => sum + bytes.length, 0) ?? 0,
+      ) ?? [];
       await Promise.all(
         ['a', 'b', 'c'].map(async (attempt, index) => {
           const sink = await bench.sink(attempt);
           for (const chunk of [index * 2 + 1, index * 2]) {
-            assert.equal(await copyChunk(sink, plan, { target: 0, chunk }, wanted[0]?.chunks[chunk] ?? new Uint8Array(), starts[chunk]), 'marked');
+            assert.equal(
+              await copyChunk(sink, plan, { target: 0, chunk }, wanted[0]?.chunks[chunk] ?? new Uint8Array(), starts[chunk]), 'marked',
+            );
           }
         }),
       );
@@ -90,14 +103,18 @@ export const writeChecks: readonly ContractCheck[] = [
       const writer = await sink.openChunk(plan, { target: 0, chunk: 0 }, bench.signal);
       const last = await writeParts(writer, wanted[0]?.chunks[0] ?? new Uint8Array(), plan.partBytes);
       assert.deepEqual(await allMarks(sink, plan), []);
-      const large = { ...factsOf(wanted[0]?.chunks[0] ?? new Uint8Array()), rows: 2 ** 39 + 1, sourceStart: 2 ** 41 + 3, sourceEnd: 2 ** 42 + 5 };
+      const large = {
+        ...factsOf(wanted[0]?.chunks[0] ?? new Uint8Array()), rows: 2 ** 39 + 1, sourceStart: 2 ** 41 + 3, sourceEnd: 2 ** 42 + 5,
+      };
       assert.equal(await writer.mark(large, last, bench.signal), 'marked');
       const small = factsOf(wanted[0]?.chunks[1] ?? new Uint8Array(), 7);
       await copyChunk(sink, plan, { target: 0, chunk: 1 }, wanted[0]?.chunks[1] ?? new Uint8Array(), 7);
       await copyChunk(sink, plan, { target: 0, chunk: 2 }, new Uint8Array(), 12);
       const expected = [large, small, factsOf(new Uint8Array(), 12)];
       const attemptId = attemptIdOf('a');
-      assert.deepEqual(await allMarks(await bench.sink('b'), plan), expected.map((facts, chunk) => ({ target: 0, chunk, attemptId, ...facts })));
+      assert.deepEqual(
+        await allMarks(await bench.sink('b'), plan), expected.map((facts, chunk) => ({ target: 0, chunk, attemptId, ...facts })),
+      );
     },
   },
   {
@@ -126,8 +143,12 @@ export const writeChecks: readonly ContractCheck[] = [
       const contents = sinks.map((_, index) => patternBytes(partBytes * 2 + 9, index + 1));
       const [first] = sinks;
       assert.ok(first !== undefined);
-      const plan = await first.insertPlan(await planFor(bench, first, [{ path: 'x', chunks: [contents[0] ?? new Uint8Array()] }]), bench.signal);
-      const outcomes = await Promise.all(sinks.map((sink, index) => copyChunk(sink, plan, { target: 0, chunk: 0 }, contents[index] ?? new Uint8Array())));
+      const plan = await first.insertPlan(
+        await planFor(bench, first, [{ path: 'x', chunks: [contents[0] ?? new Uint8Array()] }]), bench.signal,
+      );
+      const outcomes = await Promise.all(
+        sinks.map((sink, index) => copyChunk(sink, plan, { target: 0, chunk: 0 }, contents[index] ?? new Uint8Array())),
+      );
       assert.ok(outcomes.includes('marked'));
       assert.equal((await allMarks(first, plan)).length, 1);
       await first.finish(plan, receiptOf('a'), bench.signal);
