@@ -98,6 +98,9 @@ export class DesiredStates {
         eb.or([
           eb.and([eb('abandoned', '=', 1), eb('activity_runs.ended_at', '>', this.#clock.wallMs() - 7 * dayMs)]),
           eb.and([eb('phase', 'in', ['Queued', 'Running']), eb('pipeline_runs.cancel_requested', '=', 1)]),
+          // A job that was cancelled before any attempt left no trace at its sink. A dispatcher that reads it back from an old ledger
+          // must not run it.
+          eb.and([eb('phase', '=', 'Cancelled'), eb('activity_runs.ended_at', '>', this.#clock.wallMs() - dayMs)]),
         ]),
       )
       .orderBy('job_id')
