@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type Clock, type Logger, newId, type Random, Secret } from '@dmg/base';
+import { type Clock, type Logger, newId, type Random, Secret, sleep } from '@dmg/base';
 import { createDispatcher, type Dispatcher } from '@dmg/dispatcher';
 import { lifecycleErrors, type RunningRoot } from '@dmg/lifecycle';
 import type { AliveReport, DesiredState } from '@dmg/model';
@@ -27,6 +27,8 @@ export interface HostOptions {
 }
 
 const aliveTimes = { idleMs: 5000, busyMs: 1000, lookMs: 250 };
+/** How long the start waits for the first desired state. */
+const firstDesiredStateMs = 2000;
 /** What running copies get to stop in order; their sinks stay open and they go on after the restart. */
 const drainGraceMs = 1000;
 
@@ -47,10 +49,11 @@ export async function startHost(options: HostOptions, stopRequested: AbortSignal
   await worker.start();
   const keptReports = await outbox.resume();
   if (keptReports > 0) logger.info({ keptReports }, 'kept reports are delivered');
-  dispatcher.start();
-
   const stopping = new AbortController();
   const loops = startLoops(options, registration, parts, stopping.signal);
+  // What was cancelled must be known before a job that an old ledger remembers is placed; without a control plane work goes on.
+  await Promise.race([parts.applied.first, sleep(clock, firstDesiredStateMs, stopRequested).catch(() => undefined)]);
+  dispatcher.start();
   const metrics = await startMetricsServer({
     host: config.metricsHost, port: config.metricsPort, meter,
     live: () => ({ ok: true, evidence: 'the host answers' }),
@@ -87,7 +90,7 @@ interface Parts {
   /** The largest limit that this machine takes. */
   readonly maximumJobs: number;
   /** Version of the desired state that was applied last. */
-  readonly applied: { version: number };
+  readonly applied: { version: number; readonly first: Promise<void>; readonly isFirst: () => void };
 }
 
 function buildParts(options: HostOptions, state: NodeState, registration: Registration, meter: PrometheusMeter): Parts {
@@ -101,6 +104,7 @@ function buildParts(options: HostOptions, state: NodeState, registration: Regist
   const ledger = new RedisLedger({ url: config.redis, gatewayId, clock, random, logger });
   const queue = new ServiceBusJobQueue({ connection: { connectionString: config.serviceBus }, queueName, clock, logger, meter });
   const verify = (signedJob: string) => verifyJob(signedJob, { signingKey, gatewayId, wallMs: clock.wallMs() });
+  const first = Promise.withResolvers<void>();
   const machine = { cores: availableParallelism(), memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity) };
   const worker = new LocalWorker({
     nodeId, nodeName,
@@ -116,7 +120,7 @@ function buildParts(options: HostOptions, state: NodeState, registration: Regist
   const dispatcher = createDispatcher({
     queue, ledger, workers: [worker], reports: outbox, verify, clock, random, logger, meter, nodeId, nodeName, address: nodeName,
   });
-  return { client, outbox, contact, ledger, queue, worker, dispatcher, maximumJobs: maximumConcurrentJobs(machine), applied: { version: 0 } };
+  return { client, outbox, contact, ledger, queue, worker, dispatcher, maximumJobs: maximumConcurrentJobs(machine), applied: { version: 0, first: first.promise, isFirst: first.resolve } };
 }
 
 function missing(setting: string, what: string): Error {
@@ -164,6 +168,7 @@ function applyDesiredState(desired: DesiredState, parts: Parts): void {
     dispatcher.cancelJob(jobId);
     worker.cancelJob(jobId);
   }
+  parts.applied.isFirst();
 }
 
 function createCollector(options: HostOptions, registration: Registration, parts: Parts): () => Promise<AliveReport> {
