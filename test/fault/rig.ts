@@ -198,19 +198,33 @@ export async function waitForEnd(rig: Rig, runId: string, withinMs = 120_000): P
   return status;
 }
 
-const commandOf: Readonly<Record<Victim, RegExp>> = {
+const commandOf: Readonly<Record<'executor' | 'node' | 'control-plane', RegExp>> = {
   executor: /packages\/node\/src\/executor\.ts/,
   node: /packages\/node\/src\/main\.ts/,
   'control-plane': /packages\/control-plane\/src\/main\.ts/,
-  'service-bus': /service-bus\/main\.ts/,
-  redis: /redis-server/,
-  azurite: /azurite/,
 };
 
-/** Pids of the rig's processes of this kind. */
+/** Pids of the rig's processes of this kind, as they are now. */
 export async function pidsOf(rig: Rig, victim: Victim): Promise<number[]> {
-  const processes = await findProcesses({ mark: rig.up.mark });
-  return processes.filter(({ command }) => commandOf[victim].test(command) && !/setpriv|guard/.test(command)).map(({ pid }) => pid);
+  switch (victim) {
+    case 'redis':
+      return cloudPid(rig, 'redis');
+    case 'azurite':
+      return cloudPid(rig, 'azurite');
+    case 'service-bus':
+      return cloudPid(rig, 'serviceBus');
+    default: {
+      const processes = await findProcesses({ mark: rig.up.mark });
+      return processes.filter(({ command }) => commandOf[victim].test(command)).map(({ pid }) => pid);
+    }
+  }
+}
+
+/** The local cloud keeps the pids of its real programs in its state folder. */
+async function cloudPid(rig: Rig, name: 'redis' | 'serviceBus' | 'azurite'): Promise<number[]> {
+  const text = await readFile(join(rig.folder, 'state', 'cloud', 'local-cloud.json'), 'utf8');
+  const pid = (JSON.parse(text) as { pids: Record<string, number | undefined> }).pids[name];
+  return pid === undefined ? [] : [pid];
 }
 
 /** `kill -9` of one process of this kind; false when there is none now. */
