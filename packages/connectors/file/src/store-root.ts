@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { constants, type BigIntStats } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { opendir, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import { connectorErrors, textOf } from '@dmg/connector-api';
 import type { CopyEnd } from '@dmg/model';
@@ -29,7 +29,7 @@ export class StoreRoot {
       const real = await realpath(host);
       const facts = await stat(real, { bigint: true });
       if (!facts.isDirectory()) throw unusable('it is not a folder');
-      await access(real, constants.R_OK | constants.X_OK);
+      await (await opendir(real)).close();
       return new StoreRoot(host.replace(/(?<=.)\/+$/, ''), real, facts.dev);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') throw unusable('it does not exist', error);
