@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasCode } from '@dmg/base';
 import { tempDir } from '../../../test/harness/temp-dir.ts';
-import { readConfig } from './config.ts';
+import { executorEnvironment, readConfig, readExecutorConfig } from './config.ts';
 
 test('flags go before the environment, and the environment before defaults', async (t) => {
   const keyFile = join(await tempDir(t), 'key');
@@ -28,4 +28,15 @@ test('what cannot be used is refused with the setting and what is allowed', asyn
   for (const [args, environment] of cases) {
     await assert.rejects(readConfig(args, environment), (error) => hasCode(error, 'DMG_LIFECYCLE_BAD_SETTING'), args.join(' '));
   }
+});
+
+test('executors get the state folder, the level and what Node needs, and no secret of the host', () => {
+  const environment = {
+    PATH: '/bin', TZ: 'UTC', DMG_TEST_MARK: 'm', DMG_REDIS: 'redis://secret', DMG_SERVICE_BUS: 'Endpoint=secret', DMG_GATEWAY_KEY: 'secret',
+    DMG_STATE: '/not/this', NODE_OPTIONS: '--inspect',
+  };
+  const given = executorEnvironment({ stateFolder: '/state', logLevel: 'debug' }, environment);
+  assert.deepEqual(given, { PATH: '/bin', TZ: 'UTC', DMG_TEST_MARK: 'm', DMG_STATE: '/state', DMG_LOG_LEVEL: 'debug' });
+  assert.deepEqual(readExecutorConfig(given), { stateFolder: '/state', logLevel: 'debug' });
+  assert.throws(() => readExecutorConfig({}), { code: 'DMG_LIFECYCLE_BAD_SETTING' });
 });

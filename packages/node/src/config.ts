@@ -37,10 +37,19 @@ export interface NodeConfig {
   readonly json: boolean;
 }
 
+/** What an executor process is told by the host that forked it. */
+export interface ExecutorConfig {
+  readonly stateFolder: string;
+  readonly logLevel: LogLevel;
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Flags over environment over defaults. Throws `DMG_LIFECYCLE_BAD_SETTING`. */
-export async function readConfig(args: readonly string[] = process.argv.slice(2), environment: Environment = process.env): Promise<NodeConfig> {
+export async function readConfig(
+  args: readonly string[] = process.argv.slice(2),
+  environment: Environment = process.env,
+): Promise<NodeConfig> {
   const { values, positionals } = parse(args);
   const command = values.help === true ? 'help' : (positionals[0] ?? 'start');
   if (command !== 'register' && command !== 'start' && command !== 'status' && command !== 'help') {
@@ -61,7 +70,35 @@ export async function readConfig(args: readonly string[] = process.argv.slice(2)
   };
 }
 
-function parse(args: readonly string[]): { values: Partial<Record<'state' | 'name' | 'key-file' | 'metrics-port' | 'metrics-host', string>> & { json?: boolean; help?: boolean }; positionals: string[] } {
+/**
+ * Executors get what Node and the file system need, the state folder, and none of the host's secrets. `DMG_TEST_MARK` lets a test find
+ * every process that came of what it started.
+ */
+export function executorEnvironment(config: ExecutorConfig, environment: Environment = process.env): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'DMG_TEST_MARK'];
+  const given: Record<string, string> = { DMG_STATE: config.stateFolder, DMG_LOG_LEVEL: config.logLevel };
+  for (const name of kept) {
+    const value = environment[name];
+    if (value !== undefined) given[name] = value;
+  }
+  return given;
+}
+
+/** The other side of `executorEnvironment`. Throws `DMG_LIFECYCLE_BAD_SETTING`. */
+export function readExecutorConfig(environment: Environment = process.env): ExecutorConfig {
+  const stateFolder = environment['DMG_STATE'];
+  if (stateFolder === undefined) throw bad('DMG_STATE', 'it is not set', 'Executors are started by the node; start that.');
+  return { stateFolder, logLevel: logLevel(environment['DMG_LOG_LEVEL'] ?? 'info') };
+}
+
+type Flag = 'state' | 'name' | 'key-file' | 'metrics-port' | 'metrics-host';
+
+interface ParsedArgs {
+  readonly values: Partial<Record<Flag, string>> & { readonly json?: boolean; readonly help?: boolean };
+  readonly positionals: readonly string[];
+}
+
+function parse(args: readonly string[]): ParsedArgs {
   try {
     return parseArgs({
       args: [...args],
@@ -96,7 +133,8 @@ async function gatewayKey(file: string | undefined, environment: Environment): P
 /** Data Factory's rule for node names is not published; ours is what a host name may be. */
 function nodeName(text: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)) return text;
-  throw bad('--name', `${JSON.stringify(text)} is not a name`, 'Use up to 63 letters, digits, dots, dashes and underscores, the first a letter or digit.');
+  const remedy = 'Use up to 63 letters, digits, dots, dashes and underscores, the first a letter or digit.';
+  throw bad('--name', `${JSON.stringify(text)} is not a name`, remedy);
 }
 
 function port(text: string): number {

@@ -88,7 +88,10 @@ export async function desiredStateLoop(options: {
       const state = await options.verify(await client.desiredState(known, signal));
       contact.good();
       failures = 0;
-      if (state.version !== known) logger.info({ version: state.version, limit: state.concurrentJobsLimit, cancel: state.cancel.length }, 'desired state applied');
+      if (state.version !== known) {
+        const { version, concurrentJobsLimit: limit, cancel } = state;
+        logger.info({ version, limit, cancel: cancel.length }, 'desired state applied');
+      }
       known = state.version;
       options.apply(state);
     } catch (error) {

@@ -2,8 +2,9 @@ import { asDmgError, systemClock, systemRandom } from '@dmg/base';
 import { type CopyOptions, runAbort, runCopy } from '@dmg/engine';
 import { formatEpoch } from '@dmg/model';
 import { verifyJob } from '@dmg/security';
-import { createLogger, type LogLevel } from '@dmg/telemetry';
+import { createLogger } from '@dmg/telemetry';
 import { runExecutorProcess } from '@dmg/worker';
+import { readExecutorConfig } from './config.ts';
 import { connectors } from './connectors.ts';
 import { decryptEnd } from './executor-secrets.ts';
 import { nodeErrors } from './errors.ts';
@@ -13,8 +14,9 @@ import { NodeState } from './node-state.ts';
  * An executor process: one job step after another for the host that forked it. It verifies the signature and decrypts the secrets
  * itself, so that they are in clear only here.
  */
-const logger = createLogger({ component: 'executor', level: (process.env['DMG_LOG_LEVEL'] as LogLevel | undefined) ?? 'info' });
-const state = await NodeState.open(process.env['DMG_STATE'] ?? '');
+const config = readExecutorConfig();
+const logger = createLogger({ component: 'executor', level: config.logLevel });
+const state = await NodeState.open(config.stateFolder);
 
 runExecutorProcess({
   clock: systemClock,

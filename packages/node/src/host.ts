@@ -9,7 +9,7 @@ import { verifyDesiredState, verifyJob } from '@dmg/security';
 import { ServiceBusJobQueue } from '@dmg/service-bus';
 import { createMeter, type Health, type PrometheusMeter, startMetricsServer } from '@dmg/telemetry';
 import { LocalWorker, maximumConcurrentJobs } from '@dmg/worker';
-import type { NodeConfig } from './config.ts';
+import { executorEnvironment, type NodeConfig } from './config.ts';
 import { aliveLoop, Contact, desiredStateLoop } from './contact.ts';
 import { ControlPlaneClient } from './control-plane-client.ts';
 import { machineSample, readMachineCounters } from './machine-sample.ts';
@@ -120,25 +120,12 @@ function buildParts(options: HostOptions, state: NodeState, registration: Regist
   const dispatcher = createDispatcher({
     queue, ledger, workers: [worker], reports: outbox, verify, clock, random, logger, meter, nodeId, nodeName, address: nodeName,
   });
-  return { client, outbox, contact, ledger, queue, worker, dispatcher, maximumJobs: maximumConcurrentJobs(machine), applied: { version: 0, first: first.promise, isFirst: first.resolve } };
+  const applied = { version: 0, first: first.promise, isFirst: first.resolve };
+  return { client, outbox, contact, ledger, queue, worker, dispatcher, maximumJobs: maximumConcurrentJobs(machine), applied };
 }
 
 function missing(setting: string, what: string): Error {
   return lifecycleErrors.BAD_SETTING.create({ setting, reason: 'it is not set', remedy: `Set ${setting} to ${what}.` });
-}
-
-/**
- * Executors get what Node and the file system need, the state folder, and none of the host's secrets. `DMG_TEST_MARK` lets a test find
- * every process that came of what it started.
- */
-function executorEnvironment(config: NodeConfig): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'DMG_TEST_MARK'];
-  const environment: Record<string, string> = { DMG_STATE: config.stateFolder, DMG_LOG_LEVEL: config.logLevel };
-  for (const name of kept) {
-    const value = process.env[name];
-    if (value !== undefined) environment[name] = value;
-  }
-  return environment;
 }
 
 function startLoops(options: HostOptions, registration: Registration, parts: Parts, signal: AbortSignal): Promise<void>[] {

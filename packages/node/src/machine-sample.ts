@@ -33,7 +33,8 @@ export function parseMachineCounters(stat: string, memory: string, network: stri
     receivedBytes += values[0] ?? 0;
     sentBytes += values[8] ?? 0;
   }
-  return { cpuBusyTicks: total - idle, cpuTotalTicks: total, availableMemoryBytes: Number(available ?? 0) * 1024, sentBytes, receivedBytes };
+  const availableMemoryBytes = Number(available ?? 0) * 1024;
+  return { cpuBusyTicks: total - idle, cpuTotalTicks: total, availableMemoryBytes, sentBytes, receivedBytes };
 }
 
 /** What the control plane is told: CPU between two moments, the rest as it is now. */

@@ -15,7 +15,8 @@ async function registerOnce(config: NodeConfig): Promise<void> {
   if (config.gatewayKey === undefined) throw nodeErrors.NOT_REGISTERED.create();
   const logger = createLogger({ component: 'node', level: config.logLevel });
   const state = await NodeState.open(config.stateFolder);
-  const made = await register({ state, key: config.gatewayKey, nodeName: config.nodeName, version, clock: systemClock, logger }, config.gatewayKey);
+  const { gatewayKey: key, nodeName: asked } = config;
+  const made = await register({ state, key, nodeName: asked, version, clock: systemClock, logger }, key);
   const { nodeName, gatewayName, endpoint } = made;
   print(config, { nodeName, gatewayName, endpoint }, `${nodeName} is registered with the gateway ${gatewayName} at ${endpoint}`);
 }

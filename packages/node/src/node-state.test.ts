@@ -33,6 +33,6 @@ test('a folder that is none, and a file that is damaged, are named', async (t) =
   await assert.rejects(NodeState.open(file), (error) => hasCode(error, 'DMG_NODE_STATE_UNUSABLE'));
   const state = await NodeState.open(join(folder, 'state'));
   await writeFile(join(folder, 'state', 'registration.json'), '{"half');
-  await assert.rejects(state.readRegistration(), (error) => hasCode(error, 'DMG_NODE_STATE_UNUSABLE') && /registration\.json/.test((error as Error).message));
+  await assert.rejects(state.readRegistration(), { code: 'DMG_NODE_STATE_UNUSABLE', message: /registration\.json/ });
   await chmod(folder, 0o700);
 });

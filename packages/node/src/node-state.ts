@@ -85,7 +85,8 @@ export class NodeState {
       return JSON.parse(await readFile(join(this.folder, name), 'utf8')) as T;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw nodeErrors.STATE_UNUSABLE.create({ folder: this.folder, reason: `${name} cannot be read (${firstLine(error)})` }, { cause: error });
+      const reason = `${name} cannot be read (${firstLine(error)})`;
+      throw nodeErrors.STATE_UNUSABLE.create({ folder: this.folder, reason }, { cause: error });
     }
   }
 }
