@@ -16,7 +16,7 @@ import { NodeState } from './node-state.ts';
  */
 const config = readExecutorConfig();
 const logger = createLogger({ component: 'executor', level: config.logLevel });
-const state = await NodeState.open(config.stateFolder);
+const state = NodeState.at(config.stateFolder);
 
 runExecutorProcess({
   clock: systemClock,

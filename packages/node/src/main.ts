@@ -22,7 +22,7 @@ async function registerOnce(config: NodeConfig): Promise<void> {
 }
 
 async function showStatus(config: NodeConfig): Promise<void> {
-  const state = await NodeState.open(config.stateFolder);
+  const state = NodeState.at(config.stateFolder);
   const registration = await state.readRegistration();
   if (registration === undefined) throw nodeErrors.NOT_REGISTERED.create();
   const { nodeName, gatewayName, endpoint } = registration;

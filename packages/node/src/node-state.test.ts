@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasCode } from '@dmg/base';
@@ -24,6 +24,14 @@ test('what is kept is read back by the next process, and only its user may read 
   await again.dropReport('j.1.json');
   await again.dropReport('j.1.json');
   assert.deepEqual(await again.pendingReports(), []);
+});
+
+test('processes that open one folder at the same moment do not disturb each other', async (t) => {
+  const folder = await tempDir(t);
+  await Promise.all(Array.from({ length: 8 }, () => NodeState.open(folder)));
+  await Promise.all(Array.from({ length: 8 }, async () => (await NodeState.open(folder)).writeRegistration(registration)));
+  assert.deepEqual(await NodeState.at(folder).readRegistration(), registration);
+  assert.deepEqual((await readdir(folder)).sort(), ['.writable', 'registration.json', 'reports', 'run']);
 });
 
 test('a folder that is none, and a file that is damaged, are named', async (t) => {

@@ -1,7 +1,8 @@
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { firstLine } from '@dmg/base';
 import type { JsonObject } from '@dmg/model';
+import { writeKeptFile } from '@dmg/security';
 import { nodeErrors } from './errors.ts';
 
 /** What a node must remember of its registration. Kept 0600: it holds the node's token. */
@@ -26,14 +27,20 @@ export class NodeState {
     this.folder = folder;
   }
 
+  /** For the node itself: makes the folder and sees that it can be written. Throws `STATE_UNUSABLE` or security's `FILE_UNUSABLE`. */
   static async open(folder: string): Promise<NodeState> {
     try {
       await mkdir(join(folder, 'reports'), { recursive: true, mode: 0o700 });
       await mkdir(join(folder, 'run'), { recursive: true, mode: 0o700 });
-      await writeWhole(join(folder, '.writable'), '');
     } catch (error) {
       throw nodeErrors.STATE_UNUSABLE.create({ folder, reason: firstLine(error) }, { cause: error });
     }
+    await writeKeptFile(join(folder, '.writable'), '', 0o600);
+    return new NodeState(folder);
+  }
+
+  /** For a process that only reads what the node keeps: makes nothing and checks nothing. */
+  static at(folder: string): NodeState {
     return new NodeState(folder);
   }
 
@@ -50,7 +57,7 @@ export class NodeState {
   }
 
   async writeRegistration(registration: Registration): Promise<void> {
-    await writeWhole(join(this.folder, 'registration.json'), JSON.stringify(registration));
+    await writeKeptFile(join(this.folder, 'registration.json'), JSON.stringify(registration), 0o600);
   }
 
   readCredentialKey(): Promise<JsonObject | undefined> {
@@ -58,7 +65,7 @@ export class NodeState {
   }
 
   async writeCredentialKey(privateJwk: JsonObject): Promise<void> {
-    await writeWhole(this.credentialKeyFile, JSON.stringify(privateJwk));
+    await writeKeptFile(this.credentialKeyFile, JSON.stringify(privateJwk), 0o600);
   }
 
   /** Reports that the control plane has not acknowledged, by name. */
@@ -73,7 +80,7 @@ export class NodeState {
   }
 
   async keepReport(name: string, report: unknown): Promise<void> {
-    await writeWhole(join(this.folder, 'reports', name), JSON.stringify(report));
+    await writeKeptFile(join(this.folder, 'reports', name), JSON.stringify(report), 0o600);
   }
 
   async dropReport(name: string): Promise<void> {
@@ -88,24 +95,5 @@ export class NodeState {
       const reason = `${name} cannot be read (${firstLine(error)})`;
       throw nodeErrors.STATE_UNUSABLE.create({ folder: this.folder, reason }, { cause: error });
     }
-  }
-}
-
-/** Write beside, sync, rename, sync the folder: after a crash the old or the new file is there, never half of one. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  const beside = `${path}.new`;
-  const file = await open(beside, 'w', 0o600);
-  try {
-    await writeFile(file, text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(beside, path);
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
