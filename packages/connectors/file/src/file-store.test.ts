@@ -50,7 +50,8 @@ async function planFor(sink: Sink, path: string, chunks: number, partBytes: numb
   const ranges = Array.from({ length: chunks }, (_, chunk) => ({ chunk, source: 0, startByte: 0, endByte: 0 }));
   const targets = [{ target: 0, path, base: base ?? '', sources: [], cutting: { kind: 'ranges' as const, chunks: ranges } }];
   return {
-    formatVersion: 1, jobId: 'job-1', generation: 1, activityDigest: '', sourceKind: 'addressable', representation: 'bytes', partBytes, targets,
+    formatVersion: 1, jobId: 'job-1', generation: 1, activityDigest: '', sourceKind: 'addressable', representation: 'bytes',
+    partBytes, targets,
   };
 }
 
