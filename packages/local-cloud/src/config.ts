@@ -48,7 +48,10 @@ export interface ProgramConfig {
 }
 
 /** `local-cloud`: flags over environment over defaults. Throws `DMG_LIFECYCLE_BAD_SETTING`. */
-export function readLocalCloudConfig(args: readonly string[] = process.argv.slice(2), environment: Environment = process.env): LocalCloudConfig {
+export function readLocalCloudConfig(
+  args: readonly string[] = process.argv.slice(2),
+  environment: Environment = process.env,
+): LocalCloudConfig {
   const values = parse(args, ['state', 'redis-port', 'service-bus-port', 'control-port', 'blob-port', 'only']);
   return {
     ...readCommon(values, environment),
@@ -66,7 +69,8 @@ export function readLocalCloudConfig(args: readonly string[] = process.argv.slic
 
 /** The Service Bus stand-in as a process of its own. */
 export function readStandInConfig(args: readonly string[] = process.argv.slice(2), environment: Environment = process.env): StandInConfig {
-  const values = parse(args, ['state', 'port', 'control-port', 'auto-create', 'lock-ms', 'max-delivery-count', 'duplicate-window-ms'], ['queue']);
+  const flags = ['state', 'port', 'control-port', 'auto-create', 'lock-ms', 'max-delivery-count', 'duplicate-window-ms'];
+  const values = parse(args, flags, ['queue']);
   return {
     ...readCommon(values, environment),
     port: readPort('--port', values['port']),
@@ -91,6 +95,11 @@ export function readProgramConfig(args: readonly string[] = process.argv.slice(2
     redisServer: environment['DMG_REDIS_SERVER'] ?? 'redis-server',
     environment,
   };
+}
+
+/** Azurite takes its accounts from the environment only, `name:key`; to be set before it is loaded. */
+export function setAzuriteAccounts(accounts: string): void {
+  process.env['AZURITE_ACCOUNTS'] = accounts;
 }
 
 type Values = Readonly<Record<string, string | undefined>> & { readonly lists: readonly string[] };

@@ -58,7 +58,11 @@ export async function startLocalCloud(options: LocalCloudOptions, stopRequested:
     throw failed.reason;
   }
   let lastWrite: Promise<void> = Promise.resolve();
-  const write = (): Promise<void> => (lastWrite = lastWrite.then(() => directory.write(fileName, `${JSON.stringify(describe(children), undefined, 2)}\n`)));
+  const write = (): Promise<void> => {
+    // One after another, so that the newest stays.
+    lastWrite = lastWrite.then(() => directory.write(fileName, `${JSON.stringify(describe(children), undefined, 2)}\n`));
+    return lastWrite;
+  };
   for (const [part, child] of children) {
     child.onRestart((restarted) => {
       logger.info({ part, pid: restarted.ready['pid'] }, 'part runs again');
@@ -118,7 +122,9 @@ function readText(child: ChildRoot | undefined, key: string): string | undefined
   return typeof value === 'string' ? value : undefined;
 }
 
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
 
 function dropUndefined<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Defined<T>;

@@ -12,9 +12,8 @@ await runRoot({
   name,
   clock: systemClock,
   exitWithParent: config.exitWithParent,
-  start: (stopRequested) =>
-    startLocalCloud(
-      { config, clock: systemClock, random: systemRandom, logger: createLogger({ component: name, level: config.logLevel }), onLog: passOn },
-      stopRequested,
-    ),
+  start: (stopRequested) => {
+    const logger = createLogger({ component: name, level: config.logLevel });
+    return startLocalCloud({ config, clock: systemClock, random: systemRandom, logger, onLog: passOn }, stopRequested);
+  },
 });

@@ -7,7 +7,12 @@ import type { StateDirectory } from './state-directory.ts';
 export type Ports = Readonly<Record<PortName, number>>;
 
 const fileName = 'ports.json';
-const flags: Readonly<Record<PortName, string>> = { redis: 'redis-port', serviceBus: 'service-bus-port', control: 'control-port', blob: 'blob-port' };
+const flags: Readonly<Record<PortName, string>> = {
+  redis: 'redis-port',
+  serviceBus: 'service-bus-port',
+  control: 'control-port',
+  blob: 'blob-port',
+};
 /** What a killed predecessor left needs a moment to go. */
 const waitLimitMs = 2000;
 
@@ -25,7 +30,8 @@ export async function choosePorts(options: { asked: Ports; directory: StateDirec
       const wanted = asked[name] === 0 ? (remembered[name] ?? 0) : asked[name];
       const server = await tryPort(wanted, clock);
       if (server instanceof Error && asked[name] !== 0) {
-        throw localCloudErrors.PORT_TAKEN.create({ port: wanted, program: name, flag: flags[name], reason: firstLine(server) }, { cause: server });
+        const params = { port: wanted, program: name, flag: flags[name], reason: firstLine(server) };
+        throw localCloudErrors.PORT_TAKEN.create(params, { cause: server });
       }
       if (server instanceof Error) logger.warn({ name, port: wanted }, 'the port of the last start is taken; another one is used');
       const listening = server instanceof Error ? await listen(0) : server;

@@ -1,5 +1,5 @@
 import { parseServiceBusConnectionString, ServiceBusClient, type ServiceBusClientOptions } from '@azure/service-bus';
-import { baseErrors, type Clock, firstLine, hasCode, type Logger, Secret, withDeadline } from '@dmg/base';
+import { baseErrors, type Clock, firstLine, hasCode, type Logger, type Secret, withDeadline } from '@dmg/base';
 import { queueErrors } from './errors.ts';
 
 /** Where Service Bus is and how to get there. */
@@ -43,7 +43,10 @@ export function openClient(connection: ServiceBusConnection, maxRetries: number)
  * Closes something of the SDK's, waiting at most `limitMs`: on a dead connection its `close` waits a minute. It goes on behind our
  * back then; nothing is lost by it but a socket for that long.
  */
-export async function closeQuietly(options: { clock: Clock; logger: Logger; limitMs: number; what: string }, close: () => Promise<void>): Promise<void> {
+export async function closeQuietly(
+  options: { clock: Clock; logger: Logger; limitMs: number; what: string },
+  close: () => Promise<void>,
+): Promise<void> {
   const { clock, logger, limitMs, what } = options;
   try {
     await withDeadline({ clock, limitMs, what: `close ${what}` }, close);

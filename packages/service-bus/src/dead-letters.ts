@@ -24,7 +24,11 @@ export interface DrainOptions {
 export async function drainDeadLetters(options: DrainOptions): Promise<number> {
   const { client, queueName, clock, logger, isStopped, take } = options;
   const operation = { verb: 'drain the dead letters of', queue: queueName };
-  const receiver = client.createReceiver(queueName, { subQueueType: 'deadLetter', maxAutoLockRenewalDurationInMs: 0, skipParsingBodyAsJson: true });
+  const receiver = client.createReceiver(queueName, {
+    subQueueType: 'deadLetter',
+    maxAutoLockRenewalDurationInMs: 0,
+    skipParsingBodyAsJson: true,
+  });
   const bounded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await withDeadline({ clock, limitMs: receiveLimitMs, what: `${operation.verb} queue ${queueName}` }, work);

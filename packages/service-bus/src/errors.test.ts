@@ -73,8 +73,10 @@ test('over WebSockets the namespace is reached on port 443', async () => {
     }
   }
   const connectionString = new Secret('Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0');
-  const client = openClient({ connectionString, webSocketOptions: { webSocket: Refusing as never, webSocketConstructorOptions: { agent: 1 } } }, 0);
+  const webSocketOptions = { webSocket: Refusing as never, webSocketConstructorOptions: { agent: 1 } };
+  const client = openClient({ connectionString, webSocketOptions }, 0);
   await assert.rejects(client.createReceiver('q').peekMessages(1));
-  assert.deepEqual(asked[0], { url: 'wss://x.servicebus.windows.net:443/$servicebus/websocket', protocol: ['AMQPWSB10'], options: { agent: 1 } });
+  const url = 'wss://x.servicebus.windows.net:443/$servicebus/websocket';
+  assert.deepEqual(asked[0], { url, protocol: ['AMQPWSB10'], options: { agent: 1 } });
   await client.close();
 });

@@ -83,7 +83,7 @@ export interface QueueOperation {
   readonly messageId?: string;
 }
 
-type ErrorName = 'UNAUTHORIZED' | 'NOT_FOUND' | 'TOO_LARGE' | 'QUOTA' | 'DISABLED' | 'BUSY' | 'UNREACHABLE' | 'TIMEOUT' | 'FAILED' | 'LOCK_LOST';
+type ErrorName = Exclude<keyof typeof queueErrors, 'BAD_CONNECTION_STRING' | 'OTHER_QUEUE' | 'ALREADY_STARTED' | 'STOPPED'>;
 
 /** Codes of the SDK's errors. What is not here is `FAILED`. */
 const nameOfCode: Partial<Record<ServiceBusErrorCode, ErrorName>> = {
@@ -100,7 +100,8 @@ const nameOfCode: Partial<Record<ServiceBusErrorCode, ErrorName>> = {
 };
 
 /** The SDK reports what Node says of a socket in texts and codes of its own; these mean that nobody is there. */
-const unreachable = /ECONNREFUSED|ECONNRESET|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EAI_AGAIN|EPIPE|Connection is reopening|socket|disconnected|CERT|certificate/i;
+const unreachable =
+  /ECONNREFUSED|ECONNRESET|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EAI_AGAIN|EPIPE|Connection is reopening|socket|disconnected|CERT/i;
 /** A second settling of one message fails in the SDK itself, without a code. */
 const alreadySettled = /already settled|been deleted/i;
 

@@ -270,7 +270,8 @@ export class QueueSession implements JobQueue {
     const hadTrouble = this.#watch.trouble !== undefined;
     const deliveredMs = this.#watch.lastDeliveryMs;
     try {
-      const first = await withDeadline({ clock, limitMs: this.#times.probeLimitMs, what: `look into queue ${queueName}` }, () => this.#peek());
+      const deadline = { clock, limitMs: this.#times.probeLimitMs, what: `look into queue ${queueName}` };
+      const first = await withDeadline(deadline, () => this.#peek());
       if (this.#isStopped) return;
       const nowMs = clock.monotonicMs();
       const isOurs = [...this.#inHand].some(({ sequenceNumber }) => sequenceNumber?.toString() === first?.sequence);

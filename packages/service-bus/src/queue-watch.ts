@@ -82,7 +82,11 @@ export function onAnswer(watch: Watch, first: FirstMessage | undefined, context:
 }
 
 /** The broker did not answer, or refused. `isDead` asks for a new connection. */
-export function onNoAnswer(watch: Watch, reason: string, options: { nowMs: number; isTimeout: boolean }): { watch: Watch; isDead: boolean } {
+export function onNoAnswer(
+  watch: Watch,
+  reason: string,
+  options: { nowMs: number; isTimeout: boolean },
+): { watch: Watch; isDead: boolean } {
   const failures = watch.failures + 1;
   const isDead = options.isTimeout || failures % failuresMax === 0;
   return { watch: { ...watch, lastProbeMs: options.nowMs, trouble: reason, failures, foundNothing: false, suspect: undefined }, isDead };

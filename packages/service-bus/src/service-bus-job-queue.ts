@@ -37,12 +37,15 @@ export class ServiceBusJobQueue implements JobQueue {
   }
 
   state(): QueueState {
-    const state = this.#session?.state() ?? { connected: false, receivedUpTo: 0, empty: false, trouble: 'receiving was not started, or was stopped' };
+    const trouble = 'receiving was not started, or was stopped';
+    const state = this.#session?.state() ?? { connected: false, receivedUpTo: 0, empty: false, trouble };
     return { ...state, receivedUpTo: Math.max(state.receivedUpTo, this.#receivedBefore) };
   }
 
   async drainDeadLetters(take: (report: DeadLetterReport) => Promise<void>): Promise<number> {
-    if (this.#session === undefined) throw queueErrors.STOPPED.create({ verb: 'drain the dead letters of', queue: this.#options.queueName });
+    if (this.#session === undefined) {
+      throw queueErrors.STOPPED.create({ verb: 'drain the dead letters of', queue: this.#options.queueName });
+    }
     return this.#session.drainDeadLetters(take);
   }
 }

@@ -37,9 +37,11 @@ export class ServiceBusJobSender implements JobSender {
     const sender = this.#senderOf(queueName);
     const client = this.#client;
     try {
+      // As bytes: a string would be sent as JSON text, in quotes.
+      const bytes = Buffer.from(body, 'utf8');
+      const sent = { messageId, body: bytes, contentType: 'application/json', applicationProperties: { sendNo } };
       await withDeadline({ clock, limitMs: sendLimitMs, what: `send to queue ${queueName}` }, (abortSignal) =>
-        // As bytes: a string would be sent as JSON text, in quotes.
-        sender.sendMessages({ messageId, body: Buffer.from(body, 'utf8'), contentType: 'application/json', applicationProperties: { sendNo } }, { abortSignal }),
+        sender.sendMessages(sent, { abortSignal }),
       );
     } catch (error) {
       const mapped = fromServiceBusError(error, operation);

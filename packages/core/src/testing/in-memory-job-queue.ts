@@ -208,7 +208,8 @@ export class InMemoryJobQueue implements JobQueue {
       await Promise.resolve();
       if (this.#queues.trouble !== undefined) throw this.#queues.trouble;
       if (this.#receive === undefined) throw new Error(`Cannot settle message ${message.messageId}: the queue was stopped.`);
-      if (!this.#queues.settle(this.#queue, message, lock)) throw new Error(`Cannot settle message ${message.messageId}: its lock is lost.`);
+      const isSettled = this.#queues.settle(this.#queue, message, lock);
+      if (!isSettled) throw new Error(`Cannot settle message ${message.messageId}: its lock is lost.`);
       act();
     };
     this.#inHand++;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { sleep, systemClock, withDeadline } from '@dmg/base';
+import { systemClock, withDeadline } from '@dmg/base';
 import type { DeadLetterReport } from '@dmg/model';
 import type { Delivery, JobQueue, JobSender } from '../ports.ts';
+import { waitFor } from '../../../../test/harness/wait-for.ts';
 
 export interface JobQueueFixtureOptions {
   readonly lockMs: number;
@@ -53,7 +54,7 @@ function receiving(contract: Contract): void {
     await queue.start(inbox.receive);
     const { delivery, release } = await inbox.next();
     const { messageId, sendNo, deliveryCount } = delivery;
-    assert.deepEqual({ messageId, sendNo, deliveryCount, body: delivery.body }, { messageId: 'job-1.1', sendNo: 7, deliveryCount: 0, body });
+    assert.deepEqual([messageId, sendNo, deliveryCount, delivery.body], ['job-1.1', 7, 0, body]);
     await delivery.complete();
     release();
     await until('the queue to be empty', () => queue.state().empty);
@@ -105,13 +106,11 @@ function flow(contract: Contract): void {
     // Completing is not enough: the place is free when the promise that `receive` returned settles.
     await first.delivery.complete();
     await second.delivery.complete();
-    await sleep(systemClock, 150);
-    assert.equal(inbox.size, 0);
+    await inbox.staysEmpty(150);
     first.release();
     const third = await inbox.next();
     assert.equal(third.delivery.messageId, 'm-2');
-    await sleep(systemClock, 100);
-    assert.equal(inbox.size, 0);
+    await inbox.staysEmpty(100);
     second.release();
     await third.delivery.complete();
     third.release();
@@ -129,8 +128,7 @@ function flow(contract: Contract): void {
     await queue.stop();
     assert.ok(systemClock.monotonicMs() - startedMs < 600);
     held.release();
-    await sleep(systemClock, 100);
-    assert.equal(inbox.size, 0);
+    await inbox.staysEmpty(100);
     const other = new Inbox();
     await open({ window: 4 }).start(other.receive);
     assert.equal(await other.settleNext(), 'left');
@@ -139,7 +137,7 @@ function flow(contract: Contract): void {
 }
 
 function redelivery(contract: Contract): void {
-  contract('what is not settled comes back when its lock lapses, and its old delivery is worth nothing', async ({ queueName, sender, open }) => {
+  contract('what is not settled comes back, and its old delivery is worth nothing', async ({ queueName, sender, open }) => {
     await sender.send({ queueName, messageId: 'm', sendNo: 1, body: '' });
     const inbox = new Inbox();
     await open({ window: 4 }).start(inbox.receive);
@@ -180,7 +178,8 @@ function deadLetters(contract: Contract): void {
     const taken: DeadLetterReport[] = [];
     const drain = (): Promise<number> => queue.drainDeadLetters((report) => Promise.resolve(void taken.push(report)));
     assert.equal(await drain(), 1);
-    assert.deepEqual(taken.map(({ messageId, reason, description }) => [messageId, reason, description]), [['bad', 'UNREADABLE', 'it is no JSON']]);
+    const [first] = taken;
+    assert.deepEqual([taken.length, first?.messageId, first?.reason, first?.description], [1, 'bad', 'UNREADABLE', 'it is no JSON']);
     assert.equal(await drain(), 0);
   });
 
@@ -254,6 +253,19 @@ class Inbox {
     });
   }
 
+  /** Fails as soon as a delivery comes; resolves when none has come for so long. */
+  async staysEmpty(forMs: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = systemClock.after(forMs, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        reject(new Error('a message came although there was no place for it'));
+      };
+      if (this.#held.length > 0) this.#wake();
+    });
+    this.#wake = undefined;
+  }
+
   /** Completes and releases the next delivery; gives its message id. */
   async settleNext(): Promise<string> {
     const { delivery, release } = await this.next();
@@ -264,9 +276,5 @@ class Inbox {
 }
 
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const startedMs = systemClock.monotonicMs();
-  while (!(await condition())) {
-    assert.ok(systemClock.monotonicMs() - startedMs < limitMs, `waited in vain for ${what}`);
-    await sleep(systemClock, 20);
-  }
+  await waitFor(what, condition, { withinMs: limitMs });
 }

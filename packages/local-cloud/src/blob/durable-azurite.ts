@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http';
-import { createRequire } from 'node:module';
+import type { createRequire } from 'node:module';
 
 /**
  * Azurite keeps its list of blobs and blocks in memory and writes it every five seconds: `kill -9` loses what it has confirmed
@@ -30,8 +30,11 @@ export function makeAzuriteDurable(azuriteRequire: ReturnType<typeof createRequi
   };
   const written = (database: LokiDatabase): Promise<void> =>
     new Promise((resolve, reject) => {
-      if (!database.autosaveDirty() && !database.throttledSavePending) resolve();
-      else database.saveDatabase((error) => (error === undefined || error === null ? resolve() : reject(new Error('the list of blobs cannot be written', { cause: error }))));
+      if (!database.autosaveDirty() && !database.throttledSavePending) return resolve();
+      database.saveDatabase((error) => {
+        if (error === undefined || error === null) resolve();
+        else reject(new Error('the list of blobs cannot be written', { cause: error }));
+      });
     });
 
   const end = ServerResponse.prototype.end as (this: ServerResponse, ...args: unknown[]) => ServerResponse;

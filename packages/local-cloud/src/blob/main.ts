@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { firstLine, systemClock } from '@dmg/base';
+import { firstLine, systemClock, systemRandom } from '@dmg/base';
 import { runRoot } from '@dmg/lifecycle';
-import { readProgramConfig } from '../config.ts';
+import { readProgramConfig, setAzuriteAccounts } from '../config.ts';
 import { localCloudErrors } from '../errors.ts';
 import { followFlags } from '../output.ts';
+import { StateDirectory } from '../state-directory.ts';
 import { makeAzuriteDurable } from './durable-azurite.ts';
 
 /** Azurite's blob service in a process of its own. It ends at once: what it confirmed is written. */
@@ -15,32 +15,44 @@ interface AzuriteServer {
   start(): Promise<void>;
 }
 
-/** The account that every Azurite has; its key is public and opens nothing but this. */
-const account = {
-  name: 'devstoreaccount1',
-  key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
-};
+interface AzuriteFactory {
+  readonly BlobServerFactory: new () => { createServer(): Promise<AzuriteServer> };
+}
+
+/** An account of our own: Azurite's published key would let any program of this machine in. */
+const accountName = 'dmglocal';
 
 await runRoot({
   name,
   clock: systemClock,
   exitWithParent: config.exitWithParent,
   async start() {
-    await mkdir(config.state, { recursive: true, mode: 0o700 });
+    const directory = await StateDirectory.open(config.state);
+    const key = await readKey(directory);
     const azuriteRequire = createRequire(import.meta.resolve('azurite'));
     makeAzuriteDurable(azuriteRequire);
-    // Azurite reads its flags from here. The SDK is newer than the versions that it knows; nothing is reported to anybody.
+    // Azurite reads its accounts and flags from here. The SDK is newer than the versions that it knows; nothing is reported to anybody.
+    setAzuriteAccounts(`${accountName}:${key}`);
     const flags = ['--blobHost', '127.0.0.1', '--blobPort', String(config.port), '--location', config.state];
     process.argv = [process.execPath, 'azurite-blob', ...flags, '--silent', '--skipApiVersionCheck', '--disableTelemetry'];
-    const { BlobServerFactory } = azuriteRequire('./blob/BlobServerFactory') as { BlobServerFactory: new () => { createServer(): Promise<AzuriteServer> } };
+    const { BlobServerFactory } = azuriteRequire('./blob/BlobServerFactory') as AzuriteFactory;
     const server = await new BlobServerFactory().createServer();
     try {
       await server.start();
     } catch (error) {
       throw localCloudErrors.PROGRAM_FAILED.create({ program: 'Azurite', reason: firstLine(error) }, { cause: error });
     }
-    const endpoint = `http://127.0.0.1:${config.port}/${account.name}`;
-    const connectionString = `DefaultEndpointsProtocol=http;AccountName=${account.name};AccountKey=${account.key};BlobEndpoint=${endpoint};`;
+    const endpoint = `http://127.0.0.1:${config.port}/${accountName}`;
+    const connectionString = `DefaultEndpointsProtocol=http;AccountName=${accountName};AccountKey=${key};BlobEndpoint=${endpoint};`;
     return { ready: { pid: process.pid, connectionString }, stop: () => Promise.resolve() };
   },
 });
+
+/** Made at the first start, so that clients keep their connection string. */
+async function readKey(directory: StateDirectory): Promise<string> {
+  const known = await directory.read('account-key');
+  if (known !== undefined && known.trim() !== '') return known.trim();
+  const key = Buffer.from(systemRandom.bytes(64)).toString('base64');
+  await directory.write('account-key', `${key}\n`);
+  return key;
+}

@@ -6,6 +6,9 @@ import { readItems, readSections, skipValue, writeMap, writeSimple, writeString 
 import { readBatch, readChanges, readIncoming, readMessage, writeOutgoing } from './amqp-message.ts';
 import type { QueueMessage } from './queue-types.ts';
 
+const dataSection = (bytes: Buffer): unknown => rhea.message.data_section(bytes);
+const dataSections = (parts: Buffer[]): unknown => rhea.message.data_sections(parts);
+const wrapUuid = (uuid: Buffer): unknown => rhea.types.wrap_uuid(uuid);
 const newId = (): string => 'made-up';
 
 function stored(payload: Buffer, more: Partial<QueueMessage> = {}): QueueMessage {
@@ -21,8 +24,8 @@ test('properties and body pass byte for byte; header and annotations are ours', 
   const payload = rhea.message.encode({
     message_id: 'x', ttl: 1000, durable: true, priority: 7, delivery_count: 99, subject: 's',
     message_annotations: { 'x-opt-partition-key': 'p', 'x-opt-sequence-number': 77 },
-    application_properties: { big: rhea.types.wrap_long(Buffer.from('7fffffffffffffff', 'hex')), id: rhea.types.wrap_uuid(Buffer.alloc(16, 3)) },
-    body: rhea.message.data_section(Buffer.from([0, 1, 2])),
+    application_properties: { big: rhea.types.wrap_long(Buffer.alloc(8, 0x7f)), id: wrapUuid(Buffer.alloc(16, 3)) },
+    body: dataSection(Buffer.from([0, 1, 2])),
   });
   const bytes = writeOutgoing(stored(payload), 'source');
   const tail = (message: Buffer): Buffer => message.subarray(readSections(message).find(({ code }) => code === 0x73)?.start);
@@ -50,7 +53,8 @@ test('changed properties replace and add, others stay', () => {
 test('a message without id gets one; ids of different kinds differ', () => {
   const withId = (message_id: unknown): string => readIncoming(decode(rhea.message.encode({ message_id, body: 1 })), newId).idKey;
   assert.deepEqual([withId('7'), withId(7), withId(Buffer.alloc(16, 7))], ['s:7', 'n:7', `b:${'07'.repeat(16)}`]);
-  const incoming = readIncoming(decode(rhea.message.encode({ body: 'v', ttl: 60, message_annotations: { 'x-opt-scheduled-enqueue-time': new Date(99) } })), newId);
+  const annotations = { 'x-opt-scheduled-enqueue-time': new Date(99) };
+  const incoming = readIncoming(decode(rhea.message.encode({ body: 'v', ttl: 60, message_annotations: annotations })), newId);
   assert.deepEqual([incoming.idKey, incoming.timeToLiveMs, incoming.dueMs], ['s:made-up', 60, 99]);
   assert.equal(decode(incoming.payload).message_id, 'made-up');
 });
@@ -58,13 +62,14 @@ test('a message without id gets one; ids of different kinds differ', () => {
 test('a batch of one and of many is taken apart', () => {
   const parts = ['a', 'b', 'c'].map((body) => rhea.message.encode({ message_id: body, body }));
   for (const count of [1, 3]) {
-    const envelope = rhea.message.encode({ body: rhea.message.data_sections(parts.slice(0, count)) });
+    const envelope = rhea.message.encode({ body: dataSections(parts.slice(0, count)) });
     assert.deepEqual(readBatch(envelope), parts.slice(0, count));
   }
 });
 
 test('what we encode is what rhea reads, and the scanner finds its end', () => {
-  const simple = fc.oneof(fc.string(), fc.string({ minLength: 250, maxLength: 300 }), fc.boolean(), fc.constant(null), fc.maxSafeInteger(), fc.double({ noNaN: true }).map((value) => (value === 0 ? 0 : value)));
+  const numbers = fc.oneof(fc.maxSafeInteger(), fc.double({ noNaN: true }).map((value) => (value === 0 ? 0 : value)));
+  const simple = fc.oneof(fc.string(), fc.string({ minLength: 250, maxLength: 300 }), fc.boolean(), fc.constant(null), numbers);
   // rhea reads a map into an object, where this key has another meaning.
   const key = fc.string().filter((text) => text !== '__proto__');
   fc.assert(
@@ -89,7 +94,8 @@ test('bytes that end too early are an error, not a loop', () => {
 });
 
 test('properties given with a settlement become simple values', () => {
-  assert.deepEqual(readChanges({ a: 'x', when: new Date(5), bytes: Buffer.from([1, 2]), none: undefined }), { a: 'x', when: 5, bytes: '0102' });
+  const changes = readChanges({ a: 'x', when: new Date(5), bytes: Buffer.from([1, 2]), none: undefined });
+  assert.deepEqual(changes, { a: 'x', when: 5, bytes: '0102' });
   assert.equal(readChanges({}), undefined);
   assert.equal(readChanges(undefined), undefined);
 });

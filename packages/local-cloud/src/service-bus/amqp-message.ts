@@ -87,7 +87,12 @@ function writeHeader(payload: Buffer, section: Section | undefined, deliveryCoun
   return writeSection(sectionCodes.header, writeList([...kept, nullItem, writeUint(deliveryCount)]));
 }
 
-function writeAnnotations(payload: Buffer, section: Section | undefined, message: QueueMessage, deadLetterSource: string | undefined): Buffer {
+function writeAnnotations(
+  payload: Buffer,
+  section: Section | undefined,
+  message: QueueMessage,
+  deadLetterSource: string | undefined,
+): Buffer {
   const items = section === undefined ? [] : keepItems(readItems(payload, section.valueStart), (key) => !brokerAnnotations.has(key));
   items.push(writeSymbol('x-opt-sequence-number'), writeLong(message.sequence));
   items.push(writeSymbol('x-opt-enqueued-time'), writeTimestamp(message.enqueuedMs));

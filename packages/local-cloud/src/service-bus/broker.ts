@@ -1,5 +1,7 @@
 import type { Server } from 'node:net';
-import rhea, { type Connection, type Container, type Delivery, type EventContext, type Message, type Receiver, type Sender, type Session } from 'rhea';
+import rhea, {
+  type Connection, type Container, type Delivery, type EventContext, type Message, type Receiver, type Sender, type Session,
+} from 'rhea';
 import { type Clock, firstLine, type Logger, type Random, type Secret } from '@dmg/base';
 import { readBatch, readIncoming } from './amqp-message.ts';
 import { Consumer, readOutcome } from './consumer.ts';
@@ -57,7 +59,9 @@ export class Broker {
     container.on('receiver_close', (context: EventContext) => this.#dropReceiver(context.connection, context.receiver));
     // A client's fault ends its own link, session or connection and nothing else; unhandled it would end the process.
     for (const event of ['connection_error', 'session_error', 'sender_error', 'receiver_error', 'protocol_error', 'error']) {
-      container.on(event, (error: unknown) => options.logger.debug({ event, reason: error instanceof Error ? firstLine(error) : '' }, 'client fault'));
+      container.on(event, (error: unknown) => {
+        options.logger.debug({ event, reason: error instanceof Error ? firstLine(error) : '' }, 'client fault');
+      });
     }
   }
 
@@ -119,7 +123,8 @@ export class Broker {
 
   /** Leaves the receiving links of a queue open and gives them nothing any more, as if they had died unnoticed. */
   muteLinks(queueName: string): number {
-    const consumers = [...this.#scopes.values()].flatMap((scope) => [...scope.consumers]).filter(({ entity }) => isQueue(entity, queueName));
+    const all = [...this.#scopes.values()].flatMap((scope) => [...scope.consumers]);
+    const consumers = all.filter(({ entity }) => isQueue(entity, queueName));
     for (const consumer of consumers) this.pump.remove(consumer);
     return consumers.length;
   }

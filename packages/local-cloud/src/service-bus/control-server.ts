@@ -25,6 +25,7 @@ export type ControlRequest =
   /** As a network does. */
   | { readonly action: 'drop-connections' };
 
+const actions: readonly ControlRequest['action'][] = ['configure', 'detach', 'mute', 'silence', 'close-connections', 'drop-connections'];
 const bodyBytesMax = 65_536;
 
 /** HTTP on loopback for counts and for faults on request. No secret is served, so there is no login. */
@@ -103,7 +104,7 @@ export class ControlServer {
       case 'drop-connections':
         return { status: 200, body: { connections: this.#broker.dropConnections() } };
       default:
-        return { status: 400, body: { message: 'action is none of configure, detach, mute, silence, close-connections, drop-connections' } };
+        return { status: 400, body: { message: `action is none of ${actions.join(', ')}` } };
     }
   }
 }

@@ -6,7 +6,12 @@ import { silentLogger } from '@dmg/base';
 import { tempDir } from '../../../../test/harness/temp-dir.ts';
 import { Journal, type JournalEntry, type JournalOptions } from './journal.ts';
 
-async function open(t: TestContext, directory: string, more: Partial<JournalOptions> = {}): Promise<{ journal: Journal; replayed: JournalEntry[] }> {
+interface Opened {
+  readonly journal: Journal;
+  readonly replayed: JournalEntry[];
+}
+
+async function open(t: TestContext, directory: string, more: Partial<JournalOptions> = {}): Promise<Opened> {
   const replayed: JournalEntry[] = [];
   const journal = await Journal.open({
     directory,

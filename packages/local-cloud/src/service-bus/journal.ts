@@ -183,7 +183,11 @@ function readEntries(content: Buffer, replay: (entry: JournalEntry) => void): nu
 
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY);
-  await handle.sync().finally(() => handle.close());
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function reasonOf(error: unknown): string {

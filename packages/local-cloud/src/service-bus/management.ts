@@ -92,7 +92,8 @@ async function schedule(body: Body, context: ManagementContext): Promise<Managem
 
 async function cancelScheduled(body: Body, { entity, nowMs, durable }: ManagementContext): Promise<ManagementReply> {
   for (const sequence of readNumbers(body['sequence-numbers'])) {
-    if (!entity.queue.cancelScheduled(sequence, nowMs)) return notFound(`There is no scheduled message with the sequence number ${sequence}.`);
+    const isThere = entity.queue.cancelScheduled(sequence, nowMs);
+    if (!isThere) return notFound(`There is no scheduled message with the sequence number ${sequence}.`);
   }
   await durable();
   return ok();

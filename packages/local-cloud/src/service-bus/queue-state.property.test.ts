@@ -26,10 +26,14 @@ type Step =
   | { readonly do: 'restart'; readonly fromSnapshot: boolean };
 
 const area = fc.constantFrom('main' as const, 'dead' as const);
+const outcome = fc.constantFrom('complete' as const, 'abandon' as const, 'defer' as const, 'deadLetter' as const);
+const delayMs = fc.constantFrom(0, 0, 0, 30, 90);
+const lifeMs = fc.constantFrom(Infinity, Infinity, 60);
+const handOut = fc.constantFrom('lock' as const, 'lock' as const, 'lock' as const, 'take' as const);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('send' as const), key: fc.nat(12), delayMs: fc.constantFrom(0, 0, 0, 30, 90), lifeMs: fc.constantFrom(Infinity, Infinity, 60) }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('lock' as const, 'lock' as const, 'lock' as const, 'take' as const), area }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('settle' as const), pick: fc.nat(20), how: fc.constantFrom('complete' as const, 'abandon' as const, 'defer' as const, 'deadLetter' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('send' as const), key: fc.nat(12), delayMs, lifeMs }) },
+  { weight: 5, arbitrary: fc.record({ do: handOut, area }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('settle' as const), pick: fc.nat(20), how: outcome }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('renew' as const), pick: fc.nat(20) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), byMs: fc.constantFrom(1, 10, 49, 50, 51, 120) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), fromSnapshot: fc.boolean() }) },
@@ -82,14 +86,20 @@ class World {
     const isDuplicate = (this.seenUntilMs.get(key) ?? 0) > this.nowMs;
     const dueMs = this.nowMs + delayMs;
     const result = this.queue.enqueue(
-      { idKey: key, payload: Buffer.from(key), dueMs: delayMs === 0 ? undefined : dueMs, timeToLiveMs: lifeMs === Infinity ? undefined : lifeMs },
+      {
+        idKey: key,
+        payload: Buffer.from(key),
+        dueMs: delayMs === 0 ? undefined : dueMs,
+        timeToLiveMs: lifeMs === Infinity ? undefined : lifeMs,
+      },
       this.nowMs,
     );
     assert.equal(result.kind, isDuplicate ? 'duplicate' : 'stored');
     if (result.kind !== 'stored') return;
     this.queue.confirm(result.sequence);
     this.seenUntilMs.set(key, this.nowMs + settings.duplicateWindowMs);
-    this.models.push({ key, place: 'main', state: delayMs === 0 ? 'active' : 'scheduled', count: 0, dueMs, expiresMs: dueMs + lifeMs, lock: undefined });
+    const state = delayMs === 0 ? 'active' : 'scheduled';
+    this.models.push({ key, place: 'main', state, count: 0, dueMs, expiresMs: dueMs + lifeMs, lock: undefined });
   }
 
   #lock(place: 'main' | 'dead'): void {

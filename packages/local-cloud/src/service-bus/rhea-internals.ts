@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import rhea, { type Connection, type Delivery, type Receiver, type Sender } from 'rhea';
 
 /**
@@ -70,13 +71,12 @@ export function sendSettled(sender: Sender, message: Parameters<Sender['send']>[
  */
 export function acknowledge(connection: Connection): void {
   const write: unknown = connection['_write_frame'];
-  if (typeof write === 'function') write.call(connection);
+  if (typeof write === 'function') (write as (this: Connection) => void).call(connection);
 }
 
 /** Ends a connection as a broken network would: no AMQP close. */
 export function destroySocket(connection: Connection): void {
   const socket: unknown = connection['socket'];
-  if (typeof socket !== 'object' || socket === null || !('destroy' in socket) || typeof socket.destroy !== 'function') return;
   // With an error, because rhea listens to "error" and "end" only and would not notice a plain "close".
-  socket.destroy(new Error('connection destroyed on request'));
+  if (socket instanceof Socket) socket.destroy(new Error('connection destroyed on request'));
 }

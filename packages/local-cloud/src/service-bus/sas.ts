@@ -21,7 +21,8 @@ export function verifySas(options: { token: string; keyName: string; key: Secret
   if (decode(fields.get('skn') ?? '') !== options.keyName) return { ok: false, reason: 'there is no key of that name' };
   const expected = createHmac('sha256', options.key.reveal()).update(`${resource}\n${expiry}`, 'utf8').digest();
   const given = Buffer.from(decode(fields.get('sig') ?? ''), 'base64');
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return { ok: false, reason: 'the signature does not fit the key' };
+  const fits = given.length === expected.length && timingSafeEqual(given, expected);
+  if (!fits) return { ok: false, reason: 'the signature does not fit the key' };
   if (!(Number(expiry) * 1000 > options.nowMs)) return { ok: false, reason: 'the token has expired' };
   const path = /^[a-z]+:\/\/[^/]+\/?(.*)$/i.exec(decode(resource))?.[1];
   return path === undefined ? { ok: false, reason: 'the token names no resource' } : { ok: true, path: path.replace(/\/+$/, '') };

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { asDmgError, type Clock, firstLine, type Logger, type Random, Secret } from '@dmg/base';
+import { type Clock, firstLine, type Logger, type Random, Secret } from '@dmg/base';
 import { localCloudErrors } from '../errors.ts';
 import { StateDirectory } from '../state-directory.ts';
 import { Broker } from './broker.ts';
@@ -44,8 +44,11 @@ export async function startStandIn(options: StandInOptions): Promise<RunningStan
   });
   const broker = new Broker({ ...options, store, keyName, key });
   const control = new ControlServer({ store, broker, logger });
-  const port = await listen('the Service Bus stand-in', 'port', options.port, () => broker.listen({ host, port: options.port }));
-  const controlPort = await listen('the control port', 'control-port', options.controlPort, () => control.listen({ host, port: options.controlPort }));
+  const asked = { port: options.port, controlPort: options.controlPort };
+  const port = await listen('the Service Bus stand-in', 'port', asked.port, () => broker.listen({ host, port: asked.port }));
+  const controlPort = await listen('its control port', 'control-port', asked.controlPort, () =>
+    control.listen({ host, port: asked.controlPort }),
+  );
   broker.pump.pumpAll();
   logger.info({ port, controlPort, queues: store.all().length }, 'service bus stand-in listens');
   const endpoint = `Endpoint=sb://${host}:${port};SharedAccessKeyName=${keyName}`;
@@ -74,6 +77,6 @@ async function listen(program: string, flag: string, port: number, start: () => 
   try {
     return await start();
   } catch (error) {
-    throw localCloudErrors.PORT_TAKEN.create({ program, flag, port, reason: asDmgError(error).toFault().detail ?? firstLine(error) }, { cause: error });
+    throw localCloudErrors.PORT_TAKEN.create({ program, flag, port, reason: firstLine(error) }, { cause: error });
   }
 }

@@ -21,7 +21,12 @@ export async function redisCommand(url: string, ...words: string[]): Promise<str
  * One request to the blob service, signed with the account's shared key. Source: "Authorize with Shared Key" of the Azure Storage
  * REST reference.
  */
-export async function blobRequest(connectionString: string, method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
+export async function blobRequest(
+  connectionString: string,
+  method: string,
+  path: string,
+  body?: string,
+): Promise<{ status: number; text: string }> {
   const field = (name: string): string => new RegExp(`${name}=([^;]+)`).exec(connectionString)?.[1] ?? '';
   const url = new URL(`${field('BlobEndpoint')}/${path}`);
   const account = field('AccountName');
@@ -31,14 +36,19 @@ export async function blobRequest(connectionString: string, method: string, path
     ...(body === undefined || method === 'GET' ? {} : { 'x-ms-blob-type': 'BlockBlob' }),
   };
   const canonicalHeaders = Object.keys(headers).sort().map((name) => `${name}:${headers[name]}`).join('\n');
-  const query = [...url.searchParams].sort().map(([name, value]) => `\n${name}:${value}`).join('');
+  const query = [...url.searchParams].map(([name, value]) => `\n${name}:${value}`).join('');
   const contentType = body === undefined ? '' : 'text/plain';
-  const toSign = [method, '', '', body === undefined || body === '' ? '' : String(Buffer.byteLength(body)), '', contentType, '', '', '', '', '', ''].join('\n');
+  const length = body === undefined || body === '' ? '' : String(Buffer.byteLength(body));
+  const toSign = [method, '', '', length, '', contentType, '', '', '', '', '', ''].join('\n');
   const text = `${toSign}\n${canonicalHeaders}\n/${account}${url.pathname}${query}`;
   const signature = createHmac('sha256', Buffer.from(field('AccountKey'), 'base64')).update(text, 'utf8').digest('base64');
   const response = await fetch(url, {
     method,
-    headers: { ...headers, authorization: `SharedKey ${account}:${signature}`, ...(contentType === '' ? {} : { 'content-type': contentType }) },
+    headers: {
+      ...headers,
+      authorization: `SharedKey ${account}:${signature}`,
+      ...(contentType === '' ? {} : { 'content-type': contentType }),
+    },
     ...(body === undefined ? {} : { body }),
   });
   return { status: response.status, text: await response.text() };
