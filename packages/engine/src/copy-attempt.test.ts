@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StopReason, systemClock } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
-import type { AttemptOutcome, AttemptProgress } from '@dmg/model';
-import { runAbort } from './copy-attempt.ts';
+import type { AttemptProgress } from '@dmg/model';
 import { engineErrors } from './errors.ts';
-import { codeOf, CopyFixture, csv, makeJob, receiptOf, semicolons, someBytes } from './testing/copy-fixture.ts';
-
-const unreachable = () => connectorErrors.UNREACHABLE.create({ store: 'memory', reason: 'gone for a moment' });
-const table = (rows: number): string => `id,name\n${Array.from({ length: rows }, (_, index) => `${index},"name ${index}"\n`).join('')}`;
+import { codeOf, CopyFixture, csv, csvTable, makeJob, receiptOf, someBytes, unreachable } from './testing/copy-fixture.ts';
 
 test('files are copied byte for byte, the empty one too, and the receipt counts them', async () => {
   const fixture = new CopyFixture();
@@ -59,42 +54,6 @@ test('binary files merge in order', async () => {
   for (const [index, piece] of pieces.entries()) fixture.source.put(`in/${index}`, piece);
   receiptOf(await fixture.run(makeJob({ copyBehavior: 'MergeFiles', sinkFile: 'all' })));
   assert.deepEqual(Buffer.from(fixture.sink.get('out/all') ?? []), Buffer.concat(pieces));
-});
-
-test('rows are transcoded, in one chunk or many, with one header', async () => {
-  const text = table(3_000);
-  const expected = text.replaceAll(',', ';').replaceAll('"', '');
-  for (const partBytes of [100, 1_000, 1_000_000]) {
-    const fixture = new CopyFixture({ limits: { partBytes } });
-    fixture.source.put('in/t.csv', text);
-    const receipt = receiptOf(await fixture.run(makeJob({ sourceFormat: csv, sinkFormat: semicolons })));
-    assert.equal(Buffer.from(fixture.sink.get('out/t.csv') ?? []).toString(), expected);
-    assert.deepEqual([receipt.rowsRead, receipt.rowsWritten, receipt.bytesRead], [3_000, 3_000, text.length]);
-    assert.equal(receipt.chunks > 1, partBytes < 1_000_000);
-    assert.equal(fixture.openHandles, 0);
-  }
-});
-
-test('text files merge under one header, across chunk and file ends, with and without a last line end', async () => {
-  for (const partBytes of [50, 100_000]) {
-    const fixture = new CopyFixture({ limits: { partBytes } });
-    fixture.source.put('in/0.csv', '');
-    fixture.source.put('in/1.csv', 'id,name\n1,a\n2,b');
-    fixture.source.put('in/2.csv', 'id,name\n');
-    fixture.source.put('in/3.csv', table(200));
-    receiptOf(await fixture.run(makeJob({ sourceFormat: csv, sinkFormat: semicolons, copyBehavior: 'MergeFiles', sinkFile: 'all.csv' })));
-    const rows = table(200).replaceAll(',', ';').replaceAll('"', '').split('\n').slice(1);
-    assert.equal(Buffer.from(fixture.sink.get('out/all.csv') ?? []).toString(), ['id;name', '1;a', '2;b', ...rows].join('\n'));
-  }
-});
-
-test('files with other columns are not merged', async () => {
-  const fixture = new CopyFixture();
-  fixture.source.put('in/1.csv', 'id,name\n1,a\n');
-  fixture.source.put('in/2.csv', 'name,id\nb,2\n');
-  const job = makeJob({ sourceFormat: csv, sinkFormat: csv, copyBehavior: 'MergeFiles', sinkFile: 'all' });
-  assert.equal(codeOf(await fixture.run(job)), engineErrors.MERGE_COLUMNS.code);
-  assert.equal(fixture.sink.objects.size, 0);
 });
 
 test('configuration errors fail at once, and close the sink when the try is the last', async () => {
@@ -161,7 +120,7 @@ test('a shorter read than the plan promises is a changed source', async () => {
 test('transient errors of every call are survived', async () => {
   for (const sourceFormat of [undefined, csv]) {
     const fixture = new CopyFixture({ limits: { partBytes: 500 } });
-    const text = table(1_500);
+    const text = csvTable(1_500);
     fixture.source.put('in/t.csv', text);
     const failed = new Map<string, number>();
     for (const store of [fixture.source, fixture.sink]) {
@@ -234,31 +193,6 @@ test('a job that another attempt has finished succeeds with the receipt that sta
   assert.equal(fixture.sink.objects.size, 0);
 });
 
-test('a job that was aborted is cancelled, whatever it finds', async () => {
-  const fixture = new CopyFixture();
-  fixture.source.put('in/a', someBytes(30_000, 1));
-  let marks = 0;
-  fixture.sink.intercept = (call) => {
-    if (call === 'mark' && ++marks === 2) fixture.sink.job('job-1').phase = 'aborted';
-  };
-  assert.deepEqual(await fixture.run(makeJob()), { kind: 'cancelled', sink: 'aborted' });
-  assert.deepEqual(await fixture.run(makeJob()), { kind: 'cancelled', sink: 'aborted' });
-  assert.equal(fixture.openHandles, 0);
-});
-
-test('a cancel that comes while the state of a closed job is read is a cancel', async () => {
-  const fixture = new CopyFixture();
-  fixture.source.put('in/a', 'aaa');
-  const controller = new AbortController();
-  let states = 0;
-  fixture.sink.intercept = (call) => {
-    if (call === 'openChunk') fixture.sink.job('job-1').phase = 'aborted';
-    if (call === 'state' && ++states === 2) controller.abort(new StopReason('cancelled'));
-  };
-  const outcome = await fixture.run(makeJob({ job: { finalTry: false } }), { signal: controller.signal });
-  assert.deepEqual(outcome, { kind: 'cancelled', sink: 'aborted' });
-});
-
 test('a resumed copy reads only what has no mark', async () => {
   const fixture = new CopyFixture();
   const bytes = someBytes(30_000, 1);
@@ -308,15 +242,6 @@ test('a chunk that was opened too late is discarded', async () => {
   assert.equal(fixture.openHandles, 0);
 });
 
-test('a failed part of rows is seen before the mark', async () => {
-  const fixture = new CopyFixture({ limits: { partBytes: 100 } });
-  fixture.source.put('in/t.csv', table(12));
-  fixture.sink.intercept = (call) => {
-    if (call === 'writePart') throw connectorErrors.NO_SPACE.create({ path: 't.csv', store: 'memory' });
-  };
-  assert.equal(codeOf(await fixture.run(makeJob({ sourceFormat: csv, sinkFormat: semicolons }))), connectorErrors.NO_SPACE.code);
-});
-
 test('a plan of another definition of the job is refused', async () => {
   const fixture = new CopyFixture();
   fixture.source.put('in/a', 'aaa');
@@ -329,78 +254,6 @@ test('a plan of another definition of the job is refused', async () => {
   assert.equal(codeOf(await fixture.run(changed)), engineErrors.PLAN_MISMATCH.code);
 });
 
-/** Runs a copy whose store hangs in `call` for good once it was called `after` times, and stops it then. */
-async function stopAt(fixture: CopyFixture, call: string, stop: StopReason): Promise<{ outcome: AttemptOutcome; tookMs: number }> {
-  const controller = new AbortController();
-  const hang = new Promise<void>(() => undefined);
-  let stoppedMs = 0;
-  for (const store of [fixture.source, fixture.sink]) {
-    store.intercept = (seen) => {
-      if (seen !== call || controller.signal.aborted) return undefined;
-      queueMicrotask(() => {
-        stoppedMs = systemClock.monotonicMs();
-        controller.abort(stop);
-      });
-      return hang;
-    };
-  }
-  const outcome = await fixture.run(makeJob(), { signal: controller.signal });
-  return { outcome, tookMs: systemClock.monotonicMs() - stoppedMs };
-}
-
-test('cancel closes the sink first and leaves nothing, even when a call hangs', async () => {
-  for (const call of ['check', 'state', 'list', 'bases', 'insertPlan', 'read', 'openChunk', 'writePart', 'mark', 'marks', 'finish']) {
-    const fixture = new CopyFixture();
-    fixture.source.put('in/a', someBytes(30_000, 1));
-    const { outcome, tookMs } = await stopAt(fixture, call, new StopReason('cancelled'));
-    assert.deepEqual(outcome, { kind: 'cancelled', sink: 'aborted' }, call);
-    assert.equal(fixture.sink.job('job-1').phase, 'aborted');
-    assert.equal(fixture.sink.objects.size, 0);
-    assert.ok(tookMs < 1_000, `${call}: ${tookMs} ms`);
-  }
-});
-
-test('cancel of a job that has just been finished is its success', async () => {
-  const fixture = new CopyFixture();
-  fixture.source.put('in/a', 'aaa');
-  const controller = new AbortController();
-  fixture.sink.intercept = async (call) => {
-    if (call !== 'finish' || controller.signal.aborted) return;
-    fixture.sink.intercept = undefined;
-    receiptOf(await fixture.run(makeJob()));
-    controller.abort(new StopReason('cancelled'));
-  };
-  const outcome = await fixture.run(makeJob(), { signal: controller.signal });
-  assert.equal(outcome.kind, 'succeeded');
-  assert.equal(fixture.sink.publications.length, 1);
-});
-
-test('draining leaves the sink open for the next attempt', async () => {
-  for (const kind of ['draining', 'shutdown', 'superseded', 'host-gone'] as const) {
-    const fixture = new CopyFixture();
-    fixture.source.put('in/a', someBytes(30_000, 1));
-    const { outcome } = await stopAt(fixture, 'mark', new StopReason(kind));
-    assert.deepEqual(outcome, { kind: 'stopped' });
-    assert.equal(fixture.sink.job('job-1').phase, 'open');
-    fixture.sink.intercept = undefined;
-    fixture.source.intercept = undefined;
-    receiptOf(await fixture.run(makeJob()));
-    assert.deepEqual(Buffer.from(fixture.sink.get('out/a') ?? []), Buffer.from(someBytes(30_000, 1)));
-  }
-});
-
-test('the policy limits the running time of a try', async () => {
-  const fixture = new CopyFixture();
-  fixture.source.put('in/a', 'aaa');
-  fixture.source.intercept = (call) => (call === 'read' ? new Promise(() => undefined) : undefined);
-  const job = makeJob({ job: { policy: { timeoutMs: 30, retry: 0, retryIntervalMs: 0 } } });
-  const outcome = await fixture.run(job);
-  assert.equal(codeOf(outcome), engineErrors.TIMEOUT.code);
-  assert.equal(outcome.kind === 'failed' && outcome.sink, 'aborted');
-  const open = await fixture.run({ ...job, jobId: 'other', finalTry: false });
-  assert.equal(open.kind === 'failed' && open.sink, 'open');
-});
-
 test('a call that hangs ends at its deadline and is repeated', async () => {
   const fixture = new CopyFixture();
   fixture.source.put('in/a', 'aaa');
@@ -410,34 +263,8 @@ test('a call that hangs ends at its deadline and is repeated', async () => {
   assert.equal(reads, 2);
 });
 
-test('the abort step closes an open job, confirms a closed one and reports a finished one', async () => {
-  const fixture = new CopyFixture();
-  fixture.source.put('in/a', 'aaa');
-  const job = makeJob();
-  assert.deepEqual(await runAbort(fixture.options(job)), { kind: 'cancelled', sink: 'aborted' });
-  assert.deepEqual(await runAbort(fixture.options(job)), { kind: 'cancelled', sink: 'aborted' });
-  assert.deepEqual(await fixture.run(job), { kind: 'cancelled', sink: 'aborted' });
-  const other = makeJob({ job: { jobId: 'other' } });
-  const receipt = receiptOf(await fixture.run(other));
-  assert.deepEqual(receiptOf(await runAbort(fixture.options(other))), receipt);
-  fixture.sink.intercept = () => {
-    throw unreachable();
-  };
-  assert.deepEqual(await runAbort(fixture.options(job)), { kind: 'cancelled', sink: 'unconfirmed' });
-  assert.equal(fixture.openHandles, 0);
-});
-
 test('a failing progress listener does not fail the copy', async () => {
   const fixture = new CopyFixture();
   fixture.source.put('in/a', 'aaa');
   receiptOf(await fixture.run(makeJob(), { onProgress: () => assert.fail('listener') }));
-});
-
-test('a bad row fails the job and shows nothing', async () => {
-  const fixture = new CopyFixture({ limits: { partBytes: 100 } });
-  fixture.source.put('in/t.csv', `${table(100)}too,many,fields\n`);
-  const outcome = await fixture.run(makeJob({ sourceFormat: csv, sinkFormat: semicolons }));
-  assert.equal(codeOf(outcome), 'DMG_FORMATS_COLUMN_COUNT');
-  assert.equal(outcome.kind === 'failed' && outcome.fault.params.row, 101);
-  assert.equal(fixture.sink.objects.size, 0);
 });

@@ -93,7 +93,7 @@ test('the digest depends on the definition, not on the encryption of its secrets
   };
   assert.equal(activityDigest(withSecret('one')), activityDigest(withSecret('two')));
   assert.notEqual(activityDigest(withSecret('one')), activityDigest(activity));
-  const reordered: CopyActivity = JSON.parse(JSON.stringify(Object.fromEntries(Object.entries(activity).reverse())));
+  const reordered = Object.fromEntries(Object.entries(activity).reverse()) as CopyActivity;
   assert.equal(activityDigest(reordered), activityDigest(activity));
   assert.notEqual(activityDigest({ ...activity, parallelCopies: 3 }), activityDigest(activity));
 });
@@ -106,6 +106,6 @@ test('a standing plan of another definition or version is refused', () => {
   checkPlan(plan, job);
   checkPlan(plan, { ...job, tryNumber: 2, finalTry: false });
   assert.throws(() => checkPlan(make(makeJob({ sinkFolder: 'else' })), job), { code: engineErrors.PLAN_MISMATCH.code });
-  const later: Plan = JSON.parse(JSON.stringify({ ...plan, formatVersion: 2 }));
+  const later = JSON.parse(JSON.stringify({ ...plan, formatVersion: 2 })) as Plan;
   assert.throws(() => checkPlan(later, job), { code: engineErrors.PLAN_VERSION.code });
 });

@@ -16,8 +16,9 @@ export function copyBehaviorOf(activity: CopyActivity): CopyBehavior {
   const value = activity.sink.settings.copyBehavior ?? '';
   const known: readonly CopyBehavior[] = ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'];
   if (value === '') return 'PreserveHierarchy';
-  const found = known.find((name) => typeof value === 'string' && name.toLowerCase() === value.toLowerCase());
-  if (found === undefined) throw engineErrors.COPY_BEHAVIOR.create({ value: String(value) });
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const found = known.find((name) => name.toLowerCase() === text.toLowerCase());
+  if (found === undefined) throw engineErrors.COPY_BEHAVIOR.create({ value: text });
   return found;
 }
 

@@ -1,8 +1,7 @@
 import { newId, type Random, seededRandom, silentLogger, systemClock } from '@dmg/base';
-import type { Connector } from '@dmg/connector-api';
+import { type Connector, connectorErrors, type SinkLimits } from '@dmg/connector-api';
 import { memoryConnector, type MemoryStore, MemoryStores } from '@dmg/connector-testkit';
 import type { AttemptOutcome, CopyActivity, DataFormat, DelimitedTextFormat, Job, Receipt } from '@dmg/model';
-import type { SinkLimits } from '@dmg/connector-api';
 import { type CopyOptions, runCopy } from '../copy-attempt.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 
@@ -113,4 +112,13 @@ export function codeOf(outcome: AttemptOutcome): string {
 
 export function someBytes(count: number, seed: number): Uint8Array {
   return seededRandom(seed).bytes(count);
+}
+
+/** Rows of two columns, the second quoted, under a header. */
+export function csvTable(rows: number): string {
+  return `id,name\n${Array.from({ length: rows }, (_, index) => `${index},"name ${index}"\n`).join('')}`;
+}
+
+export function unreachable(): Error {
+  return connectorErrors.UNREACHABLE.create({ store: 'memory', reason: 'gone for a moment' });
 }
