@@ -11,6 +11,8 @@ import { GatedBlobCalls, ModelBlobs } from './model-blobs.ts';
 const signal = new AbortController().signal;
 const paths = ['one', 'two', 'there'];
 const roundsMax = 12;
+/** After these an attempt looks at the sink again. */
+const goesOn = [connectorErrors.MARKS_MISSING.code, connectorErrors.JOB_CLOSED.code, connectorErrors.UNREACHABLE.code];
 /** Waiting before a repetition is no step of its own: the scheduler delays as it likes. */
 const instantClock: Clock = {
   ...systemClock,
@@ -132,7 +134,7 @@ export class InterleavedRun {
         return this.#ended('done');
       } catch (error) {
         if (hasCode(error, connectorErrors.TARGET_CHANGED.code)) return this.#abort(actor);
-        if (!hasCode(error, connectorErrors.MARKS_MISSING.code) && !hasCode(error, connectorErrors.JOB_CLOSED.code)) throw error;
+        if (!goesOn.some((code) => hasCode(error, code))) throw error;
       }
     }
     throw new Error('an attempt does not come to an end');
