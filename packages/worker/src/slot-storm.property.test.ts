@@ -1,4 +1,4 @@
-import { newId, seededRandom, sleep, systemClock, systemRandom } from '@dmg/base';
+import { newId, seededRandom, systemRandom } from '@dmg/base';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { identifyProcess } from './process-facts.ts';
@@ -48,7 +48,7 @@ test('a storm never reserves at or above the limit, tells each end once, and lea
       const pid = worker.executorPids[pick(4)];
       if (pid !== undefined && identifyProcess(pid) !== undefined) process.kill(pid, 'SIGKILL');
     }
-    await sleep(systemClock, pick(30));
+    await scripted.nextEvent(pick(30));
   }
   await Promise.all(answers);
   await until(context, () => {

@@ -78,6 +78,20 @@ export class ScriptedWorker {
     return this.events.find(matches) ?? (await new Promise((resolve) => this.#waiting.push({ matches, resolve })));
   }
 
+  /** Lets the worker go on until it says something new, for at most `limitMs`. */
+  async nextEvent(limitMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#waiting = this.#waiting.filter((one) => one !== waiter);
+        resolve();
+      };
+      const waiter = { matches: () => true, resolve: done };
+      const timer = systemClock.after(limitMs, done);
+      this.#waiting.push(waiter);
+    });
+  }
+
   async ended(jobId: string): Promise<Ended> {
     const event = await this.when((one) => one.type === 'ended' && one.jobId === jobId);
     assert(event.type === 'ended');
