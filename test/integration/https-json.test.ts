@@ -33,7 +33,8 @@ function openClient(t: TestContext, options: { endpoint: string; caPem: string; 
 
 test('JSON goes both ways with the token', async (t) => {
   const server = await startServer(t, (path, authorization, body, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ path, authorization, body: JSON.parse(body) as unknown }));
+    const seen = { path, authorization, body: JSON.parse(body) as unknown };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(seen));
   });
   const client = openClient(t, { ...server, token: new Secret('t0ken') });
   const answer = await client.call('try', { method: 'POST', path: '/a?b=1', body: { text: 'naïve 😀' } });

@@ -12,8 +12,8 @@ export type {
   Delivery, DispatchAnswer, DispatchRequest, JobQueue, JobSender, Ledger, QueueState, ReportGateway, WorkerEvent, WorkerPort,
 } from './ports.ts';
 export {
-  type AliveEvidence, decideResend, defaultResendOptions, observeAlive, quietNeededMs, type ResendDecision, type ResendOptions, type ResendWatch,
-  watchSent,
+  type AliveEvidence, decideResend, defaultResendOptions, observeAlive, quietNeededMs, type ResendDecision, type ResendOptions,
+  type ResendWatch, watchSent,
 } from './resend-rule.ts';
 export {
   bindableSlot, carrySlot, claimSlot, dropCarried, dropClaim, emptySlotTable, executorGone, executorsWanted, hopelessClaims, idleAboveLimit,

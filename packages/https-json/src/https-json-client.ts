@@ -43,7 +43,8 @@ export class HttpsJsonClient {
 
   /**
    * The body of a 2xx answer. Otherwise throws `DMG_HTTPS_REFUSED` with the server's code, sentence and remedy (error body of
-   * Azure's shape, `{error:{code,message,fix}}`), `DMG_HTTPS_UNAVAILABLE` the same way for 5xx and 429, `DMG_HTTPS_NOT_UNDERSTOOD`, `DMG_HTTPS_UNREACHABLE` or `DMG_BASE_DEADLINE`.
+   * Azure's shape, `{error:{code,message,fix}}`), `DMG_HTTPS_UNAVAILABLE` the same way for 5xx and 429,
+   * `DMG_HTTPS_NOT_UNDERSTOOD`, `DMG_HTTPS_UNREACHABLE` or `DMG_BASE_DEADLINE`.
    *
    * @param what the sentence's verb and object: *Cannot ‹what›: …*
    */

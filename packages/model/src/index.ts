@@ -7,7 +7,9 @@ export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
   interimTypes, textEncodingNames, type Translator, type TypeConversionSettings,
 } from './formats.ts';
-export { type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy } from './job.ts';
+export {
+  type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy,
+} from './job.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export type {
   AliveReport, DeadLetterReport, DesiredState, DispatcherReport, JobReport, RegisterRequest, RegisterResponse, RunningReport,

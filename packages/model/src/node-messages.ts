@@ -39,7 +39,12 @@ export interface AliveReport {
   readonly desiredVersion: number;
   readonly running: readonly RunningReport[];
   readonly slots: { readonly limit: number; readonly used: number; readonly maximum: number };
-  readonly metrics: { readonly cpuPercent: number; readonly availableMemoryMb: number; readonly sentBytes: number; readonly receivedBytes: number };
+  readonly metrics: {
+    readonly cpuPercent: number;
+    readonly availableMemoryMb: number;
+    readonly sentBytes: number;
+    readonly receivedBytes: number;
+  };
   /** From the dispatcher only. */
   readonly dispatcher?: DispatcherReport;
   /** What does not work for this node now: `redis`, `queue`, `credentialKey`. Empty: all well. */

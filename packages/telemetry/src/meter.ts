@@ -28,7 +28,14 @@ export function createMeter(options: { readonly processMetrics?: boolean } = {})
   };
 }
 
-function configuration(metric: MetricDefinition, registry: Registry): { name: string; help: string; labelNames: string[]; registers: Registry[] } {
+interface MetricConfiguration {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: string[];
+  readonly registers: Registry[];
+}
+
+function configuration(metric: MetricDefinition, registry: Registry): MetricConfiguration {
   return { name: metric.name, help: metric.help, labelNames: [...(metric.labels ?? [])], registers: [registry] };
 }
 
