@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { firstLine, Secret } from '@dmg/base';
-import { lifecycleErrors } from '@dmg/lifecycle';
+import { lifecycleErrors, withSettingsFile } from '@dmg/lifecycle';
 import { type LogLevel, logLevels } from '@dmg/telemetry';
 
 export const controlPlaneHelp = `control-plane [options]
@@ -43,7 +43,10 @@ interface Flags {
 }
 
 /** Flags over environment over defaults. Throws `DMG_LIFECYCLE_BAD_SETTING`. */
-export function readConfig(args: readonly string[] = process.argv.slice(2), environment: Environment = process.env): ControlPlaneConfig {
+export function readConfig(
+  args: readonly string[] = process.argv.slice(2),
+  environment: Environment = withSettingsFile(process.env),
+): ControlPlaneConfig {
   const flags = parse(args);
   const metricsPort = flags['metrics-port'] ?? environment['DMG_METRICS_PORT'];
   const resendAfter = flags['resend-after-ms'] ?? environment['DMG_RESEND_AFTER_MS'];

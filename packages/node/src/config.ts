@@ -3,7 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { firstLine, Secret } from '@dmg/base';
-import { lifecycleErrors } from '@dmg/lifecycle';
+import { lifecycleErrors, withSettingsFile } from '@dmg/lifecycle';
 import { type LogLevel, logLevels } from '@dmg/telemetry';
 
 export const nodeHelp = `node register|start|status [options]
@@ -19,6 +19,7 @@ export const nodeHelp = `node register|start|status [options]
   --metrics-host HOST  where they listen                 (DMG_METRICS_HOST; default 127.0.0.1)
   --json               results as JSON
   The queue and Redis come from the environment, because they hold secrets: DMG_SERVICE_BUS (connection string), DMG_REDIS (URL).
+  dmg.json in the current folder (or DMG_CONFIG) stands below the environment: {"redis": …, "metricsPort": 9464}.
 `;
 
 export type NodeCommand = 'register' | 'start' | 'status' | 'help';
@@ -48,7 +49,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Flags over environment over defaults. Throws `DMG_LIFECYCLE_BAD_SETTING`. */
 export async function readConfig(
   args: readonly string[] = process.argv.slice(2),
-  environment: Environment = process.env,
+  environment: Environment = withSettingsFile(process.env),
 ): Promise<NodeConfig> {
   const { values, positionals } = parse(args);
   const command = values.help === true ? 'help' : (positionals[0] ?? 'start');
