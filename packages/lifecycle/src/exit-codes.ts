@@ -16,6 +16,7 @@ export function exitCodeFor(error: DmgError): ExitCode {
 export function describeError(value: unknown): string {
   const error = asDmgError(value);
   const fault = error.toFault();
-  const cause = fault.detail === undefined ? '' : ` Cause: ${fault.detail}.`;
+  // Where the sentence gives the cause as its reason, it is not said twice.
+  const cause = fault.detail === undefined || error.message.includes(fault.detail) ? '' : ` Cause: ${fault.detail}.`;
   return `${error.code}: ${error.message}${cause}\n  ${error.fix}`;
 }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hasCode, silentLogger, systemClock } from '@dmg/base';
-import { type ChildRoot, type ChildRootOptions, exitCodes, startChildRoot, superviseRoot } from './index.ts';
+import { defineErrors, hasCode, silentLogger, systemClock } from '@dmg/base';
+import { type ChildRoot, type ChildRootOptions, claimFolder, describeError, exitCodes, startChildRoot, superviseRoot } from './index.ts';
 
 const main = fileURLToPath(new URL('./testing/example-root.ts', import.meta.url));
 
@@ -59,4 +62,23 @@ test('a supervised root that is killed is started again; stopping it ends it for
   assert.equal(root.current().pid, second.pid);
   await root.stop();
   assert.deepEqual(await second.exited, { code: exitCodes.ok, signal: null });
+});
+
+test('a folder is claimed by one program of a kind at a time', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'dmg-lifecycle-'));
+  t.after(() => rm(folder, { recursive: true }));
+  assert.equal(await claimFolder('one', folder), true);
+  assert.equal(await claimFolder('one', join(folder, '..', folder.split('/').at(-1) ?? '')), false);
+  assert.equal(await claimFolder('other', folder), true);
+});
+
+test('an error is described with its cause, unless the sentence has it', () => {
+  const errors = defineErrors('EXAMPLE', {
+    UNREADABLE: { category: 'config', retry: 'never', scope: 'node', message: 'Cannot read it: {reason}.', fix: 'Look.' },
+  });
+  const cause = new Error('no such file');
+  const told = errors.UNREADABLE.create({ reason: 'no such file' }, { cause });
+  assert.equal(describeError(told), 'DMG_EXAMPLE_UNREADABLE: Cannot read it: no such file.\n  Look.');
+  const untold = errors.UNREADABLE.create({ reason: 'it is gone' }, { cause });
+  assert.equal(describeError(untold), 'DMG_EXAMPLE_UNREADABLE: Cannot read it: it is gone. Cause: no such file.\n  Look.');
 });

@@ -12,8 +12,8 @@ export interface RunningRoot {
  * Runs a program's whole life: starts it, prints the ready line, waits for SIGTERM, SIGINT or (with `exitWithParent`) the end of
  * standard input, stops it within `stopLimitMs`, and exits. Never returns.
  *
- * Ctrl-C reaches a process under npm twice within a millisecond; a second signal therefore only counts when it comes later
- * than `doubleSignalMs` after the first, and then means: now.
+ * Ctrl-C reaches a process under npm or another parent that passes signals on twice, within a millisecond or, on a busy machine,
+ * a good many; a second signal therefore only counts when it comes later than `doubleSignalMs` after the first, and then means: now.
  */
 export async function runRoot(options: {
   readonly name: string;
@@ -26,7 +26,7 @@ export async function runRoot(options: {
 }): Promise<never> {
   const { name, clock } = options;
   const stopLimitMs = options.stopLimitMs ?? 5000;
-  const doubleSignalMs = 50;
+  const doubleSignalMs = 300;
   const stopRequested = new AbortController();
   let firstSignalMs: number | undefined;
   const requestStop = (): void => {

@@ -21,23 +21,25 @@ export function createLogger(options: LoggerOptions): Logger {
   const root = pino(
     {
       level: options.level,
-      base: { component: options.component, pid: process.pid },
+      base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: errorFields, cause: errorFields },
     },
     destination,
   );
-  return adapt(root);
+  return adapt(root, { component: options.component, pid: process.pid });
 }
 
-function adapt(target: PinoLogger): Logger {
+/** Bound fields are merged here: pino would write a field that a child binds again twice. */
+function adapt(root: PinoLogger, bound: LogFields): Logger {
+  const target = root.child(bound);
   return {
     error: (fields: LogFields, message: string) => target.error(fields, message),
     warn: (fields: LogFields, message: string) => target.warn(fields, message),
     info: (fields: LogFields, message: string) => target.info(fields, message),
     debug: (fields: LogFields, message: string) => target.debug(fields, message),
-    child: (fields: LogFields) => adapt(target.child(fields)),
+    child: (fields: LogFields) => adapt(root, { ...bound, ...fields }),
   };
 }
 

@@ -25,6 +25,14 @@ test('a log line is JSON with component, fields and a constant message; secrets 
   assert.equal(second.error.cause.message, 'deep');
 });
 
+test('what a child logger binds again stands in the line once, as the child has it', () => {
+  const lines: string[] = [];
+  const logger = createLogger({ component: 'node', level: 'info', write: (line) => lines.push(line) });
+  logger.child({ component: 'worker', slot: 1 }).child({ slot: 2 }).info({}, 'slot taken');
+  assert.equal(lines[0]?.match(/"component"/g)?.length, 1);
+  assert.match(lines[0] ?? '', /"component":"worker".*"slot":2/);
+});
+
 test('metrics and health are served over HTTP', async (t) => {
   const jobs: MetricDefinition = { name: 'dmg_example_jobs_total', kind: 'counter', help: 'Jobs.', labels: ['outcome'] };
   const meter = createMeter({ processMetrics: false });
