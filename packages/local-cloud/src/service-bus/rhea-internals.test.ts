@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import rhea, { type Connection, type Delivery, type EventContext } from 'rhea';
+import rhea, { type Delivery, type EventContext } from 'rhea';
 import { within } from '../../../../test/harness/wait-for.ts';
 import { answerDisposition, destroySocket, outcomeStates } from './rhea-internals.ts';
 
 test('an answered delivery leaves the buffer of its session, which else stalls after as many deliveries as it holds', async (t) => {
   const container = rhea.create_container();
   const count = 60;
-  let connection: Connection | undefined;
   container.on('sender_open', ({ sender }: EventContext) => {
     sender?.on('accepted', ({ delivery }: EventContext) => answerDisposition(delivery as Delivery, outcomeStates.accepted()));
     sender?.on('sendable', () => {
@@ -17,16 +16,15 @@ test('an answered delivery leaves the buffer of its session, which else stalls a
   });
   const buffer = { session_buffer_size: { outgoing: 8 }, sender_options: { autosettle: false } };
   const server = container.listen({ port: 0, host: '127.0.0.1', ...buffer } as Parameters<typeof container.listen>[0]);
-  t.after(() => {
-    if (connection !== undefined) destroySocket(connection);
-    server.close();
-  });
+  t.after(() => server.close());
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
 
-  connection = rhea.create_container().connect({ port, host: '127.0.0.1', reconnect: false });
+  const connection = rhea.create_container().connect({ port, host: '127.0.0.1', reconnect: false });
+  connection.on('disconnected', () => undefined);
   container.on('disconnected', () => undefined);
+  t.after(() => destroySocket(connection));
   const receiver = connection.open_receiver({ source: 'q', rcv_settle_mode: 1, autoaccept: false, credit_window: 4 });
   let received = 0;
   const all = new Promise<void>((resolve) => {
