@@ -20,8 +20,13 @@ export interface Measurement {
   readonly guarantee: string;
 }
 
+interface EndSecrets {
+  readonly source: Record<string, string>;
+  readonly sink: Record<string, string>;
+}
+
 export type Task =
-  | { readonly kind: 'engine'; readonly activity: CopyActivity; readonly secrets: { source: Record<string, string>; sink: Record<string, string> } }
+  | { readonly kind: 'engine'; readonly activity: CopyActivity; readonly secrets: EndSecrets }
   | { readonly kind: 'sdk-upload'; readonly file: string; readonly blob: string; readonly container: string; readonly name: string };
 
 function memoryMb(field: 'VmHWM' | 'VmRSS'): number {
@@ -53,7 +58,8 @@ async function sdkUpload(task: Extract<Task, { kind: 'sdk-upload' }>): Promise<{
   const file = await open(task.file);
   const partBytes = 8 * 1024 * 1024;
   const { size } = await file.stat();
-  const ids = Array.from({ length: Math.max(1, Math.ceil(size / partBytes)) }, (_, index) => Buffer.from(String(index).padStart(8, '0')).toString('base64'));
+  const blockId = (index: number): string => Buffer.from(String(index).padStart(8, '0')).toString('base64');
+  const ids = Array.from({ length: Math.max(1, Math.ceil(size / partBytes)) }, (_, index) => blockId(index));
   let next = 0;
   const work = async (): Promise<void> => {
     const buffer = Buffer.allocUnsafe(partBytes);

@@ -87,7 +87,8 @@ async function putBlockList(key: string, request: IncomingMessage): Promise<Blob
   const existing = blobs.get(key);
   checkConditions(request, existing);
   const ids = [...(content?.toString() ?? '').matchAll(/<(Latest|Committed|Uncommitted)>([^<]+)</g)].map((found) => found[2] ?? '');
-  const known = new Map([...(existing?.committed ?? []).map((block): [string, number] => [block.id, block.bytes]), ...(staged.get(key) ?? [])]);
+  const committedBefore = (existing?.committed ?? []).map((block): [string, number] => [block.id, block.bytes]);
+  const known = new Map([...committedBefore, ...(staged.get(key) ?? [])]);
   const committed = ids.map((id) => {
     const bytes = known.get(id);
     if (bytes === undefined) throw new StorageError(400, 'InvalidBlockList');
@@ -102,14 +103,16 @@ function blockListXml(key: string): string {
     `<${name}>${[...blocks].map((block) => `<Block><Name>${block.id}</Name><Size>${block.bytes}</Size></Block>`).join('')}</${name}>`;
   const uncommitted = [...(staged.get(key) ?? [])].map(([id, bytes]) => ({ id, bytes }));
   if (!blobs.has(key) && uncommitted.length === 0) throw new StorageError(404, 'BlobNotFound');
-  return `<?xml version="1.0" encoding="utf-8"?><BlockList>${list('CommittedBlocks', blobs.get(key)?.committed ?? [])}${list('UncommittedBlocks', uncommitted)}</BlockList>`;
+  const lists = `${list('CommittedBlocks', blobs.get(key)?.committed ?? [])}${list('UncommittedBlocks', uncommitted)}`;
+  return `<?xml version="1.0" encoding="utf-8"?><BlockList>${lists}</BlockList>`;
 }
 
 function listXml(container: string, prefix: string): string {
   const entries = [...blobs].filter(([key]) => key.startsWith(`${container}/${prefix}`)).sort(([a], [b]) => (a < b ? -1 : 1));
   const xml = entries.map(([key, blob]) =>
-    `<Blob><Name>${key.slice(container.length + 1)}</Name><Properties><Etag>${blob.etag}</Etag><Last-Modified>${blob.modified}</Last-Modified>` +
-    `<Content-Length>${blob.bytes}</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>`);
+    `<Blob><Name>${key.slice(container.length + 1)}</Name><Properties><Etag>${blob.etag}</Etag>` +
+    `<Last-Modified>${blob.modified}</Last-Modified><Content-Length>${blob.bytes}</Content-Length>` +
+    '<BlobType>BlockBlob</BlobType></Properties></Blob>');
   return `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${xml.join('')}</Blobs><NextMarker/></EnumerationResults>`;
 }
 
@@ -171,7 +174,10 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
       const { bytes, content } = await readBody(request, true);
       checkConditions(request, blob);
       const made = store(key, { bytes, content, metadata: metadataOf(request), committed: [] });
-      return answer(201, { etag: made.etag, 'last-modified': made.modified, 'content-md5': createHash('md5').update(content ?? '').digest('base64') });
+      // What was not kept has no checksum: none is better than a wrong one.
+      const headers: Record<string, string> = { etag: made.etag, 'last-modified': made.modified };
+      if (content !== undefined) headers['content-md5'] = createHash('md5').update(content).digest('base64');
+      return answer(201, headers);
     }
     case 'HEAD':
     case 'GET':
@@ -193,8 +199,9 @@ const server = createServer((request, response) => {
     const known = error instanceof StorageError ? error : new StorageError(500, String(error));
     if (response.headersSent) return void response.destroy();
     request.resume();
-    const body = request.method === 'HEAD' ? '' : `<?xml version="1.0"?><Error><Code>${known.code}</Code><Message>${known.code}</Message></Error>`;
-    response.writeHead(known.status, { 'x-ms-error-code': known.code, 'content-type': 'application/xml' }).end(body);
+    const xml = `<?xml version="1.0"?><Error><Code>${known.code}</Code><Message>${known.code}</Message></Error>`;
+    const headers = { 'x-ms-error-code': known.code, 'content-type': 'application/xml' };
+    response.writeHead(known.status, headers).end(request.method === 'HEAD' ? '' : xml);
   });
 });
 server.requestTimeout = 0;

@@ -28,8 +28,12 @@ function print(line: BenchLine): void {
     return;
   }
   const peer = line.peer === undefined ? '' : `  ${line.peer}: ${line.theirs} (ratio ${line.ratio}, goal ${line.goal})`;
-  const extra = [line.peakMB === undefined ? '' : `peak ${line.peakMB} MB`, line.cpuPerMRows === undefined ? '' : `${line.cpuPerMRows} CPU s per million rows`].filter((text) => text !== '');
-  process.stdout.write(`${line.case}: ${line.ours} ${line.unit}${peer}${line.met === undefined ? '' : line.met ? '  met' : '  NOT met'}  ${extra.join(', ')}\n`);
+  const met = line.met === undefined ? '' : line.met ? '  met' : '  NOT met';
+  const extra = [
+    ...(line.peakMB === undefined ? [] : [`peak ${line.peakMB} MB`]),
+    ...(line.cpuPerMRows === undefined ? [] : [`${line.cpuPerMRows} CPU s per million rows`]),
+  ];
+  process.stdout.write(`${line.case}: ${line.ours} ${line.unit}${peer}${met}  ${extra.join(', ')}\n`);
 }
 
 const scope = new CleanupScope();

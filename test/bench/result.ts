@@ -1,4 +1,7 @@
-/** One line of `npm run bench -- <name> --json`. With a peer, `ratio` (≥ 1: we are ahead) must reach `goal`; without, `ours` stays within `limit`. */
+/**
+ * One line of `npm run bench -- <name> --json`. With a peer, `ratio` (≥ 1: we are ahead) must reach `goal`; without, `ours` stays
+ * within `limit`.
+ */
 export interface BenchLine {
   readonly bench: string;
   readonly case: string;

@@ -1,10 +1,10 @@
 import { type Random, sleep, systemClock } from '@dmg/base';
 import { RedisControl } from './redis-control.ts';
-import { blobHashes, defineFolderCopy, fileHashes, kill, makeFiles, type Rig, type Victim, waitForEnd } from './rig.ts';
+import { blobHashes, defineFolderCopy, fileHashes, kill, makeFiles, type Rig, type Victim, victims, waitForEnd } from './rig.ts';
 
 /** What is done to the rig while jobs run. */
 export type Fault = Victim | 'redis-flushed' | 'redis-emptied';
-export const faults: readonly Fault[] = ['executor', 'node', 'control-plane', 'service-bus', 'redis', 'azurite', 'redis-flushed', 'redis-emptied'];
+export const faults: readonly Fault[] = [...victims, 'redis-flushed', 'redis-emptied'];
 
 export interface RoundResult {
   readonly fault: Fault;
@@ -66,7 +66,8 @@ async function strike(rig: Rig, fault: Fault, choice: number): Promise<boolean> 
 
 export function describeRound(result: RoundResult): string {
   const { fault, round, atMs, hit, jobs, succeeded, lost, doubled, recoveredMs } = result;
-  return `${fault.padEnd(14)} round ${round} at ${String(atMs).padStart(4)} ms${hit ? '      ' : ' (none)'} jobs ${succeeded}/${jobs} lost ${lost} doubled ${doubled} ended after ${recoveredMs} ms`;
+  const struck = `${fault.padEnd(14)} round ${round} at ${String(atMs).padStart(4)} ms${hit ? '      ' : ' (none)'}`;
+  return `${struck} jobs ${succeeded}/${jobs} lost ${lost} doubled ${doubled} ended after ${recoveredMs} ms`;
 }
 
 export function isClean(result: RoundResult): boolean {

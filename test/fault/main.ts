@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { randomInt } from 'node:crypto';
-import { seededRandom } from '@dmg/base';
+import { firstLine, seededRandom } from '@dmg/base';
 import { CleanupScope } from '../harness/cleanup.ts';
 import { describeRound, type Fault, faults, isClean, type RoundResult, runRound } from './kill-rounds.ts';
 import { startRig } from './rig.ts';
@@ -32,7 +32,8 @@ const rounds = Number(values.rounds);
 const chosen = (values.faults?.split(',') ?? faults) as Fault[];
 const unknown = chosen.filter((fault) => !faults.includes(fault));
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) {
-  process.stderr.write(`fault: ${unknown.length > 0 ? `no such fault: ${unknown.join(', ')}` : '--rounds and --seed are whole numbers'}\n\n${help}`);
+  const complaint = unknown.length > 0 ? `no such fault: ${unknown.join(', ')}` : '--rounds and --seed are whole numbers';
+  process.stderr.write(`fault: ${complaint}\n\n${help}`);
   process.exit(2);
 }
 
@@ -40,7 +41,7 @@ process.stderr.write(`seed ${seed}\n`);
 const random = seededRandom(seed);
 const scope = new CleanupScope();
 const results: RoundResult[] = [];
-let failure: unknown;
+let failure: Error | undefined;
 try {
   const rig = await startRig(scope);
   scope.after(() => (values.log === undefined ? undefined : writeFile(values.log, rig.up.stderr)));
@@ -52,11 +53,11 @@ try {
     }
   }
 } catch (error) {
-  failure = error;
+  failure = error instanceof Error ? error : new Error(firstLine(error));
 } finally {
   await scope.close();
 }
 const bad = results.filter((result) => !isClean(result));
 process.stderr.write(`${results.length} rounds, ${bad.length} not clean, seed ${seed}\n`);
-if (failure !== undefined) process.stderr.write(`fault: ${failure instanceof Error ? failure.message : String(failure)}\n`);
+if (failure !== undefined) process.stderr.write(`fault: ${failure.message}\n`);
 process.exit(bad.length === 0 && failure === undefined ? 0 : 1);

@@ -1,14 +1,14 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createCipheriv, createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
-import { systemClock } from '@dmg/base';
+import { Secret, systemClock } from '@dmg/base';
 import { HttpsJsonClient } from '@dmg/https-json';
-import { Secret } from '@dmg/base';
 import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
 import { findProcesses, killIfThere } from '../harness/left-processes.ts';
 import { type RunningProcess, startRoot } from '../harness/processes.ts';
 import { tempDir } from '../harness/temp-dir.ts';
+import { readUpLine, type UpLine } from '../harness/up-line.ts';
 import { waitFor } from '../harness/wait-for.ts';
 
 /**
@@ -22,18 +22,6 @@ export interface Rig {
   readonly up: RunningProcess;
   readonly line: UpLine;
   readonly rest: Rest;
-}
-
-export interface UpLine {
-  readonly endpoint: string;
-  readonly ca: string;
-  readonly token: string;
-  readonly subscriptionId: string;
-  readonly resourceGroupName: string;
-  readonly redis: string;
-  readonly serviceBus: string;
-  readonly serviceBusControl: string;
-  readonly blob: string;
 }
 
 export const victims = ['executor', 'node', 'control-plane', 'service-bus', 'redis', 'azurite'] as const;
@@ -51,7 +39,7 @@ export async function startRig(context: CleanupContext, options: { nodes?: numbe
     stopWithinMs: 30_000,
     env: options.env ?? {},
   });
-  const line = ready as unknown as UpLine;
+  const line = readUpLine(ready);
   const rest = new Rest(line);
   onCleanup(context, () => rest.close());
   const rig: Rig = { folder, files, up, line, rest };
@@ -100,7 +88,8 @@ export class Rest {
 
   async call(method: 'GET' | 'POST' | 'PUT', below: string, body?: object): Promise<unknown> {
     const { subscriptionId, resourceGroupName } = this.#line;
-    const path = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroupName}/providers/Microsoft.DataFactory/factories/local${below}?api-version=2018-06-01`;
+    const group = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroupName}`;
+    const path = `${group}/providers/Microsoft.DataFactory/factories/local${below}?api-version=2018-06-01`;
     return waitFor(`${method} ${below}`, async () => {
       try {
         const client = await this.#connect();
@@ -129,7 +118,14 @@ export interface ActivityRun {
 }
 
 /** A binary copy of folder `from` of the file store to folder `to` of `store`; returns the pipeline's name. */
-export async function defineFolderCopy(rig: Rig, name: string, from: string, to: { store: 'file' | 'blob'; folder: string }, policy: object = {}): Promise<string> {
+export async function defineFolderCopy(
+  rig: Rig,
+  name: string,
+  from: string,
+  to: { store: 'file' | 'blob'; folder: string },
+  policy: object = {},
+): Promise<string> {
+  const writeSettings = to.store === 'file' ? 'FileServerWriteSettings' : 'AzureBlobStorageWriteSettings';
   await rig.rest.put('datasets', `${name}-in`, {
     type: 'Binary', linkedServiceName: { type: 'LinkedServiceReference', referenceName: 'files' },
     typeProperties: { location: { type: 'FileServerLocation', folderPath: from } },
@@ -150,7 +146,7 @@ export async function defineFolderCopy(rig: Rig, name: string, from: string, to:
       outputs: [{ type: 'DatasetReference', referenceName: `${name}-out` }],
       typeProperties: {
         source: { type: 'BinarySource', storeSettings: { type: 'FileServerReadSettings', recursive: true } },
-        sink: { type: 'BinarySink', storeSettings: { type: to.store === 'file' ? 'FileServerWriteSettings' : 'AzureBlobStorageWriteSettings' } },
+        sink: { type: 'BinarySink', storeSettings: { type: writeSettings } },
       },
     }],
   });
@@ -168,7 +164,6 @@ export async function makeFiles(rig: Rig, folder: string, sizes: readonly number
 
 /** SHA-256 of every file below a folder of the file store, by path; work files are not ours to judge. */
 export async function fileHashes(rig: Rig, folder: string): Promise<Record<string, string>> {
-  const { readdir } = await import('node:fs/promises');
   const base = join(rig.files, folder);
   const hashes: Record<string, string> = {};
   const entries = await readdir(base, { recursive: true, withFileTypes: true }).catch(() => []);
@@ -184,7 +179,8 @@ export async function blobHashes(rig: Rig, folder: string): Promise<Record<strin
   const client = BlobServiceClient.fromConnectionString(rig.line.blob).getContainerClient(container);
   const hashes: Record<string, string> = {};
   for await (const item of client.listBlobsFlat({ prefix: `${folder}/` })) {
-    hashes[item.name.slice(folder.length + 1)] = createHash('sha256').update(await client.getBlobClient(item.name).downloadToBuffer()).digest('hex');
+    const bytes = await client.getBlobClient(item.name).downloadToBuffer();
+    hashes[item.name.slice(folder.length + 1)] = createHash('sha256').update(bytes).digest('hex');
   }
   return hashes;
 }
