@@ -30,12 +30,12 @@ const megabyte = 1024 * 1024;
 export async function runRound(rig: Rig, fault: Fault, round: number, random: Random): Promise<RoundResult> {
   const name = `${fault}-${round}`;
   const source = `in/${name}`;
-  await makeFiles(rig, source, [24 * megabyte, 3 * megabyte, 0, 1, 100_000], round * 31 + faults.indexOf(fault));
+  await makeFiles(rig, source, [48 * megabyte, 3 * megabyte, 0, 1, 100_000], round * 31 + faults.indexOf(fault));
   const pipelines = [
     await defineFolderCopy(rig, `${name}-blob`, source, { store: 'blob', folder: name }),
     await defineFolderCopy(rig, `${name}-file`, source, { store: 'file', folder: `out/${name}` }),
   ];
-  const atMs = Math.floor(random.unit() * 1500);
+  const atMs = Math.floor(random.unit() * 1200);
   const runIds = await Promise.all(pipelines.map((pipeline) => rig.rest.createRun(pipeline)));
   await sleep(systemClock, atMs);
   const hit = await strike(rig, fault, random.unit());
