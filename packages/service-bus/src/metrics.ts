@@ -1,12 +1,6 @@
 import type { MetricDefinition } from '@dmg/base';
 
 export const queueMetrics = {
-  messages: {
-    name: 'dmg_queue_deliveries_total',
-    kind: 'counter',
-    help: 'Messages received, by what became of them; left: not settled, so they come again when their lock lapses.',
-    labels: ['settlement'],
-  },
   fallbackSettlements: {
     name: 'dmg_queue_fallback_settlements_total',
     kind: 'counter',

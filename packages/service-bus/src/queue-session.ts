@@ -131,23 +131,20 @@ export class QueueSession implements JobQueue {
   }
 
   async #take(link: ReceivingLink, message: ServiceBusReceivedMessage): Promise<void> {
-    const { clock, logger, meter, deliveriesMax = 1900 } = this.#options;
+    const { clock, logger, deliveriesMax = 1900 } = this.#options;
     const receive = this.#receive;
     this.#watch = onDelivery({ ...this.#watch, lastProbeMs: this.#watch.lastProbeMs ?? clock.monotonicMs() }, clock.monotonicMs());
     this.#zero ??= message.sequenceNumber?.subtract(message.sequenceNumber);
     // After a reconnect of its own the SDK grants the whole window again, whatever is still in hand.
     if (this.#inHand.size >= this.#window) void this.#replace('overCapacity', false);
-    if (receive === undefined || !(await this.#enter(message))) {
-      meter.add(queueMetrics.messages, 1, { settlement: 'left' });
-      return;
-    }
+    // Without a place it is left to its lock.
+    if (receive === undefined || !(await this.#enter(message))) return;
     const sendNo = Number(message.applicationProperties?.['sendNo'] ?? 0);
     if (Number.isSafeInteger(sendNo)) this.#receivedUpTo = Math.max(this.#receivedUpTo, sendNo);
     try {
       await receive(this.#delivery(link, message, Number.isSafeInteger(sendNo) ? sendNo : 0));
     } catch (error) {
       // Thrown on, the SDK would abandon the message and it would come back at once, again and again.
-      meter.add(queueMetrics.messages, 1, { settlement: 'left' });
       logger.warn({ messageId: message.messageId, reason: firstLine(error) }, 'message was not taken and is left to its lock');
     } finally {
       this.#inHand.delete(message);
@@ -158,10 +155,9 @@ export class QueueSession implements JobQueue {
   }
 
   #delivery(link: ReceivingLink, message: ServiceBusReceivedMessage, sendNo: number): Delivery {
-    const settle = async (verb: string, settlement: string, act: Settle): Promise<void> => {
+    const settle = async (verb: string, act: Settle): Promise<void> => {
       if (this.#isStopped) throw queueErrors.STOPPED.create(this.#operation(verb));
       const wasOverLink = await this.#settlement.settle(verb, link.receiver, message, act);
-      this.#options.meter.add(queueMetrics.messages, 1, { settlement });
       // The link never learns of it and would stall behind this delivery.
       if (!wasOverLink && link === this.#link) void this.#replace('recycled', false);
     };
@@ -170,9 +166,9 @@ export class QueueSession implements JobQueue {
       sendNo,
       body: readBody(message.body),
       deliveryCount: message.deliveryCount ?? 0,
-      complete: () => settle('complete a message of', 'completed', (receiver, one) => receiver.completeMessage(one)),
+      complete: () => settle('complete a message of', (receiver, one) => receiver.completeMessage(one)),
       deadLetter: (reason, description) =>
-        settle('dead-letter a message of', 'deadLettered', (receiver, one) =>
+        settle('dead-letter a message of', (receiver, one) =>
           receiver.deadLetterMessage(one, { deadLetterReason: reason, deadLetterErrorDescription: description }),
         ),
     };
