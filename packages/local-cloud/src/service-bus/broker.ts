@@ -190,7 +190,8 @@ export class Broker {
     if (typeof filter === 'object' && filter !== null && 'com.microsoft:session-filter' in filter) {
       const description = 'This Service Bus stand-in has no message sessions: receive from the queue without a session.';
       this.#options.logger.warn({ queue: found.path, description }, 'session refused');
-      sender.close({ condition: 'amqp:not-implemented', description });
+      // The condition for which the SDK gives up at once, whether it sees it before or after its link counts as open.
+      sender.close({ condition: 'com.microsoft:session-cannot-be-locked', description });
       return;
     }
     echoAttach(sender);
