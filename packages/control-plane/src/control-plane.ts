@@ -172,7 +172,7 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
   return {
     factories: new FactoryStore({ db, clock, random }),
     definitions: new DefinitionStore({ db, clock, master, specs }),
-    registration: new Registration({ db, clock, random, logger, signingKey }),
+    registration: new Registration({ db, clock, random, logger, signingKey, presence }),
     waitReasons: new WaitReasons({ db, clock, gateways: views, queueTrouble: (gatewayId) => outbox.troubleOf(gatewayId) }),
     gateways, presence, desired, tracker, watch, builder, outbox, views,
   };

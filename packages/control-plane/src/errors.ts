@@ -102,6 +102,11 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
     message: 'Cannot register {node}: it holds another credential key than the nodes of the gateway {gateway} ({nodes}).',
     fix: 'Copy the file credential-key.json from the state folder of one of them to this node, then register again.',
   },
+  NODE_NAME_TAKEN: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot register {node}: another machine or installation works under this name in the gateway {gateway}, heard {seconds} s ago.',
+    fix: 'Give this one another name (--name). If it replaces the other, stop that first and register again {waitSeconds} s later, or delete it.',
+  },
   NODE_NOT_REGISTERED: {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot answer this node: its token is not valid.',

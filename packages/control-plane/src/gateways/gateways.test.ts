@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { silentMeter } from '@dmg/base';
+import { silentMeter, systemClock } from '@dmg/base';
 import type { AliveReport } from '@dmg/model';
 import { longPollsActive } from '../metrics.ts';
 import { FakeNode } from '../testing/fake-node.ts';
@@ -143,6 +143,27 @@ test('all nodes of a gateway hold one credential key; only a gateway\'s single n
     key: authKey1, nodeName: 'x', machineName: 'm', version: '1', credentialPublicKey: { kty: 'oct' },
   });
   assert.equal(errorOf(noKey).code, 'DMG_SECURITY_CREDENTIAL_KEY_UNUSABLE');
+});
+
+test('a name belongs to the node that works under it: another gets it only when that is silent, itself at any time', async (t) => {
+  let skippedMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + skippedMs };
+  const fixture = await startFixture(t, { clock });
+  await seed(fixture);
+  const first = await registeredNode(fixture, 'first');
+  const { authKey1 } = await keysOf(fixture);
+  assert.equal((await first.alive()).status, 200);
+  const other = await FakeNode.create(fixture.controlPlane.endpoint, 'FIRST');
+  const refused = await other.register(authKey1);
+  assert.equal(refused.status, 409);
+  assert.equal(errorOf(refused).code, 'DMG_CONTROLPLANE_NODE_NAME_TAKEN');
+  assert.match(errorOf(refused).message, /first: another machine or installation works under this name in the gateway gateway-1/);
+  assert.equal((await first.alive()).status, 200);
+  assert.equal((await first.register(authKey1)).status, 200);
+  assert.equal((await first.alive()).status, 200);
+  skippedMs = 15_500;
+  assert.equal((await other.register(authKey1)).status, 200);
+  assert.equal((await first.alive()).status, 401);
 });
 
 test('a regenerated key ends at once the nodes that registered with it, and the other key goes on', async (t) => {

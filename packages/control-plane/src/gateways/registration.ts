@@ -9,6 +9,8 @@ import type { Database, GatewayRow, NodeRow } from '../database/schema.ts';
 import { queueNameOf } from '../dispatch/outbox-loop.ts';
 import { controlPlaneErrors } from '../errors.ts';
 import { bumpDesiredVersion } from './gateway-store.ts';
+import { offlineAfterMs } from './node-status.ts';
+import type { PresenceBoard } from './presence.ts';
 
 /** Registered nodes of a gateway at most (DESIGN-RULES 19). */
 export const nodesMax = 4;
@@ -32,13 +34,15 @@ export class Registration {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #signingKey: SigningKey;
+  readonly #presence: PresenceBoard;
 
-  constructor(options: { db: Db; clock: Clock; random: Random; logger: Logger; signingKey: SigningKey }) {
+  constructor(options: { db: Db; clock: Clock; random: Random; logger: Logger; signingKey: SigningKey; presence: PresenceBoard }) {
     this.#db = options.db;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#logger = options.logger;
     this.#signingKey = options.signingKey;
+    this.#presence = options.presence;
   }
 
   /** Registers a node. One that comes back under its name gets a new token, and its old one ends. */
@@ -54,7 +58,9 @@ export class Registration {
       const nodes = await trx.selectFrom('nodes').selectAll().where('gateway_id', '=', admitted.id).orderBy('registered_at').execute();
       const known = nodes.find((each) => each.name_key === request.nodeName.toLowerCase());
       if (known === undefined && nodes.length >= nodesMax) throw full(request.nodeName, admitted, nodes);
-      await this.#agreeOnCredentialKey(trx, { gateway: admitted, nodes, known, request, keyId });
+      const applicant: Applicant = { gateway: admitted, nodes, known, request, keyId };
+      this.#refuseTakenName(applicant);
+      await this.#agreeOnCredentialKey(trx, applicant);
       const row: NodeRow = {
         id: known?.id ?? newUuid(this.#random), gateway_id: admitted.id, name: known?.name ?? request.nodeName,
         name_key: request.nodeName.toLowerCase(), machine_name: request.machineName, version: request.version, key_name: key.keyName,
@@ -72,6 +78,20 @@ export class Registration {
       gatewayId: gateway.id, gatewayName: gateway.name, nodeId: node.id, nodeName: node.name, nodeToken: token.reveal(),
       queueName: queueNameOf(gateway.id), signingKey: this.#signingKey.publicJwk, concurrentJobsLimit: node.concurrent_jobs_limit,
     };
+  }
+
+  /**
+   * A name belongs to the node that works under it. A machine that lost its state may have its name back once the old node is
+   * silent; two that live at once would end each other's registration in turn, and with it their jobs' reports.
+   */
+  #refuseTakenName({ gateway, known, request, keyId }: Applicant): void {
+    if (known === undefined || known.token_hash === null || this.#presence.of(known.id) === undefined) return;
+    const silentMs = this.#presence.silentMs(known.id);
+    const isSame = known.machine_name === request.machineName && gateway.credential_key_id === keyId;
+    if (isSame || silentMs > offlineAfterMs) return;
+    throw controlPlaneErrors.NODE_NAME_TAKEN.create({
+      node: known.name, gateway: gateway.name, seconds: Math.round(silentMs / 1000), waitSeconds: offlineAfterMs / 1000,
+    });
   }
 
   /** All nodes must hold the same credential key. The only node there is may bring another: nobody could use the old one. */
