@@ -63,12 +63,15 @@ export async function readUpFile(stateFolder: string): Promise<UpFile> {
 export async function openContext(flags: ContextFlags, environment: Environment): Promise<Context> {
   const endpoint = flags.endpoint ?? environment.DMG_ENDPOINT;
   const up = endpoint === undefined ? await readUpFile(flags.state ?? defaultStateFolder(environment)) : undefined;
+  const chosen = endpoint ?? up?.endpoint ?? '';
+  if (!isHttps(chosen)) throw cliErrors.INCOMPLETE_CONTEXT.create({ endpoint: chosen, reason: 'it is no https address' });
   const caFile = flags.ca ?? environment.DMG_CA ?? up?.ca;
-  if (caFile === undefined) throw cliErrors.BAD_CONTEXT.create({ file: '--ca', reason: 'the CA of the control plane is not given' });
+  if (caFile === undefined) throw cliErrors.INCOMPLETE_CONTEXT.create({ endpoint: chosen, reason: 'its CA is not given' });
   const token = await readToken(flags, environment, up);
+  if (token === undefined) throw cliErrors.INCOMPLETE_CONTEXT.create({ endpoint: chosen, reason: 'no token is given' });
   return {
     client: new HttpsJsonClient({
-      endpoint: endpoint ?? up?.endpoint ?? '',
+      endpoint: chosen,
       caPem: await readText(caFile),
       token: new Secret(token),
       clock: systemClock,
@@ -81,11 +84,13 @@ export async function openContext(flags: ContextFlags, environment: Environment)
   };
 }
 
-async function readToken(flags: ContextFlags, environment: Environment, up: UpFile | undefined): Promise<string> {
+async function readToken(flags: ContextFlags, environment: Environment, up: UpFile | undefined): Promise<string | undefined> {
   if (flags.tokenFile !== undefined) return (await readText(flags.tokenFile)).trim();
-  const token = environment.DMG_TOKEN ?? up?.token;
-  if (token === undefined) throw cliErrors.BAD_CONTEXT.create({ file: '--token-file', reason: 'no token is given' });
-  return token;
+  return environment.DMG_TOKEN ?? up?.token;
+}
+
+function isHttps(endpoint: string): boolean {
+  return URL.parse(endpoint)?.protocol === 'https:';
 }
 
 async function readText(file: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { type DmgError, hasCode } from '@dmg/base';
 import { parseJsonText } from '@dmg/contracts';
 import { cliErrors } from './errors.ts';
 
@@ -18,7 +19,7 @@ export interface Definition {
  */
 export function readDefinition(file: string, text: string): Definition {
   const bad = (reason: string): Error => cliErrors.BAD_DEFINITION.create({ file, reason });
-  const parsed = parseJsonText(text, file).value;
+  const parsed = readJson(file, text);
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw bad('it is not a JSON object');
   const document = new Map(Object.entries(parsed).map(([key, value]) => [key.trim().toLowerCase(), value as unknown]));
   const properties = document.get('properties');
@@ -30,6 +31,16 @@ export function readDefinition(file: string, text: string): Definition {
     name: typeof name === 'string' ? name.trim() : basename(file).replace(/\.json$/i, ''),
     properties: properties as Record<string, unknown>,
   };
+}
+
+function readJson(file: string, text: string): unknown {
+  try {
+    return parseJsonText(text, file).value;
+  } catch (error) {
+    if (!hasCode(error, 'DMG_CONTRACTS_JSON_SYNTAX')) throw error;
+    const { reason, line, column } = (error as DmgError).params;
+    throw cliErrors.BAD_DEFINITION.create({ file, reason: `it is not JSON: ${reason} at line ${line}, column ${column}` });
+  }
 }
 
 function kindOf(keys: ReadonlyMap<string, unknown>, bad: (reason: string) => Error): DefinitionKind {

@@ -1,16 +1,20 @@
+import { withSettingsFile } from '@dmg/lifecycle';
+
 /** The only place where this root reads its environment. */
 export type Environment = Readonly<
   Partial<
     Record<
       | 'DMG_STATE' | 'DMG_ENDPOINT' | 'DMG_CA' | 'DMG_TOKEN' | 'DMG_SUBSCRIPTION' | 'DMG_RESOURCE_GROUP' | 'DMG_FACTORY'
-      | 'DMG_GATEWAY_KEY' | 'DMG_LOG_LEVEL' | 'DMG_EXIT_WITH_PARENT' | 'DMG_REDIS' | 'DMG_SERVICE_BUS' | 'XDG_STATE_HOME' | 'NO_COLOR',
+      | 'DMG_GATEWAY_KEY' | 'DMG_LOG_LEVEL' | 'DMG_EXIT_WITH_PARENT' | 'DMG_REDIS' | 'DMG_SERVICE_BUS' | 'XDG_STATE_HOME'
+      | 'DMG_NODE_NAME' | 'DMG_METRICS_PORT' | 'DMG_METRICS_HOST' | 'DMG_CONFIG',
       string
     >
   >
 >;
 
+/** With what `dmg.json` says below it. */
 export function readEnvironment(): Environment {
-  return process.env as Environment;
+  return withSettingsFile(process.env);
 }
 
 /** `DMG_TEST_MARK` lets a test find every process that came of what it started. */

@@ -1,10 +1,20 @@
 import { defineErrors } from '@dmg/base';
 
 export const cliErrors = defineErrors('CLI', {
+  USAGE: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot use this command line: {reason}.',
+    fix: '`dmg --help` and `dmg COMMAND --help` tell more.',
+  },
   NO_CONTEXT: {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot tell which control plane to talk to: {file} is not there.',
     fix: 'Start everything on this machine with `dmg up`, or give --endpoint, --ca and --token-file (or DMG_ENDPOINT, DMG_CA, DMG_TOKEN).',
+  },
+  INCOMPLETE_CONTEXT: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot talk to {endpoint}: {reason}.',
+    fix: 'Give --endpoint, --ca and --token-file (or DMG_ENDPOINT, DMG_CA, DMG_TOKEN) together; the endpoint is `https://HOST:PORT`.',
   },
   BAD_CONTEXT: {
     category: 'config', retry: 'never', scope: 'node',
@@ -20,5 +30,10 @@ export const cliErrors = defineErrors('CLI', {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot find a gateway: {reason}.',
     fix: 'List them with `dmg gateway list`, or make one with `dmg gateway create NAME`.',
+  },
+  ALREADY_UP_REFUSED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot start: `dmg up` is already running on the state folder {folder}.',
+    fix: 'Use the one that runs, stop it first, or give this one a folder of its own with --state or DMG_STATE.',
   },
 });

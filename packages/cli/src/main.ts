@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { createLogger, type LogLevel } from '@dmg/telemetry';
+import { type LogLevel, logLevels } from '@dmg/telemetry';
 import { asDmgError } from '@dmg/base';
-import { exitCodeFor, exitCodes } from '@dmg/lifecycle';
+import { exitCodeFor, exitCodes, lifecycleErrors } from '@dmg/lifecycle';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { apply } from './commands/apply.ts';
 import * as gateway from './commands/gateway.ts';
@@ -9,12 +9,15 @@ import { node, type NodeFlags } from './commands/node.ts';
 import { cancel, run, runs } from './commands/runs.ts';
 import { up } from './commands/up.ts';
 import { type Context, type ContextFlags, openContext } from './context.ts';
-import { readEnvironment } from './environment.ts';
+import { type Environment, readEnvironment } from './environment.ts';
+import { cliErrors } from './errors.ts';
 import { createOutput, type Output } from './output.ts';
 
-const environment = readEnvironment();
-const logger = createLogger({ component: 'cli', level: (environment.DMG_LOG_LEVEL as LogLevel | undefined) ?? 'warn' });
+let environment: Environment = {};
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+/** Also when the command line cannot be understood. */
+const isJsonAsked = process.argv.includes('--json');
 
 const program = new Command('dmg')
   .description('Data Management Gateway: moves data between private networks and the cloud.')
@@ -26,8 +29,9 @@ const program = new Command('dmg')
   .option('--factory <name>', 'factory (DMG_FACTORY; default: local)')
   .option('--state <folder>', 'state folder (DMG_STATE; default: /var/lib/dmg, or $XDG_STATE_HOME/dmg for a user)')
   .exitOverride()
+  // Said below, where it is known whether as JSON.
+  .configureOutput({ outputError: () => undefined, writeErr: (text) => void (isJsonAsked || process.stderr.write(text)) })
   .configureHelp({ showGlobalOptions: true })
-  .showHelpAfterError('(dmg --help tells more)')
   .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 usage, 3 unreachable, 4 refused.');
 
 interface GlobalFlags extends ContextFlags {
@@ -35,7 +39,13 @@ interface GlobalFlags extends ContextFlags {
 }
 
 const globals = (): GlobalFlags => program.opts<GlobalFlags>();
-const outputOf = (): Output => createOutput({ json: globals().json });
+const outputOf = (): Output => createOutput({ json: globals().json || isJsonAsked });
+
+function logLevel(): LogLevel {
+  const level = environment.DMG_LOG_LEVEL ?? 'warn';
+  if ((logLevels as readonly string[]).includes(level)) return level as LogLevel;
+  throw lifecycleErrors.BAD_SETTING.create({ setting: 'DMG_LOG_LEVEL', reason: `there is no level ${level}`, remedy: `Use one of ${logLevels.join(', ')}.` });
+}
 
 /** Runs a command that talks to the control plane and closes the connection after it. */
 async function withContext(work: (context: Context, output: Output) => Promise<void | number>): Promise<void> {
@@ -81,7 +91,8 @@ program
   .option('--port <port>', 'port of the control plane; 0 is any free one', wholeNumber(0, 65_535), 0)
   .action(async (flags: { nodes: number; gateway: string; port: number }) => {
     const { json, state } = globals();
-    await up({ ...flags, json, ...(state === undefined ? {} : { state }) }, environment, logger);
+    const level = logLevel();
+    await up({ ...flags, json, level, ...(state === undefined ? {} : { state }) }, environment);
   });
 
 program
@@ -98,7 +109,8 @@ program
   .action((pipeline: string, flags: { wait: boolean; param: Record<string, unknown> }) =>
     withContext((context, output) => {
       const stop = new AbortController();
-      process.once('SIGINT', () => stop.abort(new CommanderError(130, 'dmg.interrupted', 'interrupted; the run goes on')));
+      // `on`, not `once`: under another Node, Ctrl-C arrives twice, and the second must not end the process unheard.
+      process.on('SIGINT', () => stop.abort());
       return run(pipeline, { wait: flags.wait, parameters: flags.param }, context, output, stop.signal);
     }),
   );
@@ -157,13 +169,25 @@ for (const [action, description] of [
 }
 
 try {
+  environment = readEnvironment();
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? exitCodes.ok : error.code === 'dmg.interrupted' ? error.exitCode : exitCodes.usage;
-  } else {
+  process.exitCode = endOf(error);
+}
+
+function endOf(error: unknown): number {
+  if (!(error instanceof CommanderError)) {
     outputOf().error(error);
     const known = asDmgError(error);
-    process.exitCode = known.code.startsWith('DMG_CLI_') ? exitCodes.usage : exitCodeFor(known);
+    const ordinary = exitCodeFor(known);
+    return known.code.startsWith('DMG_CLI_') && ordinary === exitCodes.failed ? exitCodes.usage : ordinary;
   }
+  if (error.exitCode === 0) return exitCodes.ok;
+  // Help that is shown because a command is missing is all that needs to be said, unless nobody saw it.
+  if (error.code !== 'commander.help' || isJsonAsked) outputOf().error(cliErrors.USAGE.create({ reason: reasonOf(error) }));
+  return exitCodes.usage;
+}
+
+function reasonOf(error: CommanderError): string {
+  return error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '').replaceAll('\n', ' ').replace(/\.$/, '');
 }

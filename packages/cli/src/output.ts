@@ -17,11 +17,14 @@ export function createOutput(options: { json: boolean }): Output {
   // Pretty on a terminal, JSON lines otherwise; `--json` is always JSON (DESIGN §12).
   const json = options.json || !process.stdout.isTTY;
   const live = process.stderr.isTTY;
-  let lastLength = 0;
-  const clearProgress = (): void => {
-    if (lastLength > 0) process.stderr.write(`\r${' '.repeat(lastLength)}\r`);
-    lastLength = 0;
+  let shown = '';
+  const show = (text: string): void => {
+    // A line that wraps could not be replaced.
+    const line = text.slice(0, Math.max(0, (process.stderr.columns || 80) - 1));
+    if (line !== shown) process.stderr.write(`\r\u001b[K${line}`);
+    shown = line;
   };
+  const clearProgress = (): void => show('');
   return {
     json,
     result(value, text) {
@@ -33,10 +36,7 @@ export function createOutput(options: { json: boolean }): Output {
       process.stderr.write(`${text}\n`);
     },
     progress(text) {
-      if (!live) return;
-      clearProgress();
-      process.stderr.write(text);
-      lastLength = text.length;
+      if (live) show(text);
     },
     error(error) {
       clearProgress();

@@ -37,9 +37,10 @@ async function put(context: Context, definition: Definition): Promise<readonly s
 async function jsonFiles(path: string): Promise<string[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [path];
-    const names = (await readdir(path, { recursive: true })).filter((name) => extname(name).toLowerCase() === '.json');
+    const isDefinition = (name: string): boolean => extname(name).toLowerCase() === '.json' && !basename(name).startsWith('.');
+    const names = (await readdir(path, { recursive: true })).filter(isDefinition);
     if (names.length === 0) throw cliErrors.BAD_DEFINITION.create({ file: path, reason: 'the folder holds no .json file' });
-    return names.filter((name) => !basename(name).startsWith('.')).sort().map((name) => join(path, name));
+    return names.sort().map((name) => join(path, name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw cliErrors.BAD_DEFINITION.create({ file: path, reason: 'it does not exist' }, { cause: error });

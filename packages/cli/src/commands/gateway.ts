@@ -15,6 +15,8 @@ interface GatewayNode {
   readonly concurrentJobsLimit?: number;
   readonly isActiveDispatcher?: boolean;
   readonly lastConnectTime?: string;
+  readonly evidence?: string;
+  readonly remedy?: string;
 }
 
 export async function create(name: string, description: string | undefined, context: Context, output: Output): Promise<void> {
@@ -25,7 +27,8 @@ export async function create(name: string, description: string | undefined, cont
 
 export async function list(context: Context, output: Output): Promise<void> {
   const value = await listAll<GatewayItem>(context, 'gateways', '/integrationRuntimes');
-  output.result({ value }, () => (value.length === 0 ? 'no gateway yet; make one with: dmg gateway create NAME' : table(['NAME', 'DESCRIPTION'], value.map((item) => [item.name, item.properties.description ?? '']))));
+  const rows = value.map((item) => [item.name, item.properties.description ?? '']);
+  output.result({ value }, () => (rows.length === 0 ? 'no gateway yet; make one with: dmg gateway create NAME' : table(['NAME', 'DESCRIPTION'], rows)));
 }
 
 export async function status(name: string | undefined, context: Context, output: Output): Promise<void> {
@@ -39,9 +42,19 @@ export async function status(name: string | undefined, context: Context, output:
       `gateway ${chosen}: ${properties.state}`,
       ...(nodes.length === 0
         ? ['no node is registered; give one a key from: dmg gateway keys ' + chosen]
-        : [table(['NODE', 'STATUS', 'VERSION', 'LIMIT', 'DISPATCHER', 'LAST CONTACT'], nodes.map((node) => [node.nodeName, node.status, node.version ?? '', String(node.concurrentJobsLimit ?? ''), node.isActiveDispatcher ? 'yes' : '', node.lastConnectTime ?? '']))]),
+        : [table(['NODE', 'STATUS', 'VERSION', 'LIMIT', 'DISPATCHER', 'LAST CONTACT'], nodes.map(nodeCells)), ...nodes.flatMap(adviceFor)]),
     ].join('\n'),
   );
+}
+
+function nodeCells(node: GatewayNode): string[] {
+  const { nodeName, status: state, version = '', concurrentJobsLimit = '', isActiveDispatcher, lastConnectTime = '' } = node;
+  return [nodeName, state, version, String(concurrentJobsLimit), isActiveDispatcher === true ? 'yes' : '', lastConnectTime];
+}
+
+/** Every status has its evidence and its remedy; what is well needs none. */
+function adviceFor({ nodeName, status: state, evidence, remedy }: GatewayNode): string[] {
+  return state === 'Online' || evidence === undefined ? [] : [`${nodeName}: ${evidence}${remedy === undefined || remedy === '' ? '' : ` ${remedy}`}`];
 }
 
 export async function keys(name: string | undefined, context: Context, output: Output): Promise<void> {
@@ -57,7 +70,10 @@ export async function regenerateKey(name: string, keyName: string, context: Cont
 }
 
 export async function remove(name: string, context: Context, output: Output): Promise<void> {
-  await context.client.call(`delete the gateway ${name}`, { method: 'DELETE', path: factoryPath(context, `/integrationRuntimes/${encodeURIComponent(name)}`) });
+  const path = factoryPath(context, `/integrationRuntimes/${encodeURIComponent(name)}`);
+  // The REST API deletes what is not there without a word; a person who mistyped the name wants to know.
+  await context.client.call(`delete the gateway ${name}`, { method: 'GET', path });
+  await context.client.call(`delete the gateway ${name}`, { method: 'DELETE', path });
   output.result({ deleted: name }, () => `gateway ${name} is deleted`);
 }
 

@@ -13,6 +13,12 @@ export interface NodeFlags {
   readonly json?: boolean;
 }
 
+/** Settings of the node's own program; `DMG_STATE` is not among them, since its folder is one within ours. */
+const nodeSettings = [
+  'DMG_GATEWAY_KEY', 'DMG_NODE_NAME', 'DMG_REDIS', 'DMG_SERVICE_BUS', 'DMG_METRICS_PORT', 'DMG_METRICS_HOST', 'DMG_LOG_LEVEL',
+  'DMG_CONFIG', 'DMG_EXIT_WITH_PARENT',
+] as const;
+
 /**
  * `dmg node register|start|status`: runs the node's own program with our terminal; its exit code is ours. Where `dmg up` runs on
  * this machine, its Redis and queue are used unless others are given.
@@ -28,10 +34,10 @@ export async function node(action: 'register' | 'start' | 'status', flags: NodeF
     env: childEnvironment(await nodeEnvironment(environment)),
     stdio: 'inherit',
   });
-  // The terminal sends Ctrl-C to both; SIGTERM reaches only us.
+  // Ctrl-C in a terminal reaches the node from here as well; twice at once is once to it.
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.on('SIGTERM', forward);
-  process.on('SIGINT', () => undefined);
+  process.on('SIGINT', forward);
   return new Promise((settle) => {
     child.once('error', () => settle(exitCodes.failed));
     child.once('exit', (code) => settle(code ?? exitCodes.failed));
@@ -40,7 +46,7 @@ export async function node(action: 'register' | 'start' | 'status', flags: NodeF
 
 async function nodeEnvironment(environment: Environment): Promise<Record<string, string>> {
   const added: Record<string, string> = {};
-  for (const name of ['DMG_GATEWAY_KEY', 'DMG_REDIS', 'DMG_SERVICE_BUS', 'DMG_EXIT_WITH_PARENT', 'DMG_LOG_LEVEL'] as const) {
+  for (const name of nodeSettings) {
     const value = environment[name];
     if (value !== undefined) added[name] = value;
   }

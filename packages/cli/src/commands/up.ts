@@ -2,10 +2,13 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Logger, systemClock, systemRandom } from '@dmg/base';
-import { runRoot, type RunningRoot, type SupervisedRoot, superviseRoot } from '@dmg/lifecycle';
+import { claimFolder, runRoot, type RunningRoot, type SupervisedRoot, superviseRoot } from '@dmg/lifecycle';
+import { createLogger, type LogLevel } from '@dmg/telemetry';
 import { defaultFactory, defaultStateFolder, openContext, type UpFile, upFilePath } from '../context.ts';
 import { createGateway, ensureFactory, gatewayKeys } from '../data-factory.ts';
 import { childEnvironment, type Environment } from '../environment.ts';
+import { cliErrors } from '../errors.ts';
+import { readableLogLine } from '../log-line.ts';
 
 export interface UpFlags {
   readonly nodes: number;
@@ -13,6 +16,8 @@ export interface UpFlags {
   readonly state?: string;
   readonly gateway: string;
   readonly port: number;
+  /** What people see of the programs' logs. */
+  readonly level: LogLevel;
 }
 
 interface NodeLine {
@@ -22,20 +27,38 @@ interface NodeLine {
 }
 
 /** `dmg up`: the local cloud, the control plane and nodes on this machine, kept alive until a signal. */
-export async function up(flags: UpFlags, environment: Environment, logger: Logger): Promise<never> {
+export async function up(flags: UpFlags, environment: Environment): Promise<never> {
   const stateFolder = resolve(flags.state ?? defaultStateFolder(environment));
+  const { level } = flags;
+  const isForPeople = process.stderr.isTTY && !flags.json;
+  // Without a terminal every line is passed on as it is.
+  const onLog = (line: string): void => {
+    const shown = isForPeople ? readableLogLine(line.trimEnd(), level) : line.trimEnd();
+    if (shown !== undefined) process.stderr.write(`${shown}\n`);
+  };
+  const logger = createLogger({ component: 'up', level, write: onLog });
   return runRoot({
     name: 'up',
     clock: systemClock,
     exitWithParent: environment.DMG_EXIT_WITH_PARENT === '1',
     stopLimitMs: 25_000,
-    start: (stopRequested) => startAll(flags, stateFolder, logger, stopRequested),
-    announce: flags.json ? (ready) => JSON.stringify({ ready: 'up', ...ready }) : describeUp,
+    start: (stopRequested) => startAll({ flags, stateFolder, logger, onLog, stopRequested }),
+    announce: flags.json || !process.stdout.isTTY ? (ready) => JSON.stringify({ ready: 'up', ...ready }) : describeUp,
   });
 }
 
-async function startAll(flags: UpFlags, stateFolder: string, logger: Logger, stopRequested: AbortSignal): Promise<RunningRoot> {
+interface Start {
+  readonly flags: UpFlags;
+  readonly stateFolder: string;
+  readonly logger: Logger;
+  /** Takes each line that a child logs. */
+  readonly onLog: (line: string) => void;
+  readonly stopRequested: AbortSignal;
+}
+
+async function startAll({ flags, stateFolder, logger, onLog, stopRequested }: Start): Promise<RunningRoot> {
   await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+  if (!(await claimFolder('up', stateFolder))) throw cliErrors.ALREADY_UP_REFUSED.create({ folder: stateFolder });
   const started: SupervisedRoot[] = [];
   const stopAll = async (): Promise<void> => {
     await rm(upFilePath(stateFolder), { force: true });
@@ -43,6 +66,7 @@ async function startAll(flags: UpFlags, stateFolder: string, logger: Logger, sto
     for (const root of started.toReversed()) await root.stop();
   };
   const start = async (name: string, args: readonly string[], added: Readonly<Record<string, string>>, label = name): Promise<SupervisedRoot> => {
+    let isReady = false;
     const root = await superviseRoot({
       name,
       main: fileURLToPath(import.meta.resolve(`@dmg/${name}/main`)),
@@ -51,9 +75,11 @@ async function startAll(flags: UpFlags, stateFolder: string, logger: Logger, sto
       clock: systemClock,
       random: () => systemRandom.unit(),
       logger: logger.child({ process: label }),
-      onLog: (line) => process.stderr.write(`${line}\n`),
+      // What a child says before it gives up is in the error that the failed start throws.
+      onLog: (line) => void ((isReady || line.startsWith('{')) && onLog(line)),
       signal: stopRequested,
     });
+    isReady = true;
     started.push(root);
     return root;
   };
@@ -148,6 +174,6 @@ function describeUp(ready: Readonly<Record<string, unknown>>): string {
     `  nodes          ${nodes.length === 0 ? 'none' : nodes.map((node) => `${node.name} (pid ${node.pid}, ${node.metrics})`).join(', ')}`,
     '',
     'In another terminal: dmg gateway status · dmg apply -f FOLDER · dmg run PIPELINE --wait',
-    'Ctrl-C stops everything.',
+    'Ctrl-C stops everything. Warnings of the programs are shown below (DMG_LOG_LEVEL=info shows more).',
   ].join('\n');
 }
