@@ -104,8 +104,12 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
   },
   NODE_NAME_TAKEN: {
     category: 'config', retry: 'never', scope: 'node',
-    message: 'Cannot register {node}: another machine or installation works under this name in the gateway {gateway}, heard {seconds} s ago.',
-    fix: 'Give this one another name (--name). If it replaces the other, stop that first and register again {waitSeconds} s later, or delete it.',
+    message:
+      'Cannot register {node}: another machine or installation works under this name in the gateway {gateway}, ' +
+      'heard {seconds} s ago.',
+    fix:
+      'Give this one another name (--name). If it replaces the other, stop that first and register again {waitSeconds} s later, ' +
+      'or delete it.',
   },
   NODE_NOT_REGISTERED: {
     category: 'config', retry: 'never', scope: 'node',

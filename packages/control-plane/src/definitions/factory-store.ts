@@ -30,13 +30,7 @@ export class FactoryStore {
   async put(place: FactoryPlace, name: string, resource: JsonObject, conditions: PutConditions): Promise<FactoryRow> {
     const keys = keysOf(place, name);
     return this.#db.transaction().execute(async (trx) => {
-      const existing = await trx
-        .selectFrom('factories')
-        .selectAll()
-        .where('subscription_key', '=', keys.subscription_key)
-        .where('resource_group_key', '=', keys.resource_group_key)
-        .where('name_key', '=', keys.name_key)
-        .executeTakeFirst();
+      const existing = await selectFactory(trx, keys);
       checkIfMatch('the factory', name, existing?.etag, conditions);
       const etag = etagOf(resource);
       if (existing !== undefined) {
@@ -52,15 +46,8 @@ export class FactoryStore {
     });
   }
 
-  async find(place: FactoryPlace, name: string): Promise<FactoryRow | undefined> {
-    const keys = keysOf(place, name);
-    return this.#db
-      .selectFrom('factories')
-      .selectAll()
-      .where('subscription_key', '=', keys.subscription_key)
-      .where('resource_group_key', '=', keys.resource_group_key)
-      .where('name_key', '=', keys.name_key)
-      .executeTakeFirst();
+  find(place: FactoryPlace, name: string): Promise<FactoryRow | undefined> {
+    return selectFactory(this.#db, keysOf(place, name));
   }
 
   /** As `find`, but throws `NOT_FOUND`. */
@@ -105,7 +92,19 @@ export function checkIfMatch(what: string, name: string, etag: string | undefine
   throw controlPlaneErrors.ETAG_DIFFERS.create({ what, name });
 }
 
-function keysOf(place: FactoryPlace, name: string): Pick<FactoryRow, 'subscription_key' | 'resource_group_key' | 'name_key'> {
+type FactoryKeys = Pick<FactoryRow, 'subscription_key' | 'resource_group_key' | 'name_key'>;
+
+function selectFactory(db: Db, keys: FactoryKeys): Promise<FactoryRow | undefined> {
+  return db
+    .selectFrom('factories')
+    .selectAll()
+    .where('subscription_key', '=', keys.subscription_key)
+    .where('resource_group_key', '=', keys.resource_group_key)
+    .where('name_key', '=', keys.name_key)
+    .executeTakeFirst();
+}
+
+function keysOf(place: FactoryPlace, name: string): FactoryKeys {
   return {
     subscription_key: place.subscriptionId.toLowerCase(),
     resource_group_key: place.resourceGroupName.toLowerCase(),

@@ -172,7 +172,7 @@ test('activities wait for what they depend on, and are skipped when it ended oth
   assert.equal(await statusOf(fixture, runId), 'Succeeded');
 });
 
-test('cancel ends at once what was never sent; what was sent is listed for the nodes until its end is reported', async (t) => {
+test('cancel ends at once what was never sent; what was sent is listed for the nodes, for a day after its end too', async (t) => {
   const fixture = await startFixture(t);
   await seed(fixture);
   const unsent = await startRun(fixture);
@@ -191,7 +191,8 @@ test('cancel ends at once what was never sent; what was sent is listed for the n
   assert.deepEqual((await node.desired()).cancel, [job.jobId]);
   await node.report(job, { kind: 'cancelled', sink: 'unconfirmed' });
   assert.equal(await statusOf(fixture, runId), 'Cancelled');
-  assert.deepEqual((await node.desired()).cancel, []);
+  // A dispatcher may read it back from an old ledger.
+  assert.deepEqual((await node.desired()).cancel, [job.jobId]);
   const ended = await onlyActivity(fixture, runId);
   assert.equal((ended.output as { confirmed: boolean }).confirmed, false);
   await node.report(job, success(job));
