@@ -36,18 +36,19 @@ export interface AttemptTerms {
 export type AttemptFailure = 'memoryLimit' | 'timeout' | 'noProgress';
 
 export interface AttemptLimits {
-  /** Silence of the process after which it is killed. */
+  /** Silence of the process after which it is killed: it is frozen or loops. */
   readonly tickLimitMs: number;
   /** Silence of the copy, without a declared wait, after which it is stopped. */
   readonly progressLimitMs: number;
   /** A stop that was not acknowledged by then finds a frozen process: it is killed. */
   readonly stopAcknowledgeMs: number;
-  /** How long an acknowledged stop may take. */
+  /** How long an acknowledged stop may take, closing the sink included. */
   readonly stopGraceMs: number;
+  /** How long after its limit an attempt is killed whose executor did not enforce it. */
   readonly timeoutGraceMs: number;
   /** Limit of an abort step. */
   readonly abortLimitMs: number;
-  /** A killed process that is not gone by then does not hold the report back; its slot stays used. */
+  /** A killed process that is not gone by then (uninterruptible sleep) does not hold the report back; its slot stays used. */
   readonly killLimitMs: number;
   /** Memory above the idle process at which the attempt fails. */
   readonly memoryLimitBytes: number;

@@ -1,25 +1,13 @@
-/** Every time limit of a worker, in milliseconds. */
-export interface WorkerTimes {
+import type { AttemptLimits } from '@dmg/core';
+
+/** Every time limit of a worker, in milliseconds; those of one attempt are the attempt machine's. */
+export interface WorkerTimes extends Omit<AttemptLimits, 'memoryLimitBytes'> {
   /** How often an executor says that it lives. */
   readonly tickIntervalMs: number;
-  /** Silence after which an executor is killed: it is frozen or loops. */
-  readonly tickLimitMs: number;
   /** How often the host looks at memory, silence and limits. */
   readonly watchIntervalMs: number;
   /** Least time between two progress messages of an attempt. */
   readonly progressIntervalMs: number;
-  /** No byte and no declared wait for so long stops an attempt. */
-  readonly progressLimitMs: number;
-  /** A stop that is not acknowledged by then finds a frozen executor: it is killed. */
-  readonly stopAcknowledgeMs: number;
-  /** How long an acknowledged stop may take, closing the sink included. */
-  readonly stopGraceMs: number;
-  /** How long after its limit an attempt is killed whose executor did not enforce it. */
-  readonly timeoutGraceMs: number;
-  /** Limit of an abort step. */
-  readonly abortLimitMs: number;
-  /** A killed process that is not gone by then (uninterruptible sleep) does not hold its attempt's report back. */
-  readonly killLimitMs: number;
   /** From the start of a process to its being ready. */
   readonly spawnLimitMs: number;
   /** How long an idle process above the number kept warm is kept. */
