@@ -1,23 +1,8 @@
 import assert from 'node:assert/strict';
-import { describe, test, type TestContext } from 'node:test';
-import { jobOf, testErrors, World } from './testing/world.ts';
+import { describe, test } from 'node:test';
+import { attemptOf, jobOf, kinds, openWorld as open, running, testErrors, World } from './testing/world.ts';
 
 /** The failure table of DESIGN §6, as far as one node can meet it. */
-
-async function open(context: TestContext, options: ConstructorParameters<typeof World>[0] = {}): Promise<World> {
-  const world = new World(options);
-  context.after(async () => {
-    await world.close();
-    assert.deepEqual(world.violations, []);
-  });
-  await world.start();
-  return world;
-}
-
-const running = (world: World): string[] => world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
-const attemptOf = (world: World, jobId: string): string =>
-  world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
-const kinds = (world: World): string[] => world.reports.reports.map(({ jobId, outcome }) => `${jobId} ${outcome.kind}`);
 
 async function finish(world: World, jobId: string): Promise<void> {
   world.worker.finish(attemptOf(world, jobId));

@@ -1,23 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { jobOf, sign, testErrors, World } from './testing/world.ts';
+import { attemptOf, jobOf, kinds, openWorld, running, sign, testErrors, World, type WorldOptions } from './testing/world.ts';
 
-async function open(context: TestContext, options: ConstructorParameters<typeof World>[0] = {}): Promise<World> {
-  const world = new World(options);
-  context.after(async () => {
-    await world.close();
-    assert.deepEqual(world.violations, []);
-  });
-  await world.start();
+async function open(context: TestContext, options: WorldOptions = {}): Promise<World> {
+  const world = await openWorld(context, options);
   assert.equal(world.dispatcher.status().state, 'leading');
   return world;
 }
-
-/** Ids of the jobs whose attempts run, in the order in which they were begun. */
-const running = (world: World): string[] => world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
-const attemptOf = (world: World, jobId: string): string =>
-  world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
-const kinds = (world: World): string[] => world.reports.reports.map(({ jobId, outcome }) => `${jobId} ${outcome.kind}`);
 
 describe('a job\'s way', () => {
   test('received, in the ledger, completed, dispatched under the epoch, reported', async (context) => {

@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import { defineErrors, ManualClock, type Random, seededRandom, silentLogger, silentMeter } from '@dmg/base';
 import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway, WorkerPort } from '@dmg/core';
 import {
@@ -35,6 +37,12 @@ function verify(text: string): Promise<Job> {
   return Promise.resolve(JSON.parse(text.slice('signed '.length)) as Job);
 }
 
+export interface WorldOptions {
+  readonly seed?: number;
+  readonly limit?: number;
+  readonly settings?: Partial<DispatcherSettings>;
+}
+
 /** Everything around a dispatcher, in memory and under one manual clock; the dispatcher itself may crash and be started again. */
 export class World {
   readonly clock = new ManualClock();
@@ -57,7 +65,7 @@ export class World {
   readonly #lossesAtPut = new Map<string, number>();
   #sendNo = 0;
 
-  constructor(options: { seed?: number; limit?: number; settings?: Partial<DispatcherSettings> } = {}) {
+  constructor(options: WorldOptions = {}) {
     this.random = seededRandom(options.seed ?? 1);
     this.queues = new InMemoryQueues({ clock: this.clock });
     this.sender = new InMemoryJobSender(this.queues);
@@ -243,4 +251,30 @@ function silentAfterDeath<T>(life: { dead: boolean }, work: () => Promise<T>): P
     if (life.dead) return;
     work().then((value) => void (life.dead || resolve(value)), (error: unknown) => void (life.dead || reject(error as Error)));
   });
+}
+
+/** A world whose dispatcher was started; the test's end closes it and looks for broken promises. */
+export async function openWorld(context: TestContext, options: WorldOptions = {}): Promise<World> {
+  const world = new World(options);
+  context.after(async () => {
+    await world.close();
+    assert.deepEqual(world.violations, []);
+  });
+  await world.start();
+  return world;
+}
+
+/** Ids of the jobs whose attempts run, in the order in which they were begun. */
+export function running(world: World): string[] {
+  return world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
+}
+
+/** The running attempt of a job; empty when there is none. */
+export function attemptOf(world: World, jobId: string): string {
+  return world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
+}
+
+/** What was reported: `‹job› ‹outcome›`. */
+export function kinds(world: World): string[] {
+  return world.reports.reports.map(({ jobId, outcome }) => `${jobId} ${outcome.kind}`);
 }
