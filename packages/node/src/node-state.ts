@@ -1,22 +1,14 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { firstLine } from '@dmg/base';
-import type { JsonObject } from '@dmg/model';
+import type { JsonObject, RegisterResponse } from '@dmg/model';
 import { writeKeptFile } from '@dmg/security';
 import { nodeErrors } from './errors.ts';
 
 /** What a node must remember of its registration. Kept 0600: it holds the node's token. */
-export interface Registration {
+export interface Registration extends RegisterResponse {
   readonly endpoint: string;
   readonly caPem: string;
-  readonly gatewayId: string;
-  readonly gatewayName: string;
-  readonly nodeId: string;
-  readonly nodeName: string;
-  readonly nodeToken: string;
-  readonly queueName: string;
-  readonly signingKey: JsonObject;
-  readonly concurrentJobsLimit: number;
 }
 
 /** The folder in which a node keeps what must survive a restart. Every file is written whole or not at all. */
