@@ -66,7 +66,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   if (options.tamper) await tamper(root);
   say('verifying every sink with code that shares nothing with the engine');
   const verdicts: Verdict[] = [];
-  for (const { copy } of submitted) verdicts.push(await verifyCopy(copy, root, up.blob).catch((error: unknown) => unreadable(copy, error)));
+  for (const { copy } of submitted) {
+    signal.throwIfAborted();
+    verdicts.push(await verifyCopy(copy, root, up.blob).catch((error: unknown) => unreadable(copy, error)));
+  }
   return summarise(up, submitted, ended, verdicts);
 }
 
@@ -134,6 +137,7 @@ async function follow(
   signal: AbortSignal,
 ): Promise<Map<string, ActivityRun[]>> {
   const table = createLiveTable(process.stderr);
+  const startedMs = systemClock.monotonicMs();
   const byActivity = new Map<string, ActivityRun[]>();
   const open = new Set(submitted.map(({ runId }) => runId));
   while (open.size > 0) {
@@ -145,7 +149,11 @@ async function follow(
       const { status } = await client.pipelineRuns.get(up.resourceGroupName, factoryName, runId);
       if (terminal.includes(status ?? '')) open.delete(runId);
     }
-    table.show(await nodeStates(client, up), submitted.map(({ copy }) => tableRow(copy, byActivity.get(copy.activity)?.at(-1))));
+    table.show({
+      nodes: await nodeStates(client, up),
+      rows: submitted.map(({ copy }) => tableRow(copy, byActivity.get(copy.activity)?.at(-1))),
+      seconds: (systemClock.monotonicMs() - startedMs) / 1000,
+    });
     if (open.size > 0) await sleep(systemClock, 300, signal);
   }
   table.end();
@@ -159,13 +167,13 @@ async function nodeStates(client: DataFactoryManagementClient, up: UpLine): Prom
 }
 
 function tableRow(copy: DemoCopy, run: ActivityRun | undefined): TableRow {
-  const output = (run?.output ?? {}) as { dataWritten?: number; dataTotal?: number; effectiveIntegrationRuntime?: string };
+  const output = (run?.output ?? {}) as { dataWritten?: number; progress?: { bytesTotal?: number }; effectiveIntegrationRuntime?: string };
   return {
     activity: copy.activity,
     node: /\((.*)\)/.exec(output.effectiveIntegrationRuntime ?? '')?.[1] ?? '',
     state: run?.status ?? 'Queued',
     bytes: output.dataWritten ?? 0,
-    bytesTotal: output.dataTotal ?? 0,
+    bytesTotal: output.progress?.bytesTotal ?? 0,
     seconds: (run?.durationInMs ?? 0) / 1000,
   };
 }

@@ -86,7 +86,7 @@ function asJson(text: string): unknown {
 program
   .command('up')
   .description('run the local cloud, the control plane and nodes on this machine until Ctrl-C')
-  .option('--nodes <n>', 'nodes to run', wholeNumber(0, 4), 1)
+  .option('--nodes <n>', 'nodes to run: 0 or 1 (a gateway of several nodes is not built yet)', wholeNumber(0, 1), 1)
   .option('--gateway <name>', 'gateway that the nodes register with', 'local')
   .option('--port <port>', 'port of the control plane; 0 is any free one', wholeNumber(0, 65_535), 0)
   .action(async (flags: { nodes: number; gateway: string; port: number }) => {
