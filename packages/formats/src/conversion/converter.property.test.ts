@@ -59,3 +59,26 @@ test('any text against any allowed pair gives a text or a reason, never an excep
     convert(text, from, to);
   }), { numRuns: 3000 });
 });
+
+test('what is answered in place is what the general way answers', () => {
+  // A format that says what the default says takes the general way.
+  const general = (text: string, type: InterimType): string | undefined => {
+    const target = new ByteBuffer(4);
+    const bytes = Buffer.from(text);
+    const format = type === 'DateTime' ? { format: 'yyyy-MM-dd HH:mm:ss.fffffff' } : {};
+    // A number with white space before it is never plain, and means the same.
+    const padded = type === 'Decimal' ? Buffer.concat([Buffer.from(' '), bytes]) : bytes;
+    const converter = compileConverter({ source: { type }, sink: { type, ...format }, settings });
+    const problem = converter?.convert(padded, 0, padded.length, target);
+    return problem === undefined ? Buffer.from(target.bytes.subarray(target.start, target.end)).toString() : undefined;
+  };
+  const digits = fc.stringMatching(/^[0-9]{0,30}$/);
+  const decimals = fc.tuple(fc.constantFrom('', '-', '+'), digits, fc.constantFrom('', '.'), digits).map((parts) => parts.join(''));
+  fc.assert(fc.property(decimals, (text) => assert.equal(convert(text, 'Decimal', 'Decimal'), general(text, 'Decimal'))), { numRuns: 3000 });
+  const two = fc.stringMatching(/^[0-6][0-9]$/);
+  const times = fc.tuple(
+    fc.stringMatching(/^[0-2][0-9]{3}$/), two, two, fc.constantFrom('', ' ', 'T', 't'), two, two, two, fc.stringMatching(/^(\.[0-9]{0,9})?$/),
+  ).map(([year, month, day, between, hour, minute, second, fraction]) =>
+    `${year}-${month}-${day}${between === '' ? '' : `${between}${hour}:${minute}:${second}${fraction}`}`);
+  fc.assert(fc.property(times, (text) => assert.equal(convert(text, 'DateTime', 'DateTime'), general(text, 'DateTime'))), { numRuns: 5000 });
+});

@@ -3,6 +3,7 @@ import type { ByteBuffer } from '../byte-buffer.ts';
 import { formatErrors } from '../errors.ts';
 import { badPattern, hasField, parsePattern, type Piece } from './date-pattern.ts';
 import { formatDateTime, formatTimeSpan, parseDateTime, parseTimeSpan } from './date-time.ts';
+import { copyPlainDateTime, copyPlainDecimal, type InPlace } from './in-place.ts';
 import {
   checkDecimal, checkRange, formatExact, formatFloating, parseExact, parseFloating, plainInteger, toFloating, toInteger,
 } from './number.ts';
@@ -58,8 +59,18 @@ export function compileConverter(request: ConversionRequest): Converter | undefi
     readPieces: compilePattern(request.source.format, from === 'String' ? to : from, settings, 'read'),
     writePieces: compilePattern(request.sink.format, to === 'String' ? from : to, settings, 'write'),
   };
-  const inPlace = families[to] === 'Integer' && (families[from] === 'Integer' || from === 'String');
-  return inPlace ? new IntegerConverter(plan) : new TextConverter(plan);
+  const general = new TextConverter(plan);
+  if (families[to] === 'Integer' && (families[from] === 'Integer' || from === 'String')) return new IntegerConverter(plan);
+  const inPlace = inPlaceOf(plan, request);
+  return inPlace === undefined ? general : new InPlaceConverter(inPlace, general);
+}
+
+/** The way without text, where there is one: the same type on both sides, and no format but the default. */
+function inPlaceOf({ from, to, readPieces }: Plan, { sink, settings }: ConversionRequest): InPlace | undefined {
+  if (from !== to && from !== 'String') return undefined;
+  if (to === 'Decimal') return copyPlainDecimal;
+  const defaultForm = readPieces === undefined && sink.format === undefined && settings.dateTimeFormat === undefined;
+  return to === 'DateTime' && defaultForm ? copyPlainDateTime : undefined;
 }
 
 function checkCulture(request: ConversionRequest): void {
@@ -110,6 +121,21 @@ class TextConverter implements Converter {
     target.clear();
     target.append(encoder.encode(formatValue(value, this.#plan.to === 'String' ? this.#plan.from : this.#plan.to, this.#plan)));
     return undefined;
+  }
+}
+
+/** Answered in place where the value is written plainly, else the general way. */
+class InPlaceConverter implements Converter {
+  readonly #inPlace: InPlace;
+  readonly #general: Converter;
+
+  constructor(inPlace: InPlace, general: Converter) {
+    this.#inPlace = inPlace;
+    this.#general = general;
+  }
+
+  convert(bytes: Uint8Array, start: number, end: number, target: ByteBuffer): Problem | undefined {
+    return this.#inPlace(bytes, start, end, target) ? undefined : this.#general.convert(bytes, start, end, target);
   }
 }
 
