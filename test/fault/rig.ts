@@ -86,7 +86,7 @@ export class Rest {
     await this.call('POST', `/pipelineruns/${runId}/cancel`, {});
   }
 
-  async call(method: 'GET' | 'POST' | 'PUT', below: string, body?: object): Promise<unknown> {
+  async call(method: 'GET' | 'POST' | 'PUT' | 'PATCH', below: string, body?: object): Promise<unknown> {
     const { subscriptionId, resourceGroupName } = this.#line;
     const group = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroupName}`;
     const path = `${group}/providers/Microsoft.DataFactory/factories/local${below}?api-version=2018-06-01`;
