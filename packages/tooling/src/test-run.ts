@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -42,6 +42,8 @@ export async function runTests(options: TestRunOptions): Promise<number> {
   const tally = new TestTally(options.root, () => systemClock.monotonicMs());
   const files = findTestFiles(options.root, options.filters);
   const temporary = await realpath(await mkdtemp(join(tmpdir(), 'dmg-tests-')));
+  // Tests that take away their own rights (as nobody) must still reach their folders in it.
+  await chmod(temporary, 0o711);
   try {
     await runFiles(files.concurrent, concurrency, { ...options, temporary, tally });
     await runFiles(files.serial, 1, { ...options, temporary, tally });
