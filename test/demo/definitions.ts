@@ -25,7 +25,12 @@ export function datasets(): Record<string, DatasetResource> {
   const fileLocation = { type: 'FileServerLocation' as const, folderPath, fileName };
   const blobLocation = { type: 'AzureBlobStorageLocation' as const, container, folderPath, fileName };
   const delimited = { ...parameters, delimiter: { type: 'String' as const, defaultValue: ',' } };
-  const csv = { columnDelimiter: { type: 'Expression', value: '@dataset().delimiter' }, quoteChar: '"', escapeChar: '"', firstRowAsHeader: true };
+  const csv = {
+    columnDelimiter: { type: 'Expression', value: '@dataset().delimiter' },
+    quoteChar: '"',
+    escapeChar: '"',
+    firstRowAsHeader: true,
+  };
   return {
     fileBinary: { properties: { type: 'Binary', ...fileStore, location: fileLocation } },
     blobBinary: { properties: { type: 'Binary', ...blobStore, location: blobLocation } },
@@ -65,22 +70,63 @@ export interface DemoCopy {
 }
 
 export const demoCopies: readonly DemoCopy[] = [
-  { pipeline: 'there-and-back', activity: 'folder-to-blob', from: { store: 'file', folder: 'in/vega' }, to: { store: 'blob', folder: 'vega' }, wildcard: '*.csv' },
-  { pipeline: 'there-and-back', activity: 'blob-to-folder', after: 'folder-to-blob', from: { store: 'blob', folder: 'vega' }, to: { store: 'file', folder: 'out/vega' } },
-  { pipeline: 'large', activity: 'large-to-blob', from: { store: 'file', folder: 'in/large', file: 'large.bin' }, to: { store: 'blob', folder: 'large' } },
-  { pipeline: 'large', activity: 'large-to-file', after: 'large-to-blob', from: { store: 'blob', folder: 'large', file: 'large.bin' }, to: { store: 'file', folder: 'out/large' } },
+  {
+    pipeline: 'there-and-back',
+    activity: 'folder-to-blob',
+    from: { store: 'file', folder: 'in/vega' },
+    to: { store: 'blob', folder: 'vega' },
+    wildcard: '*.csv',
+  },
+  {
+    pipeline: 'there-and-back',
+    activity: 'blob-to-folder',
+    after: 'folder-to-blob',
+    from: { store: 'blob', folder: 'vega' },
+    to: { store: 'file', folder: 'out/vega' },
+  },
+  {
+    pipeline: 'large',
+    activity: 'large-to-blob',
+    from: { store: 'file', folder: 'in/large', file: 'large.bin' },
+    to: { store: 'blob', folder: 'large' },
+  },
+  {
+    pipeline: 'large',
+    activity: 'large-to-file',
+    after: 'large-to-blob',
+    from: { store: 'blob', folder: 'large', file: 'large.bin' },
+    to: { store: 'file', folder: 'out/large' },
+  },
   ...(['zipcodes', 'birdstrikes', 'species'] as const).map((name): DemoCopy => ({
-    pipeline: `one-${name}`, activity: `${name}-to-blob`,
-    from: { store: 'file', folder: 'in/vega', file: `${name}.csv` }, to: { store: 'blob', folder: 'single', file: `${name}.copy.csv` },
+    pipeline: `one-${name}`,
+    activity: `${name}-to-blob`,
+    from: { store: 'file', folder: 'in/vega', file: `${name}.csv` },
+    to: { store: 'blob', folder: 'single', file: `${name}.copy.csv` },
   })),
-  { pipeline: 'nested', activity: 'nested-to-blob', from: { store: 'file', folder: 'in/nested' }, to: { store: 'blob', folder: 'nested' }, recursive: true },
-  { pipeline: 'nested', activity: 'nested-flattened', from: { store: 'file', folder: 'in/nested' }, to: { store: 'file', folder: 'out/flat' }, recursive: true, flatten: true },
+  {
+    pipeline: 'nested',
+    activity: 'nested-to-blob',
+    from: { store: 'file', folder: 'in/nested' },
+    to: { store: 'blob', folder: 'nested' },
+    recursive: true,
+  },
+  {
+    pipeline: 'nested',
+    activity: 'nested-flattened',
+    from: { store: 'file', folder: 'in/nested' },
+    to: { store: 'file', folder: 'out/flat' },
+    recursive: true,
+    flatten: true,
+  },
   { pipeline: 'empty', activity: 'empty-folder', from: { store: 'file', folder: 'in/empty' }, to: { store: 'blob', folder: 'nothing' } },
   {
-    pipeline: 'airports', activity: 'airports-mapped',
-    from: { store: 'file', folder: 'in/vega', file: 'airports.csv' }, to: { store: 'file', folder: 'out/csv', file: 'airports.psv' },
+    pipeline: 'airports',
+    activity: 'airports-mapped',
+    from: { store: 'file', folder: 'in/vega', file: 'airports.csv' },
+    to: { store: 'file', folder: 'out/csv', file: 'airports.psv' },
     csv: {
-      fromDelimiter: ',', toDelimiter: '|',
+      fromDelimiter: ',',
+      toDelimiter: '|',
       columns: [
         { source: 'iata', sink: 'Code', judge: 'text' },
         { source: 'name', sink: 'Airport', judge: 'text' },
@@ -90,10 +136,13 @@ export const demoCopies: readonly DemoCopy[] = [
     },
   },
   {
-    pipeline: 'weather', activity: 'weather-mapped',
-    from: { store: 'file', folder: 'in/vega', file: 'seattle-weather.csv' }, to: { store: 'blob', folder: 'csv', file: 'weather.csv' },
+    pipeline: 'weather',
+    activity: 'weather-mapped',
+    from: { store: 'file', folder: 'in/vega', file: 'seattle-weather.csv' },
+    to: { store: 'blob', folder: 'csv', file: 'weather.csv' },
     csv: {
-      fromDelimiter: ',', toDelimiter: ';',
+      fromDelimiter: ',',
+      toDelimiter: ';',
       columns: [
         { source: 'date', sink: 'Day', type: 'DateTime', sinkType: 'DateTime', judge: 'moment' },
         { source: 'temp_max', sink: 'High', type: 'Decimal', sinkType: 'Decimal', judge: 'number' },
@@ -102,15 +151,21 @@ export const demoCopies: readonly DemoCopy[] = [
     },
   },
   {
-    pipeline: 'flights', activity: 'flights-to-blob',
-    from: { store: 'file', folder: 'in/vega', file: 'flights-airport.csv' }, to: { store: 'blob', folder: 'csv', file: 'flights.csv' },
+    pipeline: 'flights',
+    activity: 'flights-to-blob',
+    from: { store: 'file', folder: 'in/vega', file: 'flights-airport.csv' },
+    to: { store: 'blob', folder: 'csv', file: 'flights.csv' },
     csv: { fromDelimiter: ',', toDelimiter: ';' },
   },
   {
-    pipeline: 'flights', activity: 'flights-mapped', after: 'flights-to-blob',
-    from: { store: 'blob', folder: 'csv', file: 'flights.csv' }, to: { store: 'file', folder: 'out/csv', file: 'flights.tsv' },
+    pipeline: 'flights',
+    activity: 'flights-mapped',
+    after: 'flights-to-blob',
+    from: { store: 'blob', folder: 'csv', file: 'flights.csv' },
+    to: { store: 'file', folder: 'out/csv', file: 'flights.tsv' },
     csv: {
-      fromDelimiter: ';', toDelimiter: '\t',
+      fromDelimiter: ';',
+      toDelimiter: '\t',
       columns: [
         { source: 'count', sink: 'Flights', type: 'Int64', sinkType: 'Int32', judge: 'number' },
         { source: 'origin', sink: 'From', judge: 'text' },
@@ -119,8 +174,10 @@ export const demoCopies: readonly DemoCopy[] = [
     },
   },
   {
-    pipeline: 'hostile', activity: 'hostile-to-blob',
-    from: { store: 'file', folder: 'in/hostile', file: 'hostile.csv' }, to: { store: 'blob', folder: 'csv', file: 'hostile.csv' },
+    pipeline: 'hostile',
+    activity: 'hostile-to-blob',
+    from: { store: 'file', folder: 'in/hostile', file: 'hostile.csv' },
+    to: { store: 'blob', folder: 'csv', file: 'hostile.csv' },
     csv: { fromDelimiter: ',', toDelimiter: '|' },
   },
 ];
@@ -154,7 +211,11 @@ function reference(place: Place, delimiter: string | undefined): object {
   return {
     type: 'DatasetReference',
     referenceName: `${place.store}${delimiter === undefined ? 'Binary' : 'Csv'}`,
-    parameters: { folder: place.folder, ...(place.file === undefined ? {} : { file: place.file }), ...(delimiter === undefined ? {} : { delimiter }) },
+    parameters: {
+      folder: place.folder,
+      ...(place.file === undefined ? {} : { file: place.file }),
+      ...(delimiter === undefined ? {} : { delimiter }),
+    },
   };
 }
 
@@ -174,7 +235,9 @@ function writeSettings(copy: DemoCopy): object {
 }
 
 function writeFormat(copy: DemoCopy): object {
-  return copy.csv === undefined ? {} : { formatSettings: { type: 'DelimitedTextWriteSettings', quoteAllText: false, fileExtension: '.csv' } };
+  return copy.csv === undefined
+    ? {}
+    : { formatSettings: { type: 'DelimitedTextWriteSettings', quoteAllText: false, fileExtension: '.csv' } };
 }
 
 function translator(copy: DemoCopy): object {

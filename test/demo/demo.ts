@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { ActivityRun, DataFactoryManagementClient } from '@azure/arm-datafactory';
 import { sleep, systemClock } from '@dmg/base';
 import { type ChildRoot, startChildRoot } from '@dmg/lifecycle';
-import { activityRuns, dataFactoryClient, type Endpoint } from './data-factory.ts';
+import { activityRuns, dataFactoryClient } from './data-factory.ts';
 import { datasets, type DemoCopy, demoCopies, gatewayName, linkedServices, pipelines } from './definitions.ts';
 import { createLiveTable, type TableRow } from './live-table.ts';
+import { readUpLine, type UpLine } from '../harness/up-line.ts';
 import { makeSourceData } from './source-data.ts';
 import { type Verdict, verifyCopy } from './verify.ts';
 
@@ -28,12 +29,6 @@ export interface DemoResult {
   readonly bytes: number;
   readonly verified: boolean;
   readonly problems: readonly string[];
-}
-
-export interface UpLine extends Endpoint {
-  readonly redis: string;
-  readonly serviceBus: string;
-  readonly blob: string;
 }
 
 interface Submitted {
@@ -85,7 +80,7 @@ async function startUp(options: DemoOptions): Promise<UpLine> {
     signal: options.signal,
   });
   options.started.push(child);
-  return child.ready as unknown as UpLine;
+  return readUpLine(child.ready);
 }
 
 async function startNode(options: DemoOptions, up: UpLine, key: string): Promise<void> {
@@ -103,7 +98,9 @@ async function startNode(options: DemoOptions, up: UpLine, key: string): Promise
 
 /** The caller's environment without its `DMG_*` settings, but for where Redis is and the mark of a test that runs us. */
 function cleanEnvironment(added: Record<string, string>): Record<string, string | undefined> {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER' || name === 'DMG_TEST_MARK');
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER' || name === 'DMG_TEST_MARK',
+  );
   return { ...Object.fromEntries(kept), ...added };
 }
 
@@ -111,8 +108,11 @@ function cleanEnvironment(added: Record<string, string>): Record<string, string 
 async function createDefinitions(client: DataFactoryManagementClient, up: UpLine, root: string): Promise<string> {
   const group = up.resourceGroupName;
   await client.factories.createOrUpdate(group, factoryName, { location: 'local' });
-  await client.integrationRuntimes.createOrUpdate(group, factoryName, gatewayName, { properties: { type: 'SelfHosted', description: 'the demo' } });
-  for (const [name, body] of Object.entries(linkedServices(root, up.blob))) await client.linkedServices.createOrUpdate(group, factoryName, name, body);
+  await client.integrationRuntimes.createOrUpdate(group, factoryName, gatewayName, {
+    properties: { type: 'SelfHosted', description: 'the demo' },
+  });
+  for (const [name, body] of Object.entries(linkedServices(root, up.blob)))
+    await client.linkedServices.createOrUpdate(group, factoryName, name, body);
   for (const [name, body] of Object.entries(datasets())) await client.datasets.createOrUpdate(group, factoryName, name, body);
   for (const [name, body] of Object.entries(pipelines(demoCopies))) await client.pipelines.createOrUpdate(group, factoryName, name, body);
   const { authKey1 } = await client.integrationRuntimes.listAuthKeys(group, factoryName, gatewayName);
@@ -144,7 +144,10 @@ async function follow(
     for (const runId of open) {
       const runs = await activityRuns(client, up, factoryName, runId);
       for (const { copy } of submitted.filter((item) => item.runId === runId)) {
-        byActivity.set(copy.activity, runs.filter((run) => run.activityName === copy.activity));
+        byActivity.set(
+          copy.activity,
+          runs.filter((run) => run.activityName === copy.activity),
+        );
       }
       const { status } = await client.pipelineRuns.get(up.resourceGroupName, factoryName, runId);
       if (terminal.includes(status ?? '')) open.delete(runId);
@@ -192,16 +195,32 @@ function unreadable(copy: DemoCopy, error: unknown): Verdict {
   return { activity: copy.activity, lost: 1, doubled: 0, bytes: 0, problems: [`the sink cannot be read: ${reason}`] };
 }
 
-function summarise(up: UpLine, submitted: readonly Submitted[], ended: Map<string, ActivityRun[]>, verdicts: readonly Verdict[]): DemoResult {
+function summarise(
+  up: UpLine,
+  submitted: readonly Submitted[],
+  ended: Map<string, ActivityRun[]>,
+  verdicts: readonly Verdict[],
+): DemoResult {
   const runsOf = (copy: DemoCopy): ActivityRun[] => ended.get(copy.activity) ?? [];
   const succeeded = submitted.filter(({ copy }) => runsOf(copy).some((run) => run.status === 'Succeeded'));
-  const failed = submitted.filter(({ copy }) => !succeeded.some((item) => item.copy === copy) && runsOf(copy).some((run) => terminal.includes(run.status ?? '')));
+  const failed = submitted.filter(
+    ({ copy }) => !succeeded.some((item) => item.copy === copy) && runsOf(copy).some((run) => terminal.includes(run.status ?? '')),
+  );
   const endedTwice = submitted.filter(({ copy }) => runsOf(copy).filter((run) => run.status === 'Succeeded').length > 1);
   const neverEnded = submitted.filter(({ copy }) => !runsOf(copy).some((run) => terminal.includes(run.status ?? '')));
-  const lost = new Set([...neverEnded.map(({ copy }) => copy.activity), ...verdicts.filter((verdict) => verdict.lost > 0).map((verdict) => verdict.activity)]);
-  const doubled = new Set([...endedTwice.map(({ copy }) => copy.activity), ...verdicts.filter((verdict) => verdict.doubled > 0).map((verdict) => verdict.activity)]);
+  const lost = new Set([
+    ...neverEnded.map(({ copy }) => copy.activity),
+    ...verdicts.filter((verdict) => verdict.lost > 0).map((verdict) => verdict.activity),
+  ]);
+  const doubled = new Set([
+    ...endedTwice.map(({ copy }) => copy.activity),
+    ...verdicts.filter((verdict) => verdict.doubled > 0).map((verdict) => verdict.activity),
+  ]);
   const errors = failed.flatMap(({ copy }) => runsOf(copy).map((run) => `${copy.activity}: ${run.status ?? ''} ${errorText(run)}`));
-  const problems = [...errors, ...verdicts.flatMap((verdict) => verdict.problems.slice(0, 3).map((problem) => `${verdict.activity}: ${problem}`))];
+  const problems = [
+    ...errors,
+    ...verdicts.flatMap((verdict) => verdict.problems.slice(0, 3).map((problem) => `${verdict.activity}: ${problem}`)),
+  ];
   return {
     up,
     nodeName,
@@ -216,5 +235,3 @@ function errorText(run: ActivityRun): string {
   const error = (run.error ?? {}) as { errorCode?: string; message?: string };
   return `${error.errorCode ?? ''} ${error.message ?? ''}`.trim();
 }
-
-

@@ -89,7 +89,8 @@ function formatRow(row: TableRow): string {
   const rate = hasBegun && row.seconds > 0 ? (megabytes / row.seconds).toFixed(1) : '';
   const state = states[row.state] ?? row.state;
   const amount = hasBegun ? megabytes.toFixed(1) : '';
-  return `${row.activity.padEnd(20)} ${row.node.padEnd(8)} ${state.padEnd(9)} ${amount.padStart(8)} ${rate.padStart(7)} ${percentOf(row).padStart(4)}`;
+  const percent = percentOf(row).padStart(4);
+  return `${row.activity.padEnd(20)} ${row.node.padEnd(8)} ${state.padEnd(9)} ${amount.padStart(8)} ${rate.padStart(7)} ${percent}`;
 }
 
 function percentOf({ state, bytes, bytesTotal }: TableRow): string {

@@ -38,7 +38,8 @@ function readArguments(): { json: boolean; keep: boolean; tamper: boolean; large
       process.exit(0);
     }
     const largeMb = Number(values['large-mb']);
-    if (!Number.isInteger(largeMb) || largeMb < 1 || largeMb > 100_000) throw new Error(`--large-mb must be a whole number from 1 to 100000`);
+    if (!Number.isInteger(largeMb) || largeMb < 1 || largeMb > 100_000)
+      throw new Error(`--large-mb must be a whole number from 1 to 100000`);
     return { json: values.json, keep: values.keep, tamper: values.tamper, largeMb };
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n\n${help}`);
@@ -88,7 +89,14 @@ async function main(): Promise<number> {
   const options = readArguments();
   if (options === undefined) return 2;
   folder = await mkdtemp(join(tmpdir(), 'dmg-demo-'));
-  const result = await runDemo({ folder, largeBytes: options.largeMb * 1_000_000, tamper: options.tamper, say, signal: stop.signal, started });
+  const result = await runDemo({
+    folder,
+    largeBytes: options.largeMb * 1_000_000,
+    tamper: options.tamper,
+    say,
+    signal: stop.signal,
+    started,
+  });
   const seconds = (performance.now() - startedMs) / 1000;
   process.stderr.write(`${summary(result, seconds)}\n`);
   if (options.keep) {

@@ -37,10 +37,7 @@ async function verifyBytes(copy: DemoCopy, stores: Stores): Promise<Verdict> {
   const byContent = copy.to.file !== undefined || copy.flatten === true;
   const key = (item: Fingerprint): string => (byContent ? item.hash : `${item.path} ${item.hash}`);
   const { lost, doubled } = compareBags(expected.map(key), relevant.map(key));
-  const problems = [
-    ...lost.map((item) => `missing or changed: ${item}`),
-    ...doubled.map((item) => `not expected: ${item}`),
-  ];
+  const problems = [...lost.map((item) => `missing or changed: ${item}`), ...doubled.map((item) => `not expected: ${item}`)];
   return { activity: copy.activity, lost: lost.length, doubled: doubled.length, bytes: sum(relevant.map(({ bytes }) => bytes)), problems };
 }
 
@@ -59,20 +56,25 @@ async function listPaths(stores: Stores, place: Place, recursive: boolean): Prom
   if (place.store === 'blob') {
     const prefix = `${place.folder}/`;
     const paths: string[] = [];
-    for await (const item of stores.blob.getContainerClient(container).listBlobsFlat({ prefix })) paths.push(item.name.slice(prefix.length));
+    for await (const item of stores.blob.getContainerClient(container).listBlobsFlat({ prefix }))
+      paths.push(item.name.slice(prefix.length));
     return paths.filter((path) => recursive || !path.includes('/')).sort();
   }
   const entries = await readdir(join(stores.root, place.folder), { recursive, withFileTypes: true }).catch(() => []);
   const base = join(stores.root, place.folder);
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(base.length + 1)).sort();
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(base.length + 1))
+    .sort();
 }
 
 async function fingerprint(stores: Stores, place: Place, path: string): Promise<{ hash: string; bytes: number }> {
   const hash = createHash('sha256');
   let bytes = 0;
-  const source = place.store === 'file'
-    ? createReadStream(join(stores.root, place.folder, path))
-    : (await stores.blob.getContainerClient(container).getBlobClient(`${place.folder}/${path}`).download()).readableStreamBody;
+  const source =
+    place.store === 'file'
+      ? createReadStream(join(stores.root, place.folder, path))
+      : (await stores.blob.getContainerClient(container).getBlobClient(`${place.folder}/${path}`).download()).readableStreamBody;
   if (source === undefined) return { hash: 'unreadable', bytes: 0 };
   await pipeline(source, async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) {
@@ -93,7 +95,9 @@ async function verifyRows(copy: DemoCopy, csv: NonNullable<DemoCopy['csv']>, sto
   const problems: string[] = [];
   const expectedHeader = columns.map((column) => column.sink).join('|');
   if ((sink[0] ?? []).join('|') !== expectedHeader) problems.push(`header is ${JSON.stringify(sink[0])}, not ${expectedHeader}`);
-  const expected = source.slice(1).map((row) => JSON.stringify(columns.map((column, index) => judged(row[positions[index] ?? -1] ?? '', column))));
+  const expected = source
+    .slice(1)
+    .map((row) => JSON.stringify(columns.map((column, index) => judged(row[positions[index] ?? -1] ?? '', column))));
   const found = sink.slice(1).map((row) => JSON.stringify(columns.map((column, index) => judged(row[index] ?? '', column))));
   const { lost, doubled } = compareBags(expected, found);
   if (lost.length > 0) problems.push(`${lost.length} rows are missing or changed, the first: ${lost[0]}`);
@@ -115,7 +119,10 @@ function judged(text: string, column: MappedColumn): string {
 
 async function readText(stores: Stores, place: Place): Promise<string> {
   if (place.store === 'file') return readFile(join(stores.root, place.folder, place.file ?? ''), 'utf8');
-  const buffer = await stores.blob.getContainerClient(container).getBlobClient(`${place.folder}/${place.file ?? ''}`).downloadToBuffer();
+  const buffer = await stores.blob
+    .getContainerClient(container)
+    .getBlobClient(`${place.folder}/${place.file ?? ''}`)
+    .downloadToBuffer();
   return buffer.toString('utf8');
 }
 

@@ -17,7 +17,10 @@ if (major >= 24) {
     const folder = dirname(createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`));
     node = join(folder, 'bin', 'node');
   } catch {
-    process.stderr.write(`dmg: Cannot start: this is Node ${process.versions.node} and the pinned Node 24 is not installed.\n  Run \`npm install\` in the product's folder, or use Node 24 or later.\n`);
+    process.stderr.write(
+      `dmg: Cannot start: this is Node ${process.versions.node} and the pinned Node 24 is not installed.\n` +
+        "  Run `npm install` in the product's folder, or use Node 24 or later.\n",
+    );
     process.exit(1);
   }
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });

@@ -5,8 +5,14 @@ const apiVersion = '2018-06-01';
 /** A path of the Data Factory REST API below the context's factory (or of the factory itself when `below` is empty). */
 export function factoryPath(context: Context, below: string, query: Readonly<Record<string, string>> = {}): string {
   const segments = [
-    'subscriptions', context.subscriptionId, 'resourceGroups', context.resourceGroupName,
-    'providers', 'Microsoft.DataFactory', 'factories', context.factoryName,
+    'subscriptions',
+    context.subscriptionId,
+    'resourceGroups',
+    context.resourceGroupName,
+    'providers',
+    'Microsoft.DataFactory',
+    'factories',
+    context.factoryName,
   ];
   const path = `/${segments.map(encodeURIComponent).join('/')}${below}`;
   return `${path}?${new URLSearchParams({ 'api-version': apiVersion, ...query }).toString()}`;
@@ -15,7 +21,9 @@ export function factoryPath(context: Context, below: string, query: Readonly<Rec
 /** Creates the factory if it is not there. */
 export async function ensureFactory(context: Context): Promise<void> {
   await context.client.call(`create the factory ${context.factoryName}`, {
-    method: 'PUT', path: factoryPath(context, ''), body: { location: 'local' },
+    method: 'PUT',
+    path: factoryPath(context, ''),
+    body: { location: 'local' },
   });
 }
 
@@ -29,7 +37,10 @@ export async function createGateway(context: Context, name: string, description?
 
 export async function gatewayKeys(context: Context, name: string): Promise<{ authKey1: string; authKey2: string }> {
   const path = factoryPath(context, `/integrationRuntimes/${encodeURIComponent(name)}/listAuthKeys`);
-  return (await context.client.call(`list the keys of the gateway ${name}`, { method: 'POST', path })) as { authKey1: string; authKey2: string };
+  return (await context.client.call(`list the keys of the gateway ${name}`, { method: 'POST', path })) as {
+    authKey1: string;
+    authKey2: string;
+  };
 }
 
 /** All items of a list, page by page. */

@@ -47,6 +47,7 @@ function kindOf(keys: ReadonlyMap<string, unknown>, bad: (reason: string) => Err
   if (keys.has('activities')) return 'pipelines';
   if (keys.has('linkedservicename')) return 'datasets';
   const type = keys.get('type');
-  if (typeof type !== 'string') throw bad('it is none of pipeline, dataset, linked service and integration runtime: `properties.type` is missing');
+  if (typeof type !== 'string')
+    throw bad('it is none of pipeline, dataset, linked service and integration runtime: `properties.type` is missing');
   return type.toLowerCase() === 'selfhosted' ? 'integrationRuntimes' : 'linkedServices';
 }

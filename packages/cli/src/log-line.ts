@@ -14,7 +14,13 @@ export function readableLogLine(line: string, level: LogLevel): string | undefin
   if (rank > logLevels.indexOf(level) || level === 'silent') return undefined;
   const rest = Object.entries(fields).filter(([name]) => !shownElsewhere.has(name));
   const moment = typeof time === 'string' ? time.slice(11, 19) : '';
-  const words = [moment, text(lineLevel).padEnd(5), `${text(component)}:`, text(msg), ...rest.map(([name, value]) => `${name}=${text(value)}`)];
+  const words = [
+    moment,
+    text(lineLevel).padEnd(5),
+    `${text(component)}:`,
+    text(msg),
+    ...rest.map(([name, value]) => `${name}=${text(value)}`),
+  ];
   return words.join(' ').trim();
 }
 

@@ -44,7 +44,11 @@ const outputOf = (): Output => createOutput({ json: globals().json || isJsonAske
 function logLevel(): LogLevel {
   const level = environment.DMG_LOG_LEVEL ?? 'warn';
   if ((logLevels as readonly string[]).includes(level)) return level as LogLevel;
-  throw lifecycleErrors.BAD_SETTING.create({ setting: 'DMG_LOG_LEVEL', reason: `there is no level ${level}`, remedy: `Use one of ${logLevels.join(', ')}.` });
+  throw lifecycleErrors.BAD_SETTING.create({
+    setting: 'DMG_LOG_LEVEL',
+    reason: `there is no level ${level}`,
+    remedy: `Use one of ${logLevels.join(', ')}.`,
+  });
 }
 
 /** Runs a command that talks to the control plane and closes the connection after it. */
@@ -119,7 +123,9 @@ program
   .command('runs [run]')
   .description('list runs, or show one with its activities')
   .option('--hours <n>', 'how far back', wholeNumber(1, 24 * 45), 24)
-  .action((runId: string | undefined, flags: { hours: number }) => withContext((context, output) => runs(runId, flags.hours, context, output)));
+  .action((runId: string | undefined, flags: { hours: number }) =>
+    withContext((context, output) => runs(runId, flags.hours, context, output)),
+  );
 
 program
   .command('cancel <run>')
@@ -131,8 +137,13 @@ gatewayCommand
   .command('create <name>')
   .option('--description <text>')
   .description('create a gateway')
-  .action((name: string, flags: { description?: string }) => withContext((context, output) => gateway.create(name, flags.description, context, output)));
-gatewayCommand.command('list').description('list gateways').action(() => withContext(gateway.list));
+  .action((name: string, flags: { description?: string }) =>
+    withContext((context, output) => gateway.create(name, flags.description, context, output)),
+  );
+gatewayCommand
+  .command('list')
+  .description('list gateways')
+  .action(() => withContext(gateway.list));
 gatewayCommand
   .command('status [name]')
   .description('a gateway and its nodes')
@@ -189,5 +200,10 @@ function endOf(error: unknown): number {
 }
 
 function reasonOf(error: CommanderError): string {
-  return error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '').replaceAll('\n', ' ').replace(/\.$/, '');
+  return error.code === 'commander.help'
+    ? 'a command is missing'
+    : error.message
+        .replace(/^error: /, '')
+        .replaceAll('\n', ' ')
+        .replace(/\.$/, '');
 }

@@ -36,7 +36,8 @@ function parseSettings(file: string, text: string): Record<string, string> {
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
       throw bad(file, `${key} is neither text, number nor true or false`);
     }
-    settings[`DMG_${key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`] = value === true ? '1' : value === false ? '' : String(value);
+    settings[`DMG_${key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`] =
+      value === true ? '1' : value === false ? '' : String(value);
   }
   return settings;
 }

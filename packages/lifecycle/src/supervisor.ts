@@ -14,7 +14,9 @@ export interface SupervisedRoot {
  * Keeps a root alive as a service manager does: when it dies it is started again, with growing delays while it keeps dying. The
  * first start is not repeated: what cannot start at all is the caller's error to show.
  */
-export async function superviseRoot(options: ChildRootOptions & { readonly logger: Logger; readonly random: () => number }): Promise<SupervisedRoot> {
+export async function superviseRoot(
+  options: ChildRootOptions & { readonly logger: Logger; readonly random: () => number },
+): Promise<SupervisedRoot> {
   const { clock, logger, name } = options;
   const stopping = new AbortController();
   const listeners: ((child: ChildRoot) => void)[] = [];
@@ -57,4 +59,3 @@ export async function superviseRoot(options: ChildRootOptions & { readonly logge
     },
   };
 }
-

@@ -28,7 +28,9 @@ export async function create(name: string, description: string | undefined, cont
 export async function list(context: Context, output: Output): Promise<void> {
   const value = await listAll<GatewayItem>(context, 'gateways', '/integrationRuntimes');
   const rows = value.map((item) => [item.name, item.properties.description ?? '']);
-  output.result({ value }, () => (rows.length === 0 ? 'no gateway yet; make one with: dmg gateway create NAME' : table(['NAME', 'DESCRIPTION'], rows)));
+  output.result({ value }, () =>
+    rows.length === 0 ? 'no gateway yet; make one with: dmg gateway create NAME' : table(['NAME', 'DESCRIPTION'], rows),
+  );
 }
 
 export async function status(name: string | undefined, context: Context, output: Output): Promise<void> {
@@ -54,7 +56,9 @@ function nodeCells(node: GatewayNode): string[] {
 
 /** Every status has its evidence and its remedy; what is well needs none. */
 function adviceFor({ nodeName, status: state, evidence, remedy }: GatewayNode): string[] {
-  return state === 'Online' || evidence === undefined ? [] : [`${nodeName}: ${evidence}${remedy === undefined || remedy === '' ? '' : ` ${remedy}`}`];
+  return state === 'Online' || evidence === undefined
+    ? []
+    : [`${nodeName}: ${evidence}${remedy === undefined || remedy === '' ? '' : ` ${remedy}`}`];
 }
 
 export async function keys(name: string | undefined, context: Context, output: Output): Promise<void> {
@@ -81,6 +85,7 @@ async function onlyGateway(context: Context): Promise<string> {
   const all = await listAll<GatewayItem>(context, 'gateways', '/integrationRuntimes');
   const [first, second] = all;
   if (first === undefined) throw cliErrors.UNKNOWN_GATEWAY.create({ reason: `the factory ${context.factoryName} has none` });
-  if (second !== undefined) throw cliErrors.UNKNOWN_GATEWAY.create({ reason: `there are several (${all.map((item) => item.name).join(', ')}): name one` });
+  if (second !== undefined)
+    throw cliErrors.UNKNOWN_GATEWAY.create({ reason: `there are several (${all.map((item) => item.name).join(', ')}): name one` });
   return first.name;
 }

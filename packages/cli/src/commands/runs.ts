@@ -45,7 +45,9 @@ export async function run(
   signal: AbortSignal,
 ): Promise<number> {
   const path = factoryPath(context, `/pipelines/${encodeURIComponent(pipeline)}/createRun`);
-  const { runId } = (await context.client.call(`run the pipeline ${pipeline}`, { method: 'POST', path, body: options.parameters })) as { runId: string };
+  const { runId } = (await context.client.call(`run the pipeline ${pipeline}`, { method: 'POST', path, body: options.parameters })) as {
+    runId: string;
+  };
   if (!options.wait) {
     output.result({ runId }, () => `run ${runId} of ${pipeline} was accepted; follow it with: dmg runs ${runId}`);
     return exitCodes.ok;
@@ -127,7 +129,10 @@ async function queryRuns(context: Context, hours: number): Promise<PipelineRun[]
   let continuationToken: string | undefined;
   do {
     const body = { ...window(hours), ...(continuationToken === undefined ? {} : { continuationToken }) };
-    const page = (await context.client.call('list runs', { method: 'POST', path, body })) as { value: PipelineRun[]; continuationToken?: string };
+    const page = (await context.client.call('list runs', { method: 'POST', path, body })) as {
+      value: PipelineRun[];
+      continuationToken?: string;
+    };
     found.push(...page.value);
     continuationToken = page.continuationToken;
   } while (continuationToken !== undefined);
@@ -147,8 +152,12 @@ function progressOf(activity: ActivityRun): string {
 
 function describeRun(pipelineRun: PipelineRun, activities: readonly ActivityRun[]): string {
   const rows = activities.map((activity) => [
-    activity.activityName, activity.activityType, activity.status, seconds(activity.durationInMs),
-    megabytes(activity.output?.['dataWritten']), count(activity.output?.['rowsCopied']),
+    activity.activityName,
+    activity.activityType,
+    activity.status,
+    seconds(activity.durationInMs),
+    megabytes(activity.output?.['dataWritten']),
+    count(activity.output?.['rowsCopied']),
   ]);
   const errors = activities.flatMap(describeActivityError);
   return [

@@ -65,7 +65,12 @@ async function startAll({ flags, stateFolder, logger, onLog, stopRequested }: St
     // Nodes first, so that they can still report; the local cloud last.
     for (const root of started.toReversed()) await root.stop();
   };
-  const start = async (name: string, args: readonly string[], added: Readonly<Record<string, string>>, label = name): Promise<SupervisedRoot> => {
+  const start = async (
+    name: string,
+    args: readonly string[],
+    added: Readonly<Record<string, string>>,
+    label = name,
+  ): Promise<SupervisedRoot> => {
     let isReady = false;
     const root = await superviseRoot({
       name,
@@ -126,7 +131,10 @@ async function startNodes(
   for (let number = 1; number <= flags.nodes; number++) {
     const name = `node-${number}`;
     const added = { DMG_REDIS: upFile.redis, DMG_SERVICE_BUS: upFile.serviceBus, DMG_GATEWAY_KEY: key, DMG_NODE_NAME: name };
-    nodes.push({ name, root: await start('node', ['start', '--state', join(stateFolder, 'nodes', name), '--metrics-port', '0'], added, name) });
+    nodes.push({
+      name,
+      root: await start('node', ['start', '--state', join(stateFolder, 'nodes', name), '--metrics-port', '0'], added, name),
+    });
   }
   return nodes;
 }

@@ -5,7 +5,13 @@ import { runRoot } from '../index.ts';
 const mode = process.argv[2] ?? 'good';
 
 const errors = defineErrors('EXAMPLE', {
-  BROKEN: { category: 'transient', retry: 'backoff', scope: 'node', message: 'Cannot start the example: it is told to fail.', fix: 'Leave `fail` out.' },
+  BROKEN: {
+    category: 'transient',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot start the example: it is told to fail.',
+    fix: 'Leave `fail` out.',
+  },
 });
 
 await runRoot({
