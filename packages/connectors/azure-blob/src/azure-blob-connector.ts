@@ -41,11 +41,9 @@ export const azureBlobConnector: Connector = {
   async openSink(end, job, context) {
     const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
     const store = BlobStore.open(end, context);
+    const calls = new SdkBlobCalls(store);
     const { clock, random, logger } = context;
-    const calls = new SdkBlobCalls(store, clock);
-    return new BlobSink({
-      calls, close: () => store.close(), settled: () => calls.settled(), folder, job, limits: limitsOf(end), clock, random, logger,
-    });
+    return new BlobSink({ calls, close: () => store.close(), folder, job, limits: limitsOf(end), clock, random, logger });
   },
 };
 

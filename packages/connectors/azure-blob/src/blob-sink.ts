@@ -14,8 +14,6 @@ export interface BlobSinkOptions {
   readonly calls: BlobCalls;
   /** Ends the calls under way. */
   readonly close: () => void;
-  /** Resolves when no block that was given up is on its way any more. */
-  readonly settled: () => Promise<void>;
   /** Folder (prefix) of the targets. */
   readonly folder: string;
   readonly job: SinkJob;
@@ -28,9 +26,6 @@ export interface BlobSinkOptions {
 /** From this many blocks on a list is not read again for each chunk. */
 const longList = 2000;
 const roundsMax = 10;
-/** How often and how far apart an abort looks for blocks that were on their way. */
-const burnLooksMax = 6;
-const burnPauseMs = 150;
 
 /** Block blobs as a sink. How they are published is in `job-commit.ts`, what a block id says in `block-id.ts`. */
 export class BlobSink implements Sink {
@@ -41,8 +36,6 @@ export class BlobSink implements Sink {
   readonly #job: JobBlob;
   /** Chunks of targets with long lists that were complete when they were last read: chunk → attempt. */
   readonly #longLists = new Map<number, Map<number, string>>();
-  /** A chunk was opened here: blocks of ours may be on their way. */
-  #hasWritten = false;
 
   constructor(options: BlobSinkOptions) {
     this.#options = options;
@@ -94,7 +87,6 @@ export class BlobSink implements Sink {
     const target = plan.targets[ref.target];
     if (target === undefined) throw new RangeError(`the plan has no target ${ref.target}`);
     const blob = this.#blob(target.path);
-    this.#hasWritten = true;
     return new BlockChunk({
       blob, ref,
       scope: scopeOf({ jobId: plan.jobId, generation: plan.generation, target: ref.target }),
@@ -129,8 +121,7 @@ export class BlobSink implements Sink {
         await this.#job.write(record.etag, { phase: 'aborted', plan: body.plan, closing: body.phase === 'closing' }, signal);
         continue;
       }
-      await this.#options.settled();
-      if (body.plan !== undefined) await this.#burnAll(body.plan, body.closing ?? true, signal);
+      if (body.plan !== undefined) await this.#burn(body.plan, body.closing ?? true, signal);
       await this.#job.write(record.etag, { phase: 'aborted' }, signal);
     }
     throw connectorErrors.UNREACHABLE.create({ store: this.#calls.store, reason: `the record ${this.#job.path} changes all the time` });
@@ -161,31 +152,14 @@ export class BlobSink implements Sink {
     return { job: this.#job, jobId: this.#options.job.jobId, blobOf: (target) => this.#blob(target.path), signal };
   }
 
-  /**
-   * Once is enough for safety. Blocks of ours that were on their way when the attempt was stopped may still arrive after it: no commit
-   * can take them, but they would lie at the store for a week, so we look again until a look finds none.
-   */
-  async #burnAll(plan: Plan, closing: boolean, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    for (let look = 1; look <= burnLooksMax; look++) {
-      const found = await this.#burn(plan, closing, signal);
-      if (!this.#hasWritten || (look > 1 && !found)) return;
-      await sleep(clock, burnPauseMs, signal);
-    }
-  }
-
-  /** Answers whether any target had blocks of ours. */
-  async #burn(plan: Plan, closing: boolean, signal: AbortSignal): Promise<boolean> {
-    let found = false;
-    await mapParallel(plan.targets, callsAtOnce, async (target) => {
+  async #burn(plan: Plan, closing: boolean, signal: AbortSignal): Promise<void> {
+    await mapParallel(plan.targets, callsAtOnce, (target) => {
       const scope = scopeOf({ jobId: plan.jobId, generation: plan.generation, target: target.target });
-      const had = await this.#blob(target.path).burn({
+      return this.#blob(target.path).burn({
         jobId: plan.jobId, base: target.base, closing, signal,
         mine: ({ name }) => decodeBlockId(scope, name) !== undefined,
       });
-      found ||= had;
     });
-    return found;
   }
 
   /**

@@ -75,13 +75,12 @@ export class TargetBlob {
 
   /**
    * Discards what an aborted job staged here, so that no commit of it can succeed. `mine` tells its blocks; `closing`: commits may be
-   * under way, so where blocks cannot be discarded the base state must not hold any longer. Answers whether there were any.
+   * under way, so where blocks cannot be discarded the base state must not hold any longer.
    */
   async burn(
     options: { jobId: string; base: string; mine: (block: ListedBlock) => boolean; closing: boolean; signal: AbortSignal },
-  ): Promise<boolean> {
+  ): Promise<void> {
     const { jobId, base, mine, closing, signal } = options;
-    let found = false;
     for (let round = 0; round < roundsMax; round++) {
       const facts = await this.facts(signal);
       if (facts?.metadata[burnKey] === jobTag(jobId)) {
@@ -90,17 +89,16 @@ export class TargetBlob {
         continue;
       }
       // Published by a finisher before the abort, or a stranger's: no commit of ours meets its condition.
-      if (facts !== undefined && facts.etag !== base) return found;
+      if (facts !== undefined && facts.etag !== base) return;
       const staged = (await this.uncommitted(signal)).some(mine);
-      found ||= staged;
       if (facts === undefined) {
-        if (!staged || (await this.#burnAbsent(jobTag(jobId), signal))) return found;
+        if (!staged || (await this.#burnAbsent(jobTag(jobId), signal))) return;
         continue;
       }
       // Without our blocks no commit of ours succeeds.
-      if (!staged || (await this.#calls.recommit(this.path, facts, signal))) return found;
+      if (!staged || (await this.#calls.recommit(this.path, facts, signal))) return;
       // A blob that was written in one piece: our blocks expire, its ETag is made another one.
-      if (!closing || (await this.#calls.renewEtag(this.path, facts, signal))) return found;
+      if (!closing || (await this.#calls.renewEtag(this.path, facts, signal))) return;
     }
     throw connectorErrors.UNREACHABLE.create({ store: this.#calls.store, reason: `${this.path} changes all the time` });
   }
