@@ -41,9 +41,11 @@ export const azureBlobConnector: Connector = {
   async openSink(end, job, context) {
     const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
     const store = BlobStore.open(end, context);
-    const calls = new SdkBlobCalls(store);
     const { clock, random, logger } = context;
-    return new BlobSink({ calls, close: () => store.close(), folder, job, limits: limitsOf(end), clock, random, logger });
+    const calls = new SdkBlobCalls(store, clock);
+    return new BlobSink({
+      calls, close: () => store.close(), settled: () => calls.settled(), folder, job, limits: limitsOf(end), clock, random, logger,
+    });
   },
 };
 

@@ -14,6 +14,8 @@ export interface BlobSinkOptions {
   readonly calls: BlobCalls;
   /** Ends the calls under way. */
   readonly close: () => void;
+  /** Resolves when no block that was given up is on its way any more. */
+  readonly settled: () => Promise<void>;
   /** Folder (prefix) of the targets. */
   readonly folder: string;
   readonly job: SinkJob;
@@ -121,6 +123,7 @@ export class BlobSink implements Sink {
         await this.#job.write(record.etag, { phase: 'aborted', plan: body.plan, closing: body.phase === 'closing' }, signal);
         continue;
       }
+      await this.#options.settled();
       if (body.plan !== undefined) await this.#burn(body.plan, body.closing ?? true, signal);
       await this.#job.write(record.etag, { phase: 'aborted' }, signal);
     }

@@ -19,12 +19,12 @@ async function prepared(paths: readonly string[], before: (blobs: ModelBlobs) =>
   const blobs = new ModelBlobs({ deleteDiscards: true });
   before(blobs);
   const direct: BlobCalls = new GatedBlobCalls({ blobs, gate: () => Promise.resolve(), repeats: () => false });
-  const sinkOf = (attempt: number, change: Partial<BlobCalls> = {}): BlobSink => {
+  const sinkOf = (attempt: number, change: Partial<BlobCalls> = {}, settled = (): Promise<void> => Promise.resolve()): BlobSink => {
     const calls = withCalls(direct, change);
     const limits = { partBytes: 8, partBytesMax: 8, partsPerTargetMax: 10, chunksPerTargetMax: 10, parallelParts: 1 };
     const job = { jobId: 'job', attemptId: `${attempt}`.repeat(32) };
     return new BlobSink({
-      calls, close: () => undefined, folder: '', job, limits, clock: systemClock, random: systemRandom, logger: silentLogger,
+      calls, close: () => undefined, settled, folder: '', job, limits, clock: systemClock, random: systemRandom, logger: silentLogger,
     });
   };
   const sink = sinkOf(1);
@@ -82,6 +82,21 @@ test('an abort completes a publication that has begun', async () => {
   const state = await sinkOf(2).abort(signal);
   assert.deepEqual([state.phase, state.receipt], ['done', receipt]);
   assert.deepEqual([blobs.get('a'), blobs.get('b')], ['content', 'content']);
+});
+
+test('an abort discards a block that was still on its way when its writer gave up', async () => {
+  const { blobs, sinkOf } = await prepared(['a']);
+  const [block] = blobs.blocks('a', 'uncommitted');
+  assert.ok(block);
+  let landed = false;
+  const landing = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    blobs.stage('a', block.name, 'content');
+    landed = true;
+  };
+  assert.equal((await sinkOf(1, {}, landing).abort(signal)).phase, 'aborted');
+  assert.ok(landed);
+  assert.deepEqual(blobs.blocks('a', 'uncommitted'), []);
 });
 
 test('a finisher that froze before its commits can publish nothing after an abort', async () => {

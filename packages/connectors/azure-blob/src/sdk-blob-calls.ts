@@ -1,17 +1,29 @@
 import { hash } from 'node:crypto';
+import type { Clock } from '@dmg/base';
 import type { BlobGetPropertiesResponse, BlockBlobClient } from '@azure/storage-blob';
 import type { BlobCalls, BlobCondition, BlobFacts } from './blob-calls.ts';
 import { bareEtag } from './blob-source.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { ListedBlock } from './block-list.ts';
+import { RequestsUnderWay } from './requests-under-way.ts';
 import { fromStorageError, isAbsent, isIdLengthConflict, isLostRace, storageFault } from './errors.ts';
+
+/** How long a block whose writer has given up may still be on its way. */
+const stageGraceMs = 500;
 
 /** `BlobCalls` by the SDK. Every block goes with its MD5, which the service checks. */
 export class SdkBlobCalls implements BlobCalls {
   readonly #store: BlobStore;
+  readonly #staging: RequestsUnderWay;
 
-  constructor(store: BlobStore) {
+  constructor(store: BlobStore, clock: Clock) {
     this.#store = store;
+    this.#staging = new RequestsUnderWay({ clock, graceMs: stageGraceMs });
+  }
+
+  /** Resolves when no block is on its way any more. */
+  settled(): Promise<void> {
+    return this.#staging.ended();
   }
 
   get store(): string {
@@ -45,8 +57,10 @@ export class SdkBlobCalls implements BlobCalls {
     const { bytes } = block;
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const transactionalContentMD5 = hash('md5', bytes, 'buffer');
-    const response = await this.#unless(isIdLengthConflict, 'write a block to', path, signal, (abortSignal) =>
-      this.#store.onceContainer.getBlockBlobClient(path).stageBlock(block.id, body, body.length, { abortSignal, transactionalContentMD5 }),
+    const client = this.#store.onceContainer.getBlockBlobClient(path);
+    const response = await this.#unless(isIdLengthConflict, 'write a block to', path, signal, (callSignal) =>
+      this.#staging.run(callSignal, (abortSignal) =>
+        client.stageBlock(block.id, body, body.length, { abortSignal, transactionalContentMD5 })),
     );
     return response === undefined ? 'conflict' : 'staged';
   }

@@ -115,8 +115,8 @@ export class InterleavedRun {
     const gated = new GatedBlobCalls({ blobs: this.#blobs, gate: () => this.#scheduler.gate(actor), repeats: () => this.#chance(0.05) });
     const limits = { partBytes: 4, partBytesMax: 64, partsPerTargetMax: 100, chunksPerTargetMax: 100, parallelParts: 1 };
     return new BlobSink({
-      calls: this.#options.mutate?.(gated) ?? gated, close: () => undefined, folder: '', limits, logger: silentLogger, clock: instantClock,
-      random: this.#random,
+      calls: this.#options.mutate?.(gated) ?? gated, close: () => undefined, settled: () => Promise.resolve(), folder: '', limits,
+      logger: silentLogger, clock: instantClock, random: this.#random,
       job: { jobId: 'job', attemptId: `${index}`.repeat(32) },
     });
   }
