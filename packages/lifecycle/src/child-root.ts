@@ -29,6 +29,7 @@ export interface ChildRoot {
 }
 
 const lastLinesMax = 8;
+const stopLimitMs = 8000;
 const pipeLimitMs = 200;
 
 /**
@@ -66,7 +67,7 @@ export async function startChildRoot(options: ChildRootOptions): Promise<ChildRo
     pid: child.pid ?? 0,
     ready,
     exited,
-    stop: (limitMs = 8000) => stopChild(child, exited, clock, limitMs),
+    stop: (limitMs = stopLimitMs) => stopChild(child, exited, clock, limitMs),
   };
 }
 
@@ -85,15 +86,19 @@ function waitForReady(
       child.kill('SIGKILL');
       reject(error);
     };
-    const onAbort = (): void => giveUp(options.signal?.reason as Error);
+    // It may have started children of its own and written files: it ends in order, and is gone when the caller hears of it.
+    const onAbort = (): void => {
+      timer.cancel();
+      void stopChild(child, exited, clock, stopLimitMs).then(() => reject(options.signal?.reason as Error));
+    };
     const timer = clock.after(limitMs, () => giveUp(fail(`it was not ready within ${limitMs} ms`)));
     options.signal?.addEventListener('abort', onAbort, { once: true });
     child.once('error', (error) => giveUp(fail(firstLine(error))));
-    void exited.then(({ code, signal }) => giveUp(fail(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`)));
+    void exited.then(({ code, signal }) => options.signal?.aborted || giveUp(fail(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`)));
     if (child.stdout === null) return;
     createInterface({ input: child.stdout }).on('line', (line) => {
       const parsed = parseReady(line, options.name);
-      if (parsed === undefined) return;
+      if (parsed === undefined || options.signal?.aborted) return;
       timer.cancel();
       options.signal?.removeEventListener('abort', onAbort);
       resolve(parsed);

@@ -51,6 +51,17 @@ test('a root that is never ready is ended at the deadline', async () => {
   assert.ok(hasCode(error, 'DMG_LIFECYCLE_CHILD_NOT_READY'));
 });
 
+test('a start that is given up ends the child in order, and it is gone then', async () => {
+  const lines: string[] = [];
+  const giveUp = new AbortController();
+  const onLog = (line: string): void => {
+    lines.push(line);
+    if (line === 'begun') giveUp.abort(new Error('not needed any more'));
+  };
+  await assert.rejects(startChildRoot(options('late', { onLog, signal: giveUp.signal })), /not needed any more/);
+  assert.deepEqual(lines, ['begun', 'ended in order']);
+});
+
 test('a supervised root that is killed is started again; stopping it ends it for good', async (t) => {
   const root = await superviseRoot({ ...options('good'), logger: silentLogger, random: () => 0 });
   t.after(() => root.stop());

@@ -28,6 +28,13 @@ export async function runRoot(options: {
   const stopLimitMs = options.stopLimitMs ?? 5000;
   const doubleSignalMs = 300;
   const stopRequested = new AbortController();
+  stopRequested.signal.addEventListener('abort', () => {
+    // Also while it starts: what does not listen to the signal then is ended by this.
+    clock.after(stopLimitMs, () => {
+      process.stderr.write(`${name}: did not stop within ${stopLimitMs} ms and was ended\n`);
+      process.exit(exitCodes.failed);
+    }, { unref: true });
+  });
   let firstSignalMs: number | undefined;
   const requestStop = (): void => {
     const nowMs = clock.monotonicMs();
@@ -57,10 +64,6 @@ export async function runRoot(options: {
   if (!stopRequested.signal.aborted) {
     await new Promise<void>((resolve) => stopRequested.signal.addEventListener('abort', () => resolve(), { once: true }));
   }
-  clock.after(stopLimitMs, () => {
-    process.stderr.write(`${name}: did not stop within ${stopLimitMs} ms and was ended\n`);
-    process.exit(exitCodes.failed);
-  }, { unref: true });
   try {
     await running.stop();
     process.exit(exitCodes.ok);

@@ -1,7 +1,7 @@
 import { defineErrors, systemClock } from '@dmg/base';
 import { runRoot } from '../index.ts';
 
-/** A root that does nothing, for the tests of this package: `fail` cannot start, `slow` never stops, `silent` is never ready. */
+/** A root that does nothing, for the tests of this package: `fail` cannot start, `slow` never stops, `silent` is never ready, `late` is when it is stopped. */
 const mode = process.argv[2] ?? 'good';
 
 const errors = defineErrors('EXAMPLE', {
@@ -24,11 +24,16 @@ await runRoot({
     if (mode === 'silent') {
       await new Promise((_resolve, reject) => stopRequested.addEventListener('abort', () => reject(new Error('stopped'))));
     }
+    if (mode === 'late') {
+      process.stderr.write('begun\n');
+      await new Promise<void>((resolve) => stopRequested.addEventListener('abort', () => resolve()));
+    }
     const keepAlive = systemClock.after(3_600_000, () => undefined);
     return {
       ready: { pid: process.pid },
       stop: async () => {
         keepAlive.cancel();
+        if (mode === 'late') process.stderr.write('ended in order\n');
         if (mode === 'slow') await new Promise(() => undefined);
       },
     };
