@@ -1,65 +1,83 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type RunningProcess, spawnProcess } from '../harness/processes.ts';
+import { tempDir } from '../harness/temp-dir.ts';
 import { waitFor, within } from '../harness/wait-for.ts';
 
 const main = fileURLToPath(new URL('../demo/main.ts', import.meta.url));
 
-interface DemoLine {
-  readonly jobs: { submitted: number; succeeded: number; failed: number; lost: number; doubled: number };
-  readonly bytes: number;
-  readonly verified: boolean;
-  readonly seconds: number;
+interface StartedDemo {
+  readonly demo: RunningProcess;
+  /** Fails when a process lives or anything is left in the folder for temporary files, which is this demo's own. */
+  assertNothingLeft(): Promise<void>;
 }
 
-function startDemo(t: TestContext, args: readonly string[]): RunningProcess {
-  return spawnProcess(t, { name: 'demo', args: [main, ...args], stopWithinMs: 30_000 });
+async function startDemo(t: TestContext, args: readonly string[]): Promise<StartedDemo> {
+  const temporary = await tempDir(t);
+  const demo = spawnProcess(t, { name: 'demo', args: [main, ...args], env: { TMPDIR: temporary }, stopWithinMs: 30_000 });
+  return {
+    demo,
+    async assertNothingLeft() {
+      await demo.assertNoneLeft();
+      assert.deepEqual(await readdir(temporary), []);
+    },
+  };
 }
 
-async function demoFolders(): Promise<string[]> {
-  return (await readdir(tmpdir())).filter((name) => name.startsWith('dmg-demo-'));
-}
-
-function lastLine(demo: RunningProcess): DemoLine {
-  return JSON.parse(demo.stdout.at(-1) ?? '') as DemoLine;
+/** The last line of standard output, exactly as it is promised. */
+function lastLine(demo: RunningProcess): Record<string, unknown> & { jobs: Record<string, number> } {
+  const line = JSON.parse(demo.stdout.at(-1) ?? '') as Record<string, unknown> & { jobs: Record<string, number> };
+  assert.deepEqual(Object.keys(line), ['jobs', 'bytes', 'verified', 'seconds']);
+  assert.deepEqual(Object.keys(line.jobs), ['submitted', 'succeeded', 'failed', 'lost', 'doubled']);
+  for (const number of [line['bytes'], line['seconds'], ...Object.values(line.jobs)]) assert.equal(typeof number, 'number');
+  return line;
 }
 
 test('the demo copies, verifies and leaves nothing behind', async (t) => {
-  const before = await demoFolders();
-  const demo = startDemo(t, ['--json', '--large-mb', '40']);
+  const { demo, assertNothingLeft } = await startDemo(t, ['--json', '--large-mb', '40']);
   const exit = await within('the demo to end', 120_000, demo.exited);
   assert.equal(exit.code, 0, demo.stderr.slice(-3000));
   const { jobs, bytes, verified } = lastLine(demo);
-  assert.ok(jobs.submitted >= 12);
-  assert.deepEqual(jobs, { submitted: jobs.submitted, succeeded: jobs.submitted, failed: 0, lost: 0, doubled: 0 });
-  assert.ok(bytes > 80_000_000);
+  const { submitted = 0 } = jobs;
+  assert.ok(submitted >= 12);
+  assert.deepEqual(jobs, { submitted, succeeded: submitted, failed: 0, lost: 0, doubled: 0 });
+  assert.ok(Number(bytes) > 80_000_000);
   assert.equal(verified, true);
-  await demo.assertNoneLeft();
-  assert.deepEqual(await demoFolders(), before);
+  await assertNothingLeft();
 });
 
 test('a sink that was tampered with makes the demo fail', async (t) => {
-  const demo = startDemo(t, ['--json', '--large-mb', '1', '--tamper']);
+  const { demo, assertNothingLeft } = await startDemo(t, ['--json', '--large-mb', '1', '--tamper']);
   const exit = await within('the demo to end', 120_000, demo.exited);
   assert.equal(exit.code, 1, demo.stderr.slice(-3000));
   const { jobs, verified } = lastLine(demo);
   assert.equal(verified, false);
-  assert.equal(jobs.lost, 1);
-  assert.match(demo.stderr, /NOT verified/);
+  // One row is another one: it is missing, and one that nobody sent is there.
+  assert.deepEqual([jobs['lost'], jobs['doubled']], [1, 1]);
+  assert.match(demo.stderr, /NOT verified:\n {2}airports-mapped: 1 rows are missing or changed/);
+  await assertNothingLeft();
 });
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} in the middle of the demo leaves no process and no file`, async (t) => {
-    const before = await demoFolders();
-    const demo = startDemo(t, ['--large-mb', '40']);
-    await waitFor('the jobs to run', () => demo.stderr.includes('running '), { withinMs: 60_000 });
+for (const { signal, moment, seen } of [
+  { signal: 'SIGTERM', moment: 'while the local cloud starts', seen: 'starting the local cloud' },
+  { signal: 'SIGTERM', moment: 'while jobs run', seen: 'running ' },
+  { signal: 'SIGINT', moment: 'while jobs run', seen: 'running ' },
+] as const) {
+  test(`${signal} ${moment} leaves no process and no file`, async (t) => {
+    const { demo, assertNothingLeft } = await startDemo(t, ['--large-mb', '40']);
+    await waitFor(moment, () => demo.stderr.includes(seen), { withinMs: 60_000 });
     demo.signal(signal);
     const exit = await within('the demo to end', 40_000, demo.exited);
-    assert.equal(exit.code, 130);
-    await demo.assertNoneLeft();
-    assert.deepEqual(await demoFolders(), before);
+    assert.equal(exit.code, 130, demo.stderr.slice(-3000));
+    await assertNothingLeft();
   });
 }
+
+test('wrong usage is told, and nothing is started', async (t) => {
+  const { demo, assertNothingLeft } = await startDemo(t, ['--large-mb', 'many']);
+  assert.equal((await within('the demo to end', 20_000, demo.exited)).code, 2);
+  assert.match(demo.stderr, /--large-mb must be a whole number/);
+  await assertNothingLeft();
+});
