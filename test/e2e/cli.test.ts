@@ -18,14 +18,19 @@ let ready: Record<string, unknown>;
 
 async function startUp(nodes: number): Promise<void> {
   ({ process: up, ready } = await startRoot(scope, 'cli', {
-    args: ['up', '--nodes', String(nodes), '--state', state], readyWithinMs: 60_000, stopWithinMs: 30_000,
+    args: ['up', '--nodes', String(nodes), '--state', state],
+    readyWithinMs: 60_000,
+    stopWithinMs: 30_000,
   }));
 }
 
-before(async () => {
-  state = await tempDir(scope);
-  await startUp(1);
-}, { timeout: 90_000 });
+before(
+  async () => {
+    state = await tempDir(scope);
+    await startUp(1);
+  },
+  { timeout: 90_000 },
+);
 after(() => scope.close(), { timeout: 60_000 });
 
 interface Ended {
@@ -68,7 +73,10 @@ test('`dmg up` says where everything is in one line', () => {
     assert.equal(typeof ready[key], 'string', key);
   }
   const nodes = ready['nodes'] as { name: string; pid: number; metrics: string }[];
-  assert.deepEqual(nodes.map(({ name }) => name), ['node-1']);
+  assert.deepEqual(
+    nodes.map(({ name }) => name),
+    ['node-1'],
+  );
   assert.equal(up.stdout.length, 1);
 });
 
@@ -91,7 +99,10 @@ test('apply, run --wait, runs and gateway status do what the README says', async
   assert.ok((await readdir(join(target, 'licences'))).length > 3);
   assert.ok((await ask<{ value: Run[] }>('runs')).value.some(({ runId }) => runId === ended.runId));
   const one = await ask<{ activities: { activityName: string }[] }>('runs', ended.runId);
-  assert.deepEqual(one.activities.map(({ activityName }) => activityName), ['copy-licences']);
+  assert.deepEqual(
+    one.activities.map(({ activityName }) => activityName),
+    ['copy-licences'],
+  );
   const status = JSON.stringify(await ask('gateway', 'status'));
   assert.match(status, /"nodeName":"node-1"/);
   assert.match(status, /"state":"Online"/);
@@ -124,7 +135,10 @@ test('errors say what, why and what to do, with the exit codes of the manual; --
     assert.match(ended.err, err);
     assert.equal(ended.out, '');
   }
-  for (const args of [['--json', 'rus'], ['--json', 'run', 'no-such-pipeline']]) {
+  for (const args of [
+    ['--json', 'rus'],
+    ['--json', 'run', 'no-such-pipeline'],
+  ]) {
     const { error } = JSON.parse((await dmg(args)).err) as { error: { code: string; message: string; fix: string } };
     assert.match(error.code, /^DMG_/);
     assert.ok(error.message !== '' && error.fix !== '');
@@ -160,7 +174,8 @@ async function applyLongCopy(): Promise<void> {
   }
   const reference = (type: string, referenceName: string): object => ({ type: `${type}Reference`, referenceName });
   const dataset = (folderPath: string): object => ({
-    type: 'Binary', linkedServiceName: reference('LinkedService', 'long-files'),
+    type: 'Binary',
+    linkedServiceName: reference('LinkedService', 'long-files'),
     typeProperties: { location: { type: 'FileServerLocation', folderPath } },
   });
   const definitions: Record<string, object> = {
@@ -168,16 +183,22 @@ async function applyLongCopy(): Promise<void> {
     'long-in': dataset('in'),
     'long-out': dataset('out'),
     long: {
-      activities: [{
-        name: 'copy', type: 'Copy', inputs: [reference('Dataset', 'long-in')], outputs: [reference('Dataset', 'long-out')],
-        typeProperties: {
-          source: { type: 'BinarySource', storeSettings: { type: 'FileServerReadSettings' } },
-          sink: { type: 'BinarySink', storeSettings: { type: 'FileServerWriteSettings' } },
+      activities: [
+        {
+          name: 'copy',
+          type: 'Copy',
+          inputs: [reference('Dataset', 'long-in')],
+          outputs: [reference('Dataset', 'long-out')],
+          typeProperties: {
+            source: { type: 'BinarySource', storeSettings: { type: 'FileServerReadSettings' } },
+            sink: { type: 'BinarySink', storeSettings: { type: 'FileServerWriteSettings' } },
+          },
         },
-      }],
+      ],
     },
   };
-  for (const [name, properties] of Object.entries(definitions)) await writeFile(join(folder, `${name}.json`), JSON.stringify({ name, properties }));
+  for (const [name, properties] of Object.entries(definitions))
+    await writeFile(join(folder, `${name}.json`), JSON.stringify({ name, properties }));
   await ask('apply', '-f', folder);
 }
 
@@ -186,7 +207,8 @@ test('Ctrl-C ends the waiting, not the run; cancel ends the run', async () => {
   const local = new CleanupScope();
   try {
     const waiting = start(local, ['run', 'long', '--wait']);
-    const newest = async (): Promise<Run | undefined> => (await ask<{ value: Run[] }>('runs')).value.find(({ status }) => status === 'InProgress');
+    const newest = async (): Promise<Run | undefined> =>
+      (await ask<{ value: Run[] }>('runs')).value.find(({ status }) => status === 'InProgress');
     const { runId } = await waitFor('the run to be under way', newest, { withinMs: 20_000 });
     // As a terminal under a parent that passes signals on does it.
     waiting.signal('SIGINT');
@@ -223,9 +245,14 @@ test('`dmg up` on the same state has the same ports, runs and node; a node may b
   assert.ok(!existsSync(join(state, 'up.json')), 'the file with the token is gone');
   await startUp(0);
   for (const key of ['endpoint', 'ca', 'token', 'redis', 'serviceBus', 'blob']) assert.equal(ready[key], before[key], key);
-  assert.deepEqual((await ask<{ value: Run[] }>('runs')).value.map(({ runId }) => runId), runsBefore.map(({ runId }) => runId));
+  assert.deepEqual(
+    (await ask<{ value: Run[] }>('runs')).value.map(({ runId }) => runId),
+    runsBefore.map(({ runId }) => runId),
+  );
   const { process: node, ready: nodeReady } = await startProcess(t, {
-    name: 'dmg node start', args: [bin, 'node', 'start', '--state', join(state, 'nodes', 'node-1'), '--metrics-port', '0'], env: { DMG_STATE: state },
+    name: 'dmg node start',
+    args: [bin, 'node', 'start', '--state', join(state, 'nodes', 'node-1'), '--metrics-port', '0'],
+    env: { DMG_STATE: state },
   });
   assert.equal(nodeReady['name'], 'node-1');
   assert.equal((await ask<Run>('run', 'copy-folder', '--wait')).status, 'Succeeded');

@@ -94,7 +94,10 @@ function waitForReady(
     const timer = clock.after(limitMs, () => giveUp(fail(`it was not ready within ${limitMs} ms`)));
     options.signal?.addEventListener('abort', onAbort, { once: true });
     child.once('error', (error) => giveUp(fail(firstLine(error))));
-    void exited.then(({ code, signal }) => options.signal?.aborted || giveUp(fail(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`)));
+    void exited.then(
+      ({ code, signal }) =>
+        options.signal?.aborted || giveUp(fail(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`)),
+    );
     if (child.stdout === null) return;
     createInterface({ input: child.stdout }).on('line', (line) => {
       const parsed = parseReady(line, options.name);

@@ -1,7 +1,7 @@
 import { defineErrors, systemClock } from '@dmg/base';
 import { runRoot } from '../index.ts';
 
-/** A root that does nothing, for the tests of this package: `fail` cannot start, `slow` never stops, `silent` is never ready, `late` is when it is stopped. */
+/** A root that does nothing, for tests: `fail` cannot start, `slow` never stops, `silent` is never ready, `late` is when it is stopped. */
 const mode = process.argv[2] ?? 'good';
 
 const errors = defineErrors('EXAMPLE', {
