@@ -144,7 +144,8 @@ test('a run whose gateway has no node is cancelled while it waits', async () => 
 });
 
 test('a failed try is repeated as the policy says: the folder that was missing is there for the second', async () => {
-  const name = await defineFolderCopy(rig, 'late', 'in/late', { store: 'blob', folder: 'out/late' }, { retry: 1, retryIntervalInSeconds: 2 });
+  const policy = { retry: 1, retryIntervalInSeconds: 2 };
+  const name = await defineFolderCopy(rig, 'late', 'in/late', { store: 'blob', folder: 'out/late' }, policy);
   const runId = await rig.rest.createRun(name);
   await waitFor('the first try to fail', async () => {
     const { retryAttempt, status } = await onlyActivity(runId);
@@ -231,7 +232,8 @@ test('a bad row fails the copy with file, row, column and types; nothing is half
   await rig.rest.put('pipelines', 'bad-row', {
     activities: [{
       name: 'copy', type: 'Copy',
-      inputs: [{ type: 'DatasetReference', referenceName: 'bad-row-in' }], outputs: [{ type: 'DatasetReference', referenceName: 'bad-row-out' }],
+      inputs: [{ type: 'DatasetReference', referenceName: 'bad-row-in' }],
+      outputs: [{ type: 'DatasetReference', referenceName: 'bad-row-out' }],
       typeProperties: {
         source: { type: 'DelimitedTextSource', storeSettings: { type: 'FileServerReadSettings' } },
         sink: { type: 'DelimitedTextSink', storeSettings: { type: 'FileServerWriteSettings' } },
@@ -248,7 +250,7 @@ test('a bad row fails the copy with file, row, column and types; nothing is half
 });
 
 test('a consumer that takes finished files and blobs away at once never sees one come back, whatever is killed meanwhile', async () => {
-  const sizes = Array.from({ length: 80 }, (_, index) => 20_000 + index * 7);
+  const sizes = Array.from({ length: 40 }, (_, index) => 20_000 + index * 7);
   await makeFiles(rig, 'in/taken', sizes, 8);
   const toFile = await defineFolderCopy(rig, 'taken-file', 'in/taken', { store: 'file', folder: 'out/taken' });
   const toBlob = await defineFolderCopy(rig, 'taken-blob', 'in/taken', { store: 'blob', folder: 'out/taken' });
