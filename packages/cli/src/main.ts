@@ -179,6 +179,13 @@ for (const [action, description] of [
     });
 }
 
+// Whoever reads may have read enough (`dmg runs | head`): what is left to say is said to nobody, and the work goes on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 try {
   environment = readEnvironment();
   await program.parseAsync();

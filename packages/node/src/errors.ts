@@ -3,7 +3,7 @@ import { defineErrors } from '@dmg/base';
 export const nodeErrors = defineErrors('NODE', {
   NOT_REGISTERED: {
     category: 'config', retry: 'never', scope: 'node',
-    message: 'Cannot start this node: it is not registered with a gateway.',
+    message: 'Cannot use this node: it is not registered with a gateway.',
     fix: 'Give a gateway key in DMG_GATEWAY_KEY, or run `dmg node register --key-file FILE` first.',
   },
   OTHER_GATEWAY: {
