@@ -173,9 +173,9 @@ for (const [action, description] of [
     .option('--name <name>', 'name of the node (DMG_NODE_NAME; default: the host name); it cannot be changed later')
     .option('--key-file <file>', 'file with the gateway key')
     .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz; 0 is any free one')
-    .action(async (flags: NodeFlags) => {
+    .action(async (flags: Omit<NodeFlags, 'level'>) => {
       const { state, json } = globals();
-      process.exitCode = await node(action, { ...flags, json, ...(state === undefined ? {} : { state }) }, environment);
+      process.exitCode = await node(action, { ...flags, json, level: logLevel(), ...(state === undefined ? {} : { state }) }, environment);
     });
 }
 

@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { exitCodes } from '@dmg/lifecycle';
+import type { LogLevel } from '@dmg/telemetry';
 import { defaultStateFolder, readUpFile } from '../context.ts';
 import { childEnvironment, type Environment } from '../environment.ts';
+import { readableLogLine } from '../log-line.ts';
 
 export interface NodeFlags {
   readonly state?: string;
@@ -11,6 +14,8 @@ export interface NodeFlags {
   readonly keyFile?: string;
   readonly metricsPort?: string;
   readonly json?: boolean;
+  /** What people see of the node's log. */
+  readonly level: LogLevel;
 }
 
 /** Settings of the node's own program; `DMG_STATE` is not among them, since its folder is one within ours. */
@@ -30,18 +35,41 @@ export async function node(action: 'register' | 'start' | 'status', flags: NodeF
   if (flags.keyFile !== undefined) args.push('--key-file', flags.keyFile);
   if (flags.metricsPort !== undefined) args.push('--metrics-port', flags.metricsPort);
   if (flags.json === true) args.push('--json');
+  // The node that runs speaks JSON; in a terminal it is translated. The others end at once and look at the terminal themselves.
+  const isForPeople = action === 'start' && process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
   const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve('@dmg/node/main')), ...args], {
     env: childEnvironment(await nodeEnvironment(environment)),
-    stdio: 'inherit',
+    stdio: isForPeople ? ['inherit', 'pipe', 'pipe'] : 'inherit',
   });
+  if (child.stdout !== null) {
+    createInterface({ input: child.stdout }).on('line', (line) => void process.stdout.write(`${describeReady(line)}\n`));
+  }
+  if (child.stderr !== null) {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      const shown = readableLogLine(line, flags.level);
+      if (shown !== undefined) process.stderr.write(`${shown}\n`);
+    });
+  }
   // Ctrl-C in a terminal reaches the node from here as well; twice at once is once to it.
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.on('SIGTERM', forward);
   process.on('SIGINT', forward);
   return new Promise((settle) => {
     child.once('error', () => settle(exitCodes.failed));
-    child.once('exit', (code) => settle(code ?? exitCodes.failed));
+    child.once('close', (code) => settle(code ?? exitCodes.failed));
   });
+}
+
+/** The node's ready line for people. */
+export function describeReady(line: string): string {
+  let ready: Readonly<Record<string, unknown>>;
+  try {
+    ready = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return line; // No ready line; shown as it is.
+  }
+  const { name, gateway, pid, metrics } = ready;
+  return `${String(name)} of the gateway ${String(gateway)} runs (pid ${String(pid)}, ${String(metrics)}). Ctrl-C stops it.`;
 }
 
 async function nodeEnvironment(environment: Environment): Promise<Record<string, string>> {
