@@ -210,10 +210,12 @@ test('Ctrl-C ends the waiting, not the run; cancel ends the run', async () => {
     const newest = async (): Promise<Run | undefined> =>
       (await ask<{ value: Run[] }>('runs')).value.find(({ status }) => status === 'InProgress');
     const { runId } = await waitFor('the run to be under way', newest, { withinMs: 20_000 });
-    // As a terminal under a parent that passes signals on does it.
+    // As a terminal under a parent that passes signals on does it. A second one that comes while the process is ending ends it: the same
+    // to a shell, and the sentence has been said.
     waiting.signal('SIGINT');
     waiting.signal('SIGINT');
-    assert.deepEqual(await within('the waiting to end', 5000, waiting.exited), { code: 130, signal: null });
+    const { code, signal } = await within('the waiting to end', 5000, waiting.exited);
+    assert.ok(code === 130 || signal === 'SIGINT', `${code} ${signal}`);
     assert.match(waiting.stderr, new RegExp(`the run ${runId} goes on.*dmg runs ${runId}`));
     assert.equal((await ask<Run>('runs', runId)).status, 'InProgress');
     await ask('cancel', runId);
