@@ -129,12 +129,14 @@ test('errors say what, why and what to do, with the exit codes of the manual; --
     { args: ['up'], env: { DMG_LOG_LEVEL: 'loud' }, code: 2, err: /DMG_LIFECYCLE_BAD_SETTING: .*DMG_LOG_LEVEL/ },
     { args: ['up'], code: 4, err: /^up: DMG_CLI_ALREADY_UP_REFUSED: .*already running on the state folder .*\n {2}Use the one that runs/ },
   ];
-  for (const { args, env, code, err } of cases) {
-    const ended = await dmg(args, env);
-    assert.equal(ended.code, code, `dmg ${args.join(' ')}: ${ended.err}`);
-    assert.match(ended.err, err);
-    assert.equal(ended.out, '');
-  }
+  await Promise.all(
+    cases.map(async ({ args, env, code, err }) => {
+      const ended = await dmg(args, env);
+      assert.equal(ended.code, code, `dmg ${args.join(' ')}: ${ended.err}`);
+      assert.match(ended.err, err);
+      assert.equal(ended.out, '');
+    }),
+  );
   for (const args of [
     ['--json', 'rus'],
     ['--json', 'run', 'no-such-pipeline'],
