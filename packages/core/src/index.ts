@@ -9,7 +9,8 @@ export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './jo
 export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
 export { type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, type WaitingJob } from './placement.ts';
 export type {
-  Delivery, DispatchAnswer, DispatchRequest, JobQueue, JobSender, Ledger, QueueState, ReportGateway, WorkerEvent, WorkerPort,
+  ClaimAnswer, Delivery, DispatchAnswer, DispatchRequest, InstallAnswer, JobQueue, JobSender, LeaseStore, Ledger, MasterSight, QueueState,
+  ReportGateway, WorkerEvent, WorkerPort, Workers,
 } from './ports.ts';
 export {
   type AliveEvidence, decideResend, defaultResendOptions, observeAlive, quietNeededMs, type ResendDecision, type ResendOptions,

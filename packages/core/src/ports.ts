@@ -51,12 +51,11 @@ export interface JobSender {
   close(): Promise<void>;
 }
 
-/** The dispatcher's notebook. Losing it loses no job and no row, only time. */
+/**
+ * The dispatcher's notebook. Losing it loses no job and no row, only time. Whose writes are accepted is decided by what
+ * `LeaseStore.install` has put there.
+ */
 export interface Ledger {
-  /** Largest epoch number installed, and the id of the data set (`life`); a changed life means that data was lost. */
-  head(): Promise<{ n: number; life: string }>;
-  /** Makes `epoch` the one whose writes are accepted. `behind`: an epoch at least as large is installed. */
-  install(epoch: Epoch, node: { nodeId: string; address: string }): Promise<{ ok: true } | { ok: false; behind: number }>;
   /** Writes a record. `stale`: another epoch is installed (or none: the data was lost). `old`: a newer record stands. */
   put(epoch: Epoch, record: JobRecord): Promise<'ok' | 'stale' | 'old'>;
   readAll(): Promise<JobRecord[]>;
@@ -83,9 +82,16 @@ export type WorkerEvent =
     readonly type: 'ended'; readonly jobId: string; readonly tryNumber: number; readonly attemptId: string;
     readonly outcome: AttemptOutcome; readonly startedAtMs: number; readonly endedAtMs: number;
   }
-  | { readonly type: 'slots'; readonly limit: number; readonly used: number };
+  | { readonly type: 'slots'; readonly limit: number; readonly used: number }
+  /** A sign of life, at least every 500 ms while it is reachable. */
+  | { readonly type: 'alive' }
+  /**
+   * There is no way to it any more. `refused`: its machine answers and nobody listens at its address, so the process is gone;
+   * otherwise it may be alive and go on with what it runs.
+   */
+  | { readonly type: 'gone'; readonly refused: boolean; readonly reason: string };
 
-/** One worker as the dispatcher sees it; a stream to another node implements it as well (next issue). */
+/** One worker as the dispatcher sees it: this node's own, or another node at the end of a stream, which may be down. */
 export interface WorkerPort {
   readonly nodeId: string;
   readonly nodeName: string;
@@ -101,6 +107,54 @@ export interface WorkerPort {
   /** Asks an attempt to stop for good: it closes the sink and ends `cancelled`. An attempt that is not running: nothing happens. */
   cancel(attemptId: string): Promise<void>;
   subscribe(listen: (event: WorkerEvent) => void): () => void;
+}
+
+/** The workers of the gateway; they come and go while it works. */
+export interface Workers {
+  /** All that are members, reachable or not, this node's own included. */
+  list(): readonly WorkerPort[];
+  subscribe(listen: (change: { readonly type: 'joined' | 'left'; readonly worker: WorkerPort }) => void): () => void;
+}
+
+/** What one master of the lease says. `silent`: it gave no answer in time, or cannot be used; `reason` says why. */
+export type MasterSight =
+  | { readonly kind: 'silent'; readonly reason: string }
+  | {
+    readonly kind: 'seen';
+    /** Token of the holder; undefined: there is no lease. */
+    readonly leaseToken: string | undefined;
+    /** The grant that was installed last, and how often it was renewed since; undefined: the master has lost it, or is new. */
+    readonly lead: { readonly n: number; readonly token: string; readonly nodeId: string; readonly address: string; readonly beat: number }
+      | undefined;
+    /** Id of the master's data; empty: it has none. Another one than before means that it lost what it held. */
+    readonly life: string;
+  };
+
+export type ClaimAnswer = { readonly kind: 'claimed'; readonly n: number; readonly life: string } | { readonly kind: 'lost' | 'silent' };
+export type InstallAnswer =
+  | { readonly kind: 'installed'; readonly life: string }
+  | { readonly kind: 'behind'; readonly n: number }
+  | { readonly kind: 'lost' | 'silent' };
+
+/**
+ * The lease and the epoch at its masters (DESIGN-RULES 12): one Redis, or several that know nothing of each other. Each method asks
+ * all masters at once on connections of their own, every command with a deadline, and never rejects for a master that fails. Answers
+ * stand in the order of the masters. Names of the scripts: claim, install, beat, seize.
+ */
+export interface LeaseStore {
+  readonly masters: number;
+  peek(): Promise<readonly MasterSight[]>;
+  /** Takes the lease for `leaseMs` on a majority, or leaves nothing behind. */
+  acquire(token: string, leaseMs: number): Promise<boolean>;
+  claim(token: string): Promise<readonly ClaimAnswer[]>;
+  install(epoch: Epoch, node: { readonly nodeId: string; readonly address: string }): Promise<readonly InstallAnswer[]>;
+  /** Extends the lease and moves the beat. `lost`: a majority says that it is not ours; `silent`: no majority answered. */
+  renew(token: string, leaseMs: number): Promise<'renewed' | 'lost' | 'silent'>;
+  /** Ends the lease of a holder whose beat still stands at `beat`, on a majority; false when it moved or another holds it. */
+  seize(holder: { readonly token: string; readonly beats: readonly (number | undefined)[] }): Promise<boolean>;
+  /** Gives the lease back, as far as masters answer. */
+  release(token: string): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** What the dispatcher tells the control plane. */

@@ -24,7 +24,9 @@ export function formatEpoch(epoch: Epoch): string {
 export type AttemptStep = 'copy' | 'abort';
 
 /** Why a worker did not accept a job. Normal operation, not an error. */
-export const refusalReasons = ['STALE_EPOCH', 'NO_FREE_SLOT', 'DRAINING', 'NOT_ELIGIBLE', 'BAD_SIGNATURE', 'ALREADY_RUNNING'] as const;
+export const refusalReasons = [
+  'STALE_EPOCH', 'NO_FREE_SLOT', 'NO_MEMORY', 'DRAINING', 'NOT_ELIGIBLE', 'BAD_SIGNATURE', 'ALREADY_RUNNING',
+] as const;
 export type RefusalReason = (typeof refusalReasons)[number];
 
 export interface AttemptProgress {

@@ -2,6 +2,9 @@ export {
   type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs, type Epoch, formatEpoch,
   type RefusalReason, refusalReasons, type RunningAttempt,
 } from './attempt.ts';
+export type {
+  DispatcherSight, GatewayDecision, Member, MemberState, NodeFacts, NodeTrouble, ProtocolVersion, TroubledPart,
+} from './cluster.ts';
 export type { ConnectorSpec, ObjectSpec, PropertySpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
@@ -12,7 +15,8 @@ export {
 } from './job.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export type {
-  AliveReport, DeadLetterReport, DesiredState, DispatcherReport, JobReport, RegisterRequest, RegisterResponse, RunningReport,
+  AliveAnswer, AliveReport, CertificateRequest, DeadLetterReport, DesiredState, DispatcherReport, JobReport, NodeCertificate,
+  RegisterRequest, RegisterResponse, RunningReport, StoreClaim,
 } from './node-messages.ts';
 export type { ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject } from './plan.ts';
 export type { Consistency, Guarantee, Receipt, VerificationLevel } from './receipt.ts';
