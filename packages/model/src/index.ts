@@ -21,3 +21,4 @@ export type {
 export type { ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject } from './plan.ts';
 export type { Consistency, Guarantee, Receipt, VerificationLevel } from './receipt.ts';
 export { type GatewayStatus, type NodeStatus, type RunStatus, terminalRunStatuses } from './status.ts';
+export { compareVersions } from './version.ts';

@@ -7,6 +7,12 @@ import type { Migration } from 'kysely/migration';
  */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-first': { up: (db) => runAll(db, first) },
+  '0002-cluster': {
+    async up(db) {
+      for (const [table, column, definition] of clusterColumns) await addColumn(db, table, column, definition);
+      await runAll(db, clusterTables);
+    },
+  },
 };
 
 const first = [
@@ -50,6 +56,33 @@ const first = [
     message_id text, send_no integer, reason text)`,
   'create index if not exists outbox_due on outbox (gateway_id, due_at)',
 ];
+
+const clusterColumns = [
+  ['gateways', 'ca_certificate', 'text'],
+  ['gateways', 'ca_key_sealed', 'text'],
+  ['gateways', 'nodes_max', 'integer not null default 4'],
+  ['gateways', 'decision', 'text'],
+  ['gateways', 'target_version', 'text'],
+  ['nodes', 'address', "text not null default ''"],
+  ['nodes', 'config_digest', "text not null default ''"],
+  ['nodes', 'drain_grace_ms', 'integer'],
+] as const;
+
+const clusterTables = [
+  `create table if not exists stores (
+    gateway_id text not null references gateways (id) on delete cascade, path text not null, store_id text not null,
+    primary key (gateway_id, path))`,
+  `create table if not exists store_nodes (
+    gateway_id text not null, path text not null, node_id text not null references nodes (id) on delete cascade,
+    primary key (gateway_id, path, node_id), foreign key (gateway_id, path) references stores (gateway_id, path) on delete cascade)`,
+];
+
+/** SQLite knows no `add column if not exists`. */
+async function addColumn(db: Kysely<unknown>, table: string, column: string, definition: string): Promise<void> {
+  const tables = await db.introspection.getTables();
+  if (tables.find(({ name }) => name === table)?.columns.some(({ name }) => name === column)) return;
+  await sql.raw(`alter table ${table} add column ${column} ${definition}`).execute(db);
+}
 
 async function runAll(db: Kysely<unknown>, statements: readonly string[]): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db);

@@ -6,6 +6,8 @@ export interface Database {
   secrets: SecretRow;
   gateways: GatewayRow;
   nodes: NodeRow;
+  stores: StoreRow;
+  store_nodes: StoreNodeRow;
   pipeline_runs: PipelineRunRow;
   activity_runs: ActivityRunRow;
   outbox: OutboxRow;
@@ -68,6 +70,16 @@ export interface GatewayRow {
   /** Public JWK; null until the first node registers, and again when the last one is deleted. */
   credential_key: string | null;
   credential_key_id: string | null;
+  /** The gateway's own CA (PEM), which certifies its nodes to each other; null until the first node registers. */
+  ca_certificate: string | null;
+  /** Its private key (PKCS #8, PEM), AES-256-GCM under the master secret, bound to the gateway. */
+  ca_key_sealed: string | null;
+  /** Registered nodes at most (DESIGN-RULES 19). */
+  nodes_max: number;
+  /** GatewayDecision of the last dispatcher that made one; null before the first. */
+  decision: string | null;
+  /** The version that an update in progress goes to. */
+  target_version: string | null;
 }
 
 export interface NodeRow {
@@ -87,6 +99,26 @@ export interface NodeRow {
   concurrent_jobs_limit: number;
   /** What the node said its machine can bear; null until its first report. */
   slots_max: number | null;
+  /** Host and port at which the other nodes reach it, as it said last; empty: not known. */
+  address: string;
+  /** Digest of what all nodes must agree in, as it said last; empty: not known. */
+  config_digest: string;
+  /** Set while the user wants the node to take no jobs: what runs may finish for so many milliseconds. */
+  drain_grace_ms: number | null;
+}
+
+/** Local paths, each bound to the nodes that find this id in the hidden file at its root (DESIGN-RULES 6). */
+export interface StoreRow {
+  gateway_id: string;
+  path: string;
+  store_id: string;
+}
+
+/** Which nodes said that they find the store under that path. The store goes when the last one is deleted. */
+export interface StoreNodeRow {
+  gateway_id: string;
+  path: string;
+  node_id: string;
 }
 
 export interface PipelineRunRow {
