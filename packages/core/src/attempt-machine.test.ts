@@ -13,8 +13,8 @@ function fault(code: string): Fault {
 
 const faults = { memoryLimit: fault('MEMORY'), timeout: fault('TIMEOUT'), noProgress: fault('SILENT') };
 const limits = {
-  tickLimitMs: 5_000, progressLimitMs: 600_000, stopAcknowledgeMs: 1_000, stopGraceMs: 10_000, timeoutGraceMs: 10_000, abortLimitMs: 30_000,
-  killLimitMs: 5_000, memoryLimitBytes: 225,
+  tickLimitMs: 5_000, progressLimitMs: 600_000, stopAcknowledgeMs: 1_000, stopGraceMs: 10_000, handOverMs: 2_000, timeoutGraceMs: 10_000,
+  abortLimitMs: 30_000, killLimitMs: 5_000, memoryLimitBytes: 225,
 };
 const copyTerms: AttemptTerms = { step: 'copy', finalTry: true, timeoutMs: 3_600_000, faults, limits };
 const aborted: AttemptOutcome = { kind: 'cancelled', sink: 'aborted' };
@@ -70,6 +70,16 @@ test('a cancel that is acknowledged and ignored is a kill after the grace', () =
   ]);
   assert.deepEqual(effects.map((effect) => effect.type), ['sendStop', 'kill', 'close', 'report']);
   assert.deepEqual(reported(effects), [{ kind: 'cancelled', sink: 'unconfirmed' }]);
+});
+
+test('a hand-over that is acknowledged and ignored is a kill after two seconds; a cancel meanwhile gets the time to close the sink', () => {
+  const acknowledged: AttemptEvent = { type: 'stopAcknowledged' };
+  const drained = run(copyTerms, [[0, stop('draining')], [1, acknowledged], [1_999, time], [2_000, time], [2_001, gone]]);
+  assert.deepEqual(drained.effects, [
+    { type: 'sendStop', kind: 'draining' }, { type: 'kill', reason: 'stopIgnored' }, { type: 'report', outcome: { kind: 'stopped' } },
+  ]);
+  const cancelled = run(copyTerms, [[0, stop('draining')], [1, acknowledged], [1_500, stop('cancelled')], [2_500, time]]);
+  assert.deepEqual(cancelled.effects, [{ type: 'sendStop', kind: 'draining' }]);
 });
 
 test('an abort step that fails leaves the sink unconfirmed and is not tried twice', () => {

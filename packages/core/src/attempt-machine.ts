@@ -44,6 +44,8 @@ export interface AttemptLimits {
   readonly stopAcknowledgeMs: number;
   /** How long an acknowledged stop may take, closing the sink included. */
   readonly stopGraceMs: number;
+  /** How long a stop may take that leaves the sink open: another node waits to go on with the job. */
+  readonly handOverMs: number;
   /** How long after its limit an attempt is killed whose executor did not enforce it. */
   readonly timeoutGraceMs: number;
   /** Limit of an abort step. */
@@ -214,7 +216,7 @@ function checkTime(state: AttemptState, nowMs: number): AttemptTransition {
       return inPhaseMs >= limits.killLimitMs ? withoutExecutor(state, nowMs, 'stuck') : keep(state);
     case 'stopping':
       if (!state.acknowledged && inPhaseMs >= limits.stopAcknowledgeMs) return kill(state, 'frozen', verdictOf(state), nowMs);
-      if (inPhaseMs >= limits.stopGraceMs) return kill(state, 'stopIgnored', verdictOf(state), nowMs);
+      if (inPhaseMs >= stopLimitMs(state)) return kill(state, 'stopIgnored', verdictOf(state), nowMs);
       return silentMs >= limits.tickLimitMs ? kill(state, 'frozen', verdictOf(state), nowMs) : keep(state);
     case 'closing':
       return inPhaseMs >= limits.abortLimitMs ? kill(state, 'abortLimit', verdictOf(state), nowMs) : keep(state);
@@ -235,6 +237,11 @@ function checkTime(state: AttemptState, nowMs: number): AttemptTransition {
     return { ...stopped, state: { ...stopped.state, verdict: { kind: 'failed', fault: faults.noProgress } } };
   }
   return keep(state);
+}
+
+/** A cancel that overrules a hand-over closes the sink, and gets the time for it. */
+function stopLimitMs({ verdict, terms: { limits } }: AttemptState): number {
+  return verdict?.kind === 'stopped' ? limits.handOverMs : limits.stopGraceMs;
 }
 
 function verdictOf(state: AttemptState): Verdict {

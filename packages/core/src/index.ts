@@ -7,6 +7,7 @@ export { executorDeathsMax } from './job-ends.ts';
 export type { JobContext, JobEffect, JobEvent, JobStep } from './job-events.ts';
 export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './job-machine.ts';
 export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
+export { admitByMemory, type MemoryAdmission, type MemorySituation } from './memory-admission.ts';
 export { type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, type WaitingJob } from './placement.ts';
 export type {
   ClaimAnswer, Delivery, DispatchAnswer, DispatchRequest, InstallAnswer, JobQueue, JobSender, LeaseStore, Ledger, MasterSight, QueueState,

@@ -6,6 +6,14 @@ export interface WorkerTimes extends Omit<AttemptLimits, 'memoryLimitBytes'> {
   readonly tickIntervalMs: number;
   /** How often the host looks at memory, silence and limits. */
   readonly watchIntervalMs: number;
+  /** How often the worker tells its listeners that it lives; in steps of `watchIntervalMs`. */
+  readonly aliveIntervalMs: number;
+  /** How often the resident memory of all processes is measured. */
+  readonly residentIntervalMs: number;
+  /** For how long what was read of the machine's available memory is believed. */
+  readonly memoryCacheMs: number;
+  /** How long the answer may take whether this node may run a job. */
+  readonly eligibilityLimitMs: number;
   /** Least time between two progress messages of an attempt. */
   readonly progressIntervalMs: number;
   /** From the start of a process to its being ready. */
@@ -26,10 +34,15 @@ export const defaultWorkerTimes: WorkerTimes = {
   tickIntervalMs: 1_000,
   tickLimitMs: 5_000,
   watchIntervalMs: 250,
+  aliveIntervalMs: 500,
+  residentIntervalMs: 5_000,
+  memoryCacheMs: 100,
+  eligibilityLimitMs: 3_000,
   progressIntervalMs: 500,
   progressLimitMs: 600_000,
   stopAcknowledgeMs: 1_000,
   stopGraceMs: 10_000,
+  handOverMs: 2_000,
   timeoutGraceMs: 10_000,
   abortLimitMs: 30_000,
   killLimitMs: 5_000,
