@@ -24,7 +24,10 @@ export interface ChildRoot {
   readonly ready: Readonly<Record<string, unknown>>;
   /** Resolves when the process is gone, however it went. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** SIGTERM, then SIGKILL after `limitMs`; resolves when it is gone. */
+  /**
+   * SIGTERM to the process, then SIGKILL to its whole group after `limitMs`, so that not even frozen children of it stay; resolves when
+   * it is gone.
+   */
   stop(limitMs?: number): Promise<void>;
 }
 
@@ -34,7 +37,8 @@ const pipeLimitMs = 200;
 
 /**
  * Starts a root as a process and waits for its ready line. The child's standard input is a pipe that we hold: when we die, however
- * we die, it ends with us.
+ * we die, it ends with us. It leads a process group of its own, in which its children are unless they leave it: `kill(2)` of the
+ * negative pid reaches them all.
  */
 export async function startChildRoot(options: ChildRootOptions): Promise<ChildRoot> {
   const { name, clock } = options;
@@ -83,7 +87,7 @@ function waitForReady(
     const giveUp = (error: Error): void => {
       timer.cancel();
       options.signal?.removeEventListener('abort', onAbort);
-      child.kill('SIGKILL');
+      killGroup(child);
       reject(error);
     };
     // It may have started children of its own and written files: it ends in order, and is gone when the caller hears of it.
@@ -121,7 +125,18 @@ function parseReady(line: string, name: string): Readonly<Record<string, unknown
 
 async function stopChild(child: ChildProcess, exited: ChildRoot['exited'], clock: Clock, limitMs: number): Promise<void> {
   child.kill('SIGTERM');
-  const timer = clock.after(limitMs, () => child.kill('SIGKILL'));
+  const timer = clock.after(limitMs, () => killGroup(child));
   await exited;
   timer.cancel();
+}
+
+/** SIGKILL to the child and to all that it started and that did not leave its group. */
+function killGroup(child: ChildProcess): void {
+  // Once it was waited for, its number may be another's.
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

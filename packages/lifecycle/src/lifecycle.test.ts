@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineErrors, hasCode, silentLogger, systemClock } from '@dmg/base';
+import { assertNoProcessLeft, findProcesses } from '../../../test/harness/left-processes.ts';
 import { type ChildRoot, type ChildRootOptions, claimFolder, describeError, exitCodes, startChildRoot, superviseRoot } from './index.ts';
 
 const main = fileURLToPath(new URL('./testing/example-root.ts', import.meta.url));
@@ -73,6 +74,30 @@ test('a supervised root that is killed is started again; stopping it ends it for
   assert.equal(root.current().pid, second.pid);
   await root.stop();
   assert.deepEqual(await second.exited, { code: exitCodes.ok, signal: null });
+});
+
+test('a root that is frozen with all its children is ended with all its children', async (t) => {
+  const child = await start(t, 'parent');
+  assert.equal((await findProcesses({ mark: '', group: child.pid })).length, 2);
+  process.kill(-child.pid, 'SIGSTOP');
+  await child.stop(100);
+  assert.deepEqual(await child.exited, { code: null, signal: 'SIGKILL' });
+  await assertNoProcessLeft({ mark: '', group: child.pid });
+});
+
+test('a supervised root that must not come back stays away, and stopping it is no error', async () => {
+  const lines: string[] = [];
+  const said = Promise.withResolvers<void>();
+  const warn = (_fields: object, message: string): void => {
+    lines.push(message);
+    said.resolve();
+  };
+  const root = await superviseRoot({ ...options('good'), logger: { ...silentLogger, warn }, random: () => 0, restart: false });
+  process.kill(root.current().pid, 'SIGKILL');
+  await said.promise;
+  assert.deepEqual(lines, ['process ended and is not started again']);
+  await root.stop();
+  assert.deepEqual(await root.current().exited, { code: null, signal: 'SIGKILL' });
 });
 
 test('a folder is claimed by one program of a kind at a time', async (t) => {

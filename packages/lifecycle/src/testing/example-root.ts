@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
 import { defineErrors, systemClock } from '@dmg/base';
 import { runRoot } from '../index.ts';
 
-/** A root that does nothing, for tests: `fail` cannot start, `slow` never stops, `silent` is never ready, `late` is when it is stopped. */
+/**
+ * A root that does nothing, for tests: `fail` cannot start, `slow` never stops, `silent` is never ready, `late` is when it is stopped,
+ * `parent` has a child of its own that ends only when it is killed.
+ */
 const mode = process.argv[2] ?? 'good';
 
 const errors = defineErrors('EXAMPLE', {
@@ -28,6 +32,7 @@ await runRoot({
       process.stderr.write('begun\n');
       await new Promise<void>((resolve) => stopRequested.addEventListener('abort', () => resolve()));
     }
+    if (mode === 'parent') spawn('sleep', ['600'], { stdio: 'ignore' });
     const keepAlive = systemClock.after(3_600_000, () => undefined);
     return {
       ready: { pid: process.pid },
