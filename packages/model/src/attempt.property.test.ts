@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compareEpochs, type Epoch, formatEpoch } from './attempt.ts';
+import { compareEpochs, type Epoch, formatEpoch, parseEpoch } from './attempt.ts';
 
 const epoch: fc.Arbitrary<Epoch> = fc.record({
   // Few numbers and few tokens, so that equal parts are frequent.
@@ -18,6 +18,11 @@ test('epochs are in a total order: by number, then by token', () => {
       if (compareEpochs(a, b) <= 0 && compareEpochs(b, c) <= 0) assert.ok(compareEpochs(a, c) <= 0);
       if (a.n < b.n) assert.ok(compareEpochs(a, b) < 0);
       assert.equal(formatEpoch(a) === formatEpoch(b), compareEpochs(a, b) === 0);
+      assert.deepEqual(parseEpoch(formatEpoch(a)), a);
     }),
   );
+});
+
+test('a text that is no epoch is none', () => {
+  for (const text of ['', 'x', '7', '.a', '-1.a', '1e3.a']) assert.equal(parseEpoch(text), undefined, text);
 });

@@ -18,6 +18,12 @@ export function formatEpoch(epoch: Epoch): string {
   return `${epoch.n}.${epoch.token}`;
 }
 
+/** Reads what `formatEpoch` wrote; undefined for any other text. */
+export function parseEpoch(text: string): Epoch | undefined {
+  const match = /^(\d{1,15})\.(.*)$/s.exec(text);
+  return match === null ? undefined : { n: Number(match[1]), token: match[2] ?? '' };
+}
+
 /**
  * What an attempt is to do: `copy` runs plan, copy and finish; `abort` closes the sink and cleans up, and is idempotent.
  */

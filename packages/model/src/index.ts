@@ -1,5 +1,5 @@
 export {
-  type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs, type Epoch, formatEpoch,
+  type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs, type Epoch, formatEpoch, parseEpoch,
   type RefusalReason, refusalReasons, type RunningAttempt,
 } from './attempt.ts';
 export type {
@@ -20,5 +20,5 @@ export type {
 } from './node-messages.ts';
 export type { ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject } from './plan.ts';
 export type { Consistency, Guarantee, Receipt, VerificationLevel } from './receipt.ts';
-export { type GatewayStatus, type NodeStatus, type RunStatus, terminalRunStatuses } from './status.ts';
+export { type GatewayStatus, type Judgement, type NodeStatus, nodeStatuses, type RunStatus, terminalRunStatuses } from './status.ts';
 export { compareVersions } from './version.ts';

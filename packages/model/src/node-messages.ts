@@ -1,7 +1,7 @@
 import type { JsonObject } from './json.ts';
 import type { AttemptOutcome, AttemptProgress } from './attempt.ts';
 import type { GatewayDecision, Member, MemberState, NodeFacts } from './cluster.ts';
-import type { NodeStatus } from './status.ts';
+import type { Judgement, NodeStatus } from './status.ts';
 
 /**
  * What nodes and the control plane say to each other over HTTPS, under `/gateway/v1/`. Bodies are JSON. All but `register`
@@ -82,7 +82,7 @@ export interface AliveReport {
 
 /** Answer to an alive report: how the control plane judges the node, and whom it heard when. */
 export interface AliveAnswer {
-  readonly judgement: { readonly status: NodeStatus; readonly evidence: string; readonly remedy: string };
+  readonly judgement: Judgement<NodeStatus>;
   /** All registered nodes of the gateway, this one included. */
   readonly roster: readonly MemberState[];
 }

@@ -2,7 +2,18 @@
 export type NodeStatus =
   | 'NeedRegistration' | 'Initializing' | 'InitializeFailed' | 'Offline' | 'Upgrading' | 'Inactive' | 'Limited' | 'Online';
 
+export const nodeStatuses: readonly NodeStatus[] = [
+  'NeedRegistration', 'Initializing', 'InitializeFailed', 'Offline', 'Upgrading', 'Inactive', 'Limited', 'Online',
+];
+
 export type GatewayStatus = 'NeedRegistration' | 'Online' | 'Limited' | 'Offline';
+
+/** A status with what speaks for it and what to do about it; the remedy is empty when nothing is to be done. */
+export interface Judgement<Status extends NodeStatus | GatewayStatus> {
+  readonly status: Status;
+  readonly evidence: string;
+  readonly remedy: string;
+}
 
 /** Status of a pipeline run or an activity run, spelled as the REST API spells it. */
 export type RunStatus = 'Queued' | 'InProgress' | 'Succeeded' | 'Failed' | 'Canceling' | 'Cancelled';
