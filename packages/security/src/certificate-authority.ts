@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type { Clock } from '@dmg/base';
 import {
   AuthorityKeyIdentifierExtension, BasicConstraintsExtension, ExtendedKeyUsage, ExtendedKeyUsageExtension, type JsonGeneralNames,
-  KeyUsageFlags, KeyUsagesExtension, PemConverter, SubjectAlternativeNameExtension, SubjectKeyIdentifierExtension, X509Certificate,
+  KeyUsageFlags, KeyUsagesExtension, SubjectAlternativeNameExtension, SubjectKeyIdentifierExtension, X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { createKeptFileOnce, readKeptFile, writeKeptFile } from './secret-file.ts';
+import { exportPrivatePem, importPair, newPair, serialNumber, signingAlgorithm } from './signing-keys.ts';
 
 export interface ServerIdentity {
   /** Path of the CA certificate, for clients to trust. */
@@ -23,7 +24,6 @@ export interface ServerIdentity {
 }
 
 const dayMs = 24 * 3600 * 1000;
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const clockSkewMs = dayMs;
 
 /**
@@ -63,7 +63,7 @@ export function fingerprintOf(pem: string): string {
 async function ensureKey(path: string): Promise<webcrypto.CryptoKeyPair> {
   let pem = await readKeptFile(path, { secret: true });
   if (pem === undefined) {
-    const pair = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const pair = await newPair();
     pem = await createKeptFileOnce(path, await exportPrivatePem(pair.privateKey), 0o600);
   }
   return importPair(pem);
@@ -79,7 +79,7 @@ async function ensureCa(path: string, keys: webcrypto.CryptoKeyPair, clock: Cloc
     serialNumber: serialNumber(),
     notBefore: new Date(nowMs - clockSkewMs),
     notAfter: new Date(nowMs + 3653 * dayMs),
-    signingAlgorithm: algorithm,
+    signingAlgorithm,
     keys,
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
@@ -97,7 +97,7 @@ async function issueServer(options: {
   nowMs: number;
 }): Promise<{ keyPem: string; certPem: string }> {
   const { ca, caKey, names, nowMs } = options;
-  const pair = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const pair = await newPair();
   const alternatives: JsonGeneralNames = names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name }));
   const certificate = await X509CertificateGenerator.create({
     subject: 'CN=Data Management Gateway control plane',
@@ -105,7 +105,7 @@ async function issueServer(options: {
     serialNumber: serialNumber(),
     notBefore: new Date(nowMs - clockSkewMs),
     notAfter: new Date(nowMs + 397 * dayMs),
-    signingAlgorithm: algorithm,
+    signingAlgorithm,
     publicKey: pair.publicKey,
     signingKey: caKey.privateKey,
     extensions: [
@@ -134,22 +134,4 @@ function splitServerFile(text: string | undefined): { keyPem: string; certPem: s
   const keyPem = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/.exec(text ?? '')?.[0];
   const certPem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(text ?? '')?.[0];
   return keyPem === undefined || certPem === undefined ? undefined : { keyPem, certPem };
-}
-
-/** 127 random bits with the top bit of the first byte clear and the next one set: positive and of constant length. */
-function serialNumber(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return Buffer.from(bytes).toString('hex');
-}
-
-async function exportPrivatePem(key: webcrypto.CryptoKey): Promise<string> {
-  return PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
-}
-
-async function importPair(pem: string): Promise<webcrypto.CryptoKeyPair> {
-  const privateKey = await crypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(pem), algorithm, true, ['sign']);
-  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', privateKey);
-  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x, y } as webcrypto.JsonWebKey, algorithm, true, ['verify']);
-  return { privateKey, publicKey };
 }

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { hasCode, Secret } from '@dmg/base';
 import { createCredentialKeyPair, credentialKeyId, decryptSecret, encryptSecret } from './credential-envelope.ts';
 import { MasterSecret } from './master-secret.ts';
-import { openSealedSecret, sealSecret } from './sealing.ts';
+import { openSealedSecret, type SealContext, sealSecret } from './sealing.ts';
 import { hashToken, newToken, tokenMatches } from './tokens.ts';
 
 const plain = 'AccountKey=canary-7f3d;päss "wörd" \u{1f511}';
@@ -35,11 +35,15 @@ test('a sealed secret opens only in its place and under its master secret', () =
   const sealed = sealSecret(master, new Secret(plain), context);
   assert.ok(!sealed.includes('canary'));
   assert.equal(openSealedSecret(master, sealed, { ...context, linkedService: 'bLOB' }).reveal(), plain);
-  const broken: [MasterSecret, string, typeof context][] = [
+  const ofGateway = { gatewayId: 'f1', property: 'connectionString' };
+  assert.equal(openSealedSecret(master, sealSecret(master, new Secret(plain), ofGateway), ofGateway).reveal(), plain);
+  const broken: [MasterSecret, string, SealContext][] = [
     [new MasterSecret(new Uint8Array(32).fill(2)), sealed, context],
     [master, sealed, { ...context, factoryId: 'f2' }],
     [master, sealed, { ...context, property: 'accountKey' }],
     [master, `${sealed.slice(0, -2)}zz`, context],
+    [master, sealed, ofGateway],
+    [master, sealSecret(master, new Secret(plain), ofGateway), { ...ofGateway, gatewayId: 'f2' }],
     [master, '1.', context],
     [master, 'nonsense', context],
   ];

@@ -39,6 +39,27 @@ export const securityErrors = defineErrors('SECURITY', {
     message: 'Cannot use the credential key: {reason}.',
     fix: 'Give an elliptic curve P-256 key as JWK, as the node makes it at its first start.',
   },
+  CERTIFICATE_REQUEST_REFUSED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot certify the node: its certificate request is refused, because {reason}.',
+    fix: 'The node makes it by itself: a P-256 key and a PKCS #10 request signed with it. Update the node; if it stays, '
+      + 'remove its node key from its state folder and register it again.',
+  },
+  CERTIFICATE_UNUSABLE: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot read a certificate: it is damaged, or none of a node.',
+    fix: 'Register the node again, so that it gets a fresh certificate.',
+  },
+  NODE_KEY_UNUSABLE: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: "Cannot use the node's key: it is not a P-256 private key in PKCS #8.",
+    fix: 'Remove the damaged file from the state folder of the node and register it again: it makes a new one.',
+  },
+  WRAPPED_FOR_ANOTHER: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot open what a peer sent: it was wrapped for another key, or was changed on its way.',
+    fix: 'It is asked for again with the certificate that the node has now. If it stays, register the node again.',
+  },
   SEAL_BROKEN: {
     category: 'system', retry: 'never', scope: 'job',
     message: 'Cannot open the stored secret of {what}: it was sealed under another master secret, or was changed.',

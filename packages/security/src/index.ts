@@ -7,7 +7,12 @@ export {
   deriveGatewayKeySecret, formatGatewayKey, type GatewayKey, type GatewayKeyName, gatewayKeyNames, gatewayKeySecretMatches,
   hashGatewayKeySecret, parseGatewayKey,
 } from './gateway-key.ts';
+export { unwrapWithKey, wrapForCertificate } from './key-wrapping.ts';
 export { loadMasterSecret, MasterSecret } from './master-secret.ts';
+export {
+  certificateTimes, type CertifiedNode, createCertificateRequest, createGatewayCa, createNodeKeyPair, type GatewayCa, issueNodeCertificate,
+  type NodeCertificateOptions, nodeHostName, nodeOfCertificate,
+} from './node-certificates.ts';
 export { fetchPinnedCa, type PinOptions } from './pinned-ca.ts';
 export { openSealedSecret, type SealContext, sealSecret } from './sealing.ts';
 export { createKeptFileOnce, readKeptFile, writeKeptFile } from './secret-file.ts';

@@ -4,11 +4,9 @@ import { securityErrors } from './errors.ts';
 import type { MasterSecret } from './master-secret.ts';
 
 /** Whose secret it is. Part of what is authenticated: a sealed text moved to another place in the database does not open. */
-export interface SealContext {
-  readonly factoryId: string;
-  readonly linkedService: string;
-  readonly property: string;
-}
+export type SealContext =
+  | { readonly factoryId: string; readonly linkedService: string; readonly property: string }
+  | { readonly gatewayId: string; readonly property: string };
 
 const ivBytes = 12;
 const tagBytes = 16;
@@ -32,10 +30,18 @@ export function openSealedSecret(master: MasterSecret, sealed: string, context: 
     decipher.setAuthTag(bytes.subarray(tagStart));
     return new Secret(Buffer.concat([decipher.update(bytes.subarray(ivBytes, tagStart)), decipher.final()]).toString('utf8'));
   } catch (error) {
-    throw securityErrors.SEAL_BROKEN.create({ what: `${context.linkedService}.${context.property}` }, { cause: error });
+    throw securityErrors.SEAL_BROKEN.create({ what: nameOf(context) }, { cause: error });
   }
 }
 
+// No factory has the id `gateway`, so that a gateway's secret never opens as one of a linked service.
 function associatedData(context: SealContext): Buffer {
-  return Buffer.from(JSON.stringify([context.factoryId, context.linkedService.toLowerCase(), context.property.toLowerCase()]), 'utf8');
+  const place = 'gatewayId' in context
+    ? ['gateway', context.gatewayId, context.property]
+    : [context.factoryId, context.linkedService.toLowerCase(), context.property.toLowerCase()];
+  return Buffer.from(JSON.stringify(place), 'utf8');
+}
+
+function nameOf(context: SealContext): string {
+  return `${'gatewayId' in context ? `gateway ${context.gatewayId}` : context.linkedService}.${context.property}`;
 }

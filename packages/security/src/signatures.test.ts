@@ -13,7 +13,11 @@ const job: Job = {
   tryNumber: 1, finalTry: true,
   activity: { type: 'Copy', source: end, sink: end, parallelCopies: 0, validateDataConsistency: false },
 };
-const state: DesiredState = { gatewayId: 'g1', nodeId: 'n1', version: 3, concurrentJobsLimit: 8, cancel: ['j9'] };
+const state: DesiredState = {
+  gatewayId: 'g1', nodeId: 'n1', version: 3, concurrentJobsLimit: 8, cancel: ['j9'],
+  members: [{ nodeId: 'n1', nodeName: 'one', address: '' }], decision: { number: 2, version: '1.0.0', configDigest: 'd' },
+  targetVersion: '1.1.0', drain: { graceMs: 0 }, stores: [{ path: '/data', storeId: 's' }],
+};
 const badSignature = (reason: RegExp) => (error: unknown) => {
   assert.ok(isDmgError(error) && hasCode(error, 'DMG_SECURITY_BAD_SIGNATURE'), String(error));
   assert.match(error.message, reason);
@@ -63,6 +67,15 @@ test('a desired state is for one node, and a job cannot stand in for it', async 
   assert.deepEqual(await verifyDesiredState(text, trust), state);
   await assert.rejects(verifyDesiredState(text, { ...trust, nodeId: 'n2' }), badSignature(/another node/));
   await assert.rejects(verifyDesiredState(text, { ...trust, gatewayId: 'g2' }), badSignature(/another gateway/));
+  const { members, ...incomplete } = state;
+  for (const [part, broken] of [
+    ['members', incomplete], ['members\\[0\\].address', { ...state, members: [{ ...members[0], address: 1 }] }],
+    ['drain.graceMs', { ...state, drain: { graceMs: -1 } }], ['stores\\[0\\].storeId', { ...state, stores: [{ path: '/x' }] }],
+    ['decision.number', { ...state, decision: {} }],
+  ] as const) {
+    const signed = await signDesiredState(broken as DesiredState, key);
+    await assert.rejects(verifyDesiredState(signed, trust), badSignature(new RegExp(`state.${part} is not`)));
+  }
   const signedJob = await signJob(job, { key, expiresAtMs: 1000 });
   await assert.rejects(verifyDesiredState(signedJob, trust), badSignature(/another kind/));
   await assert.rejects(verifyJob(text, { ...trust, wallMs: 0 }), badSignature(/another kind/));

@@ -60,6 +60,9 @@ const job = shape({
 });
 const desiredState = shape({
   gatewayId: text, nodeId: text, version: integer(0), concurrentJobsLimit: integer(0), cancel: listOf(text),
+  members: listOf(shape({ nodeId: text, nodeName: text, address: anyText })),
+  decision: optional(shape({ number: integer(0), version: text, configDigest: anyText })),
+  targetVersion: optional(text), drain: optional(shape({ graceMs: integer(0) })), stores: listOf(shape({ path: text, storeId: text })),
 });
 
 export function checkJob(value: unknown): string | undefined {
