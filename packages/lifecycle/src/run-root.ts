@@ -1,11 +1,13 @@
 import { describeError, exitCodeFor, exitCodes } from './exit-codes.ts';
-import { asDmgError, type Clock } from '@dmg/base';
+import { asDmgError, type Clock, type DmgError } from '@dmg/base';
 
 export interface RunningRoot {
   /** Printed as the one line on standard output when the root is ready, with `ready: <name>` in front. */
   readonly ready: Readonly<Record<string, unknown>>;
   /** Ends everything in order. Called once. */
   stop(): Promise<void>;
+  /** Resolves when it cannot go on, with why: it is stopped then, and the error says how the program exits. */
+  readonly ended?: Promise<DmgError>;
 }
 
 /**
@@ -61,12 +63,19 @@ export async function runRoot(options: {
   const announce = options.announce ?? ((ready) => JSON.stringify({ ready: name, ...ready }));
   process.stdout.write(`${announce(running.ready)}\n`);
 
-  if (!stopRequested.signal.aborted) {
-    await new Promise<void>((resolve) => stopRequested.signal.addEventListener('abort', () => resolve(), { once: true }));
+  const stopped = new Promise<undefined>((resolve) => {
+    if (stopRequested.signal.aborted) resolve(undefined);
+    stopRequested.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  const end = await Promise.race([stopped, ...(running.ended === undefined ? [] : [running.ended])]);
+  if (end !== undefined) {
+    process.stderr.write(`${name}: ${describeError(end)}\n`);
+    // The time limit for stopping counts from here as well.
+    stopRequested.abort();
   }
   try {
     await running.stop();
-    process.exit(exitCodes.ok);
+    process.exit(end === undefined ? exitCodes.ok : exitCodeFor(end));
   } catch (error) {
     process.stderr.write(`${name}: ${describeError(error)}\n`);
     process.exit(exitCodes.failed);
