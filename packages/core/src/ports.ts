@@ -27,7 +27,12 @@ export interface JobQueue {
    * that `receive` returned settles: holding it back is how the dispatcher stops the flow. Reconnects by itself for ever.
    */
   start(receive: (delivery: Delivery) => Promise<void>): Promise<void>;
-  /** Stops receiving within 500 ms. What is in hand and not settled is left to its lock. It can be started again. */
+  /**
+   * Opens the connection and keeps it open and authorised, so that `start` has only to attach its link; takes no message. Resolves
+   * when the queue has answered or has failed to; connecting goes on by itself, until `stop`. While started: nothing happens.
+   */
+  warm(): Promise<void>;
+  /** Stops receiving, or being warm, within 500 ms. What is in hand and not settled is left to its lock. It can be started again. */
   stop(): Promise<void>;
   state(): QueueState;
   /** Hands over dead-lettered messages, one after another, and completes each for which `take` resolves. */
@@ -35,10 +40,11 @@ export interface JobQueue {
 }
 
 export interface QueueState {
+  /** The queue answers: it is received from, or kept warm. */
   readonly connected: boolean;
   /** Highest `sendNo` seen since start; 0: none. */
   readonly receivedUpTo: number;
-  /** The queue had nothing for us for 5 s while credit was out, or a peek from the start returned nothing. */
+  /** The queue had nothing for us for 5 s while credit was out, or a peek from the start returned nothing. Never while only warm. */
   readonly empty: boolean;
   /** Why it is not connected; undefined when it is. */
   readonly trouble: string | undefined;
@@ -106,6 +112,11 @@ export interface WorkerPort {
   dispatch(request: DispatchRequest): Promise<DispatchAnswer>;
   /** Asks an attempt to stop for good: it closes the sink and ends `cancelled`. An attempt that is not running: nothing happens. */
   cancel(attemptId: string): Promise<void>;
+  /**
+   * Asks an attempt to end because another attempt of its job goes on: the sink stays open and it ends `stopped`. An attempt that is
+   * not running: nothing happens. A worker that cannot leaves both running, which the sink bears.
+   */
+  supersede?(attemptId: string): Promise<void>;
   subscribe(listen: (event: WorkerEvent) => void): () => void;
 }
 
