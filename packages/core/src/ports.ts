@@ -158,10 +158,14 @@ export interface LeaseStore {
   /** Takes the lease for `leaseMs` on a majority, or leaves nothing behind. */
   acquire(token: string, leaseMs: number): Promise<boolean>;
   claim(token: string): Promise<readonly ClaimAnswer[]>;
+  /** `behind`: a larger epoch is installed, by whichever grant, or an equal `n` by another one. */
   install(epoch: Epoch, node: { readonly nodeId: string; readonly address: string }): Promise<readonly InstallAnswer[]>;
   /** Extends the lease and moves the beat. `lost`: a majority says that it is not ours; `silent`: no majority answered. */
   renew(token: string, leaseMs: number): Promise<'renewed' | 'lost' | 'silent'>;
-  /** Ends the lease of a holder whose beat still stands at `beat`, on a majority; false when it moved or another holds it. */
+  /**
+   * Ends the lease of a holder whose beat still stands where it was seen, on a majority (a master without a lease counts as ended);
+   * false when it moved or another holds it. A beat is that of the lead with the holder's token; undefined where there is none.
+   */
   seize(holder: { readonly token: string; readonly beats: readonly (number | undefined)[] }): Promise<boolean>;
   /** Gives the lease back, as far as masters answer. */
   release(token: string): Promise<void>;

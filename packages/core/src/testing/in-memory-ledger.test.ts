@@ -1,11 +1,4 @@
-import { seededRandom } from '@dmg/base';
-import { InMemoryLedger, InMemoryLedgerData } from './in-memory-ledger.ts';
+import { inMemoryMasters } from './in-memory-masters-fixture.ts';
 import { ledgerContract } from './ledger.contract.ts';
 
-ledgerContract('in memory', () => {
-  const data = new InMemoryLedgerData(seededRandom(1));
-  return Promise.resolve({
-    ledger: new InMemoryLedger(data), other: new InMemoryLedger(data),
-    loseData: () => Promise.resolve(data.lose()), close: () => Promise.resolve(),
-  });
-});
+ledgerContract('in memory', inMemoryMasters);

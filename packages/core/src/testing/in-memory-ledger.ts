@@ -1,103 +1,45 @@
-import { newId, type Random } from '@dmg/base';
 import type { Epoch } from '@dmg/model';
 import type { JobRecord } from '../job-record.ts';
 import type { Ledger } from '../ports.ts';
+import { type InMemoryMaster, isNewer } from './in-memory-master.ts';
 
-interface Stored {
-  readonly epochN: number;
-  readonly version: number;
-  readonly text: string;
-}
-
-/** What several `InMemoryLedger`s share, as several clients share one Redis; with switches for its faults. */
-export class InMemoryLedgerData {
-  lead: Epoch | undefined;
-  life = '';
-  readonly jobs = new Map<string, Stored>();
-  readonly #random: Random;
-  /** While set, every call rejects with it. */
-  trouble: Error | undefined;
-
-  constructor(random: Random) {
-    this.#random = random;
-  }
-
-  /** As after FLUSHALL or a restart without a disk. */
-  lose(): void {
-    this.lead = undefined;
-    this.life = '';
-    this.jobs.clear();
-  }
-
-  newLife(): string {
-    return newId(this.#random);
-  }
-
-  /** A copy of everything, for going back to an older state later. */
-  snapshot(): () => void {
-    const { lead, life } = this;
-    const jobs = [...this.jobs];
-    return () => {
-      this.lead = lead;
-      this.life = life;
-      this.jobs.clear();
-      for (const [jobId, stored] of jobs) this.jobs.set(jobId, stored);
-    };
-  }
-
-  /** What the ledger holds of a job; for assertions. */
-  record(jobId: string): JobRecord | undefined {
-    const stored = this.jobs.get(jobId);
-    return stored === undefined ? undefined : JSON.parse(stored.text) as JobRecord;
-  }
-}
-
-/** The ledger's twin: the same answers as the Redis adapter, checked by the same contract suite. */
+/**
+ * The ledger's twin: the same answers as the Redis adapter, checked by the same contract suite. With several masters a write is good
+ * at a majority, and reading merges what a majority holds. A master without a `life` has lost its data and does not count.
+ */
 export class InMemoryLedger implements Ledger {
-  readonly #data: InMemoryLedgerData;
+  readonly #masters: readonly InMemoryMaster[];
   #closed = false;
 
-  constructor(data: InMemoryLedgerData) {
-    this.#data = data;
+  constructor(masters: readonly InMemoryMaster[]) {
+    this.#masters = masters;
   }
 
-  head(): Promise<{ n: number; life: string }> {
-    return this.#call(() => ({ n: this.#data.lead?.n ?? 0, life: this.#data.life }));
-  }
-
-  install(epoch: Epoch): Promise<{ ok: true } | { ok: false; behind: number }> {
-    return this.#call(() => {
-      const { lead } = this.#data;
-      if (lead !== undefined && lead.n >= epoch.n && lead.token !== epoch.token) return { ok: false, behind: lead.n };
-      this.#data.lead = epoch;
-      if (this.#data.life === '') this.#data.life = this.#data.newLife();
-      return { ok: true };
-    });
-  }
-
-  put(epoch: Epoch, record: JobRecord): Promise<'ok' | 'stale' | 'old'> {
+  async put(epoch: Epoch, record: JobRecord): Promise<'ok' | 'stale' | 'old'> {
     const text = JSON.stringify(record);
-    return this.#call(() => {
-      if (!this.#leads(epoch)) return 'stale';
-      const stored = this.#data.jobs.get(record.jobId);
-      const newer = stored !== undefined
-        && (stored.epochN > record.epochN || (stored.epochN === record.epochN && stored.version > record.version));
-      if (newer) return 'old';
-      this.#data.jobs.set(record.jobId, { epochN: record.epochN, version: record.version, text });
-      return 'ok';
-    });
+    const answers = await this.#ask((master) => master.put(epoch, record, text));
+    // Whoever reads merges by the largest: a write beside a newer record would not be seen.
+    if (answers.includes('old')) return 'old';
+    return this.#majority(answers);
   }
 
-  readAll(): Promise<JobRecord[]> {
-    return this.#call(() => [...this.#data.jobs.values()].map((stored) => JSON.parse(stored.text) as JobRecord));
+  async readAll(): Promise<JobRecord[]> {
+    const alive = await this.#ask((master) => master);
+    const counting = alive.filter((master) => master.life !== '');
+    if (counting.length > 0 && !this.#isMajority(counting.length)) throw new Error('too many masters have lost their data');
+    const newest = new Map<string, JobRecord>();
+    for (const master of counting) {
+      for (const stored of master.jobs.values()) {
+        const record = JSON.parse(stored.text) as JobRecord;
+        const other = newest.get(record.jobId);
+        if (other === undefined || isNewer(record, other)) newest.set(record.jobId, record);
+      }
+    }
+    return [...newest.values()];
   }
 
-  remove(epoch: Epoch, jobId: string): Promise<'ok' | 'stale'> {
-    return this.#call(() => {
-      if (!this.#leads(epoch)) return 'stale';
-      this.#data.jobs.delete(jobId);
-      return 'ok';
-    });
+  async remove(epoch: Epoch, jobId: string): Promise<'ok' | 'stale'> {
+    return this.#majority(await this.#ask((master) => master.remove(epoch, jobId)));
   }
 
   close(): Promise<void> {
@@ -105,14 +47,23 @@ export class InMemoryLedger implements Ledger {
     return Promise.resolve();
   }
 
-  #leads(epoch: Epoch): boolean {
-    return this.#data.lead?.n === epoch.n && this.#data.lead.token === epoch.token;
+  #majority<T extends 'ok' | 'stale' | 'old'>(answers: readonly T[]): T {
+    const answer = answers.find((one) => this.#isMajority(answers.filter((other) => other === one).length));
+    if (answer === undefined) throw new Error('no majority of the masters agrees');
+    return answer;
   }
 
-  async #call<T>(work: () => T): Promise<T> {
+  #isMajority(count: number): boolean {
+    return count > this.#masters.length / 2;
+  }
+
+  /** What the masters that answer say; rejects with the trouble of the first one that does not when they are no majority. */
+  async #ask<T>(ask: (master: InMemoryMaster) => T): Promise<T[]> {
     if (this.#closed) throw new Error('the ledger is closed');
     await Promise.resolve();
-    if (this.#data.trouble !== undefined) throw this.#data.trouble;
-    return work();
+    const troubles = this.#masters.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble]));
+    const [trouble] = troubles;
+    if (trouble !== undefined && !this.#isMajority(this.#masters.length - troubles.length)) throw trouble;
+    return this.#masters.filter((master) => master.trouble === undefined).map(ask);
   }
 }
