@@ -1,0 +1,17 @@
+// Generated from proto/ by `npm run gen`. Do not edit.
+// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+
+
+export interface CancelAnswer {
+  /**
+   * Of the cancel.
+   */
+  'requestId'?: (number);
+}
+
+export interface CancelAnswer__Output {
+  /**
+   * Of the cancel.
+   */
+  'requestId': (number);
+}

@@ -1,0 +1,33 @@
+// Generated from proto/ by `npm run gen`. Do not edit.
+// Original file: /work/main/proto/dmg/cluster/v1/node.proto
+
+
+/**
+ * The minors of one major that a node speaks.
+ */
+export interface ProtocolRange {
+  'major'?: (number);
+  /**
+   * The lowest minor of it that the node speaks.
+   */
+  'minorMin'?: (number);
+  /**
+   * The highest minor of it that the node speaks.
+   */
+  'minorMax'?: (number);
+}
+
+/**
+ * The minors of one major that a node speaks.
+ */
+export interface ProtocolRange__Output {
+  'major': (number);
+  /**
+   * The lowest minor of it that the node speaks.
+   */
+  'minorMin': (number);
+  /**
+   * The highest minor of it that the node speaks.
+   */
+  'minorMax': (number);
+}
