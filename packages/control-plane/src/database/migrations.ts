@@ -65,6 +65,7 @@ const clusterColumns = [
   ['gateways', 'target_version', 'text'],
   ['nodes', 'address', "text not null default ''"],
   ['nodes', 'config_digest', "text not null default ''"],
+  ['nodes', 'credential_key_id', 'text'],
   ['nodes', 'drain_grace_ms', 'integer'],
 ] as const;
 

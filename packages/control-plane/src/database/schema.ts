@@ -103,6 +103,8 @@ export interface NodeRow {
   address: string;
   /** Digest of what all nodes must agree in, as it said last; empty: not known. */
   config_digest: string;
+  /** Id of the credential key that it brought when it registered last; by it a node that comes back is known. */
+  credential_key_id: string | null;
   /** Set while the user wants the node to take no jobs: what runs may finish for so many milliseconds. */
   drain_grace_ms: number | null;
 }

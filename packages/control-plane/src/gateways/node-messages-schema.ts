@@ -1,4 +1,4 @@
-import type { AliveReport, DeadLetterReport, JobReport, RegisterRequest } from '@dmg/model';
+import type { AliveReport, CertificateRequest, DeadLetterReport, JobReport, RegisterRequest, StoreClaim } from '@dmg/model';
 import { z } from 'zod';
 import { controlPlaneErrors } from '../errors.ts';
 
@@ -36,15 +36,31 @@ const nodeNameRule = 'no node name: up to 63 letters, digits, dots, dashes and u
 const register = z.object({
   key: z.string(),
   nodeName: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, nodeNameRule),
-  machineName: z.string().max(255), version: text.max(64), credentialPublicKey: z.record(z.string(), z.json()),
+  machineName: text.max(255), version: text.max(64), sharesMachine: z.boolean(), credentialPublicKey: z.record(z.string(), z.json()),
+  certificateRequest: z.string(), defaultConcurrentJobsLimit: count,
 });
-const alive = z.object({
-  nodeName: text, version: text, bootId: text, desiredVersion: count,
-  running: z.array(z.object({ jobId: text, tryNumber: z.int().min(1), attemptId: text, progress: progress.optional() })),
-  slots: z.object({ limit: count, used: count, maximum: count }),
-  metrics: z.object({ cpuPercent: count, availableMemoryMb: count, sentBytes: count, receivedBytes: count }),
-  dispatcher: z.object({ epoch: z.string(), waiting: z.array(text), receivedUpTo: count, queueEmpty: z.boolean() }).optional(),
+const certificate = z.object({ certificateRequest: z.string() });
+const storeClaim = z.object({ path: text.max(4096), storeId: text.max(128) });
+const facts = z.object({
+  nodeId: text, nodeName: text, bootId: text.max(128), version: text.max(64), protocol: z.object({ major: count, minor: count }),
+  address: z.string().max(300), configDigest: z.string().max(128), config: z.string(),
+  stage: z.enum(['initializing', 'running', 'upgrading', 'initializeFailed']), stageReason: z.string(),
+  slots: z.object({ limit: count, used: count, maximum: count }), draining: z.boolean(),
+  // A newer node may name parts that are not known here.
   troubles: z.array(z.object({ part: text, reason: z.string() })),
+  dispatcher: z.object({ nodeId: text, epoch: text, lostForMs: count }).optional(),
+});
+const decision = z.object({ number: z.int().min(1), version: text.max(64), configDigest: z.string().max(128) });
+const alive = z.object({
+  facts, desiredVersion: count,
+  running: z.array(z.object({ jobId: text, tryNumber: z.int().min(1), attemptId: text, progress: progress.optional() })),
+  metrics: z.object({ cpuPercent: count, availableMemoryMb: count, sentBytes: count, receivedBytes: count }),
+  dispatcher: z
+    .object({
+      epoch: z.string(), leading: z.boolean(), decision: decision.optional(), waiting: z.array(text), receivedUpTo: count,
+      queueEmpty: z.boolean(),
+    })
+    .optional(),
 });
 const report = z.object({
   jobId: text, tryNumber: z.int().min(1), attemptId: z.string(), nodeName: z.string(), outcome, startedAt: z.string(), endedAt: z.string(),
@@ -53,6 +69,14 @@ const deadLetter = z.object({ messageId: z.string(), reason: z.string(), descrip
 
 export function readRegister(body: unknown): RegisterRequest {
   return read(register, body) as RegisterRequest;
+}
+
+export function readCertificateRequest(body: unknown): CertificateRequest {
+  return read(certificate, body);
+}
+
+export function readStoreClaim(body: unknown): StoreClaim {
+  return read(storeClaim, body);
 }
 
 export function readAlive(body: unknown): AliveReport {

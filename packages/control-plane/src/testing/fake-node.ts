@@ -1,11 +1,20 @@
 import type { Secret } from '@dmg/base';
-import type { AliveReport, AttemptOutcome, DesiredState, Job, JobReport, Receipt, RegisterResponse, RunningReport } from '@dmg/model';
-import { createCredentialKeyPair, type CredentialKeyPair, decryptSecret, verifyDesiredState, verifyJob } from '@dmg/security';
+import type {
+  AliveAnswer, AliveReport, AttemptOutcome, DesiredState, Job, JobReport, NodeFacts, Receipt, RegisterRequest, RegisterResponse,
+  RunningReport,
+} from '@dmg/model';
+import {
+  createCertificateRequest, createCredentialKeyPair, createNodeKeyPair, type CredentialKeyPair, decryptSecret, verifyDesiredState,
+  verifyJob,
+} from '@dmg/security';
 
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
 }
+
+/** What a test changes in an alive report; of the facts only those that matter to it. */
+export type AliveChange = Omit<Partial<AliveReport>, 'facts'> & { readonly facts?: Partial<NodeFacts> };
 
 /** Calls the node-facing endpoints the way a node does, with its own key pair and verification. */
 export class FakeNode {
@@ -13,6 +22,7 @@ export class FakeNode {
   readonly name: string;
   readonly keys: CredentialKeyPair;
   registration: RegisterResponse | undefined;
+  #privateKeyPem: string | undefined;
 
   constructor(endpoint: string, name: string, keys: CredentialKeyPair) {
     this.endpoint = endpoint;
@@ -36,12 +46,27 @@ export class FakeNode {
     return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
   }
 
-  async register(key: string): Promise<Answer> {
-    const answer = await this.call('POST', '/gateway/v1/register', {
-      key, nodeName: this.name, machineName: 'machine', version: '0.1.0', credentialPublicKey: this.keys.publicJwk,
-    });
+  /** Every fake node is a machine of its own unless `change` says otherwise. */
+  async register(key: string, change: Partial<RegisterRequest> = {}): Promise<Answer> {
+    const request: RegisterRequest = {
+      key, nodeName: this.name, machineName: `machine-of-${this.name.toLowerCase()}`, version: '0.1.0', sharesMachine: false,
+      credentialPublicKey: this.keys.publicJwk, certificateRequest: await this.certificateRequest(), defaultConcurrentJobsLimit: 8,
+      ...change,
+    };
+    const answer = await this.call('POST', '/gateway/v1/register', request);
     if (answer.status === 200) this.registration = answer.body as RegisterResponse;
     return answer;
+  }
+
+  async certificateRequest(): Promise<string> {
+    this.#privateKeyPem ??= (await createNodeKeyPair()).privateKeyPem;
+    return createCertificateRequest({ privateKeyPem: this.#privateKeyPem, nodeName: this.name });
+  }
+
+  /** The key of its certificate; there once it has asked for one. */
+  get privateKeyPem(): string {
+    if (this.#privateKeyPem === undefined) throw new Error('the node has asked for no certificate');
+    return this.#privateKeyPem;
   }
 
   get registered(): RegisterResponse {
@@ -49,12 +74,23 @@ export class FakeNode {
     return this.registration;
   }
 
-  alive(change: Partial<AliveReport> = {}): Promise<Answer> {
+  alive({ facts, ...change }: AliveChange = {}): Promise<Answer> {
     const report: AliveReport = {
-      nodeName: this.name, version: '0.1.0', bootId: 'boot-1', desiredVersion: 0, running: [], slots: { limit: 8, used: 0, maximum: 16 },
-      metrics: { cpuPercent: 12, availableMemoryMb: 2048, sentBytes: 10, receivedBytes: 20 }, troubles: [], ...change,
+      facts: {
+        nodeId: this.registration?.nodeId ?? 'unregistered', nodeName: this.name, bootId: 'boot-1', version: '0.1.0',
+        protocol: { major: 1, minor: 0 }, address: '', configDigest: 'digest-1', config: 'tls', stage: 'running', stageReason: '',
+        slots: { limit: 8, used: 0, maximum: 16 }, draining: false, troubles: [], dispatcher: undefined, ...facts,
+      },
+      desiredVersion: 0, running: [], metrics: { cpuPercent: 12, availableMemoryMb: 2048, sentBytes: 10, receivedBytes: 20 }, ...change,
     };
     return this.call('POST', '/gateway/v1/alive', report);
+  }
+
+  /** What an alive report is answered. */
+  async aliveAnswer(change: AliveChange = {}): Promise<AliveAnswer> {
+    const { status, body } = await this.alive(change);
+    if (status !== 200) throw new Error(`the alive report was answered with ${status}`);
+    return body as AliveAnswer;
   }
 
   /** Says that it runs these jobs. */
@@ -63,7 +99,7 @@ export class FakeNode {
       jobId: job.jobId, tryNumber: job.tryNumber, attemptId: 'a1',
       progress: { step: 'copy', bytesTotal: 1000, bytesRead: 500, bytesWritten: 400, rowsWritten: 0, filesTotal: 2, filesWritten: 1 },
     }));
-    return this.alive({ running, slots: { limit: 8, used: jobs.length, maximum: 16 } });
+    return this.alive({ running, facts: { slots: { limit: 8, used: jobs.length, maximum: 16 } } });
   }
 
   report(job: Pick<Job, 'jobId' | 'tryNumber'>, outcome: AttemptOutcome): Promise<Answer> {
