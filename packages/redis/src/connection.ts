@@ -1,20 +1,25 @@
-import { backoffMs, type Clock, type DmgError, type Logger, type Random, type Secret, sleep } from '@dmg/base';
+import { backoffMs, baseErrors, type Clock, type DmgError, hasCode, type Logger, type Random, type Secret, withDeadline } from '@dmg/base';
 import { Redis } from 'ioredis';
 import { fromRedisError, redisErrors } from './errors.ts';
+import { askRedis, judgeRedis, unlessForbidden } from './fitness.ts';
 import { scriptIsMissing, type Script } from './scripts.ts';
 
-/** The oldest Redis whose scripts and ACLs we use. */
-const minimumMajor = 6;
 /** So many commands without an answer, one after another, and the connection is given up: its other end may be gone. */
 const timeoutsMax = 8;
 /** How often a repeated connection error is logged. */
 const logEveryFailures = 50;
+/** The start-up check has so many times the deadline of a command: the connection may still have to be made. */
+const checkDeadlines = 8;
 
 export interface RedisConnectionOptions {
   /** `redis://` or `rediss://`, with user and password where needed. */
   readonly url: Secret;
-  /** Deadline of every command, in milliseconds; a quarter of the lease (DESIGN §6). */
-  readonly commandTimeoutMs?: number;
+  /** Deadline of every use, in milliseconds, a connection that has to be made first included; a quarter of the lease (DESIGN §6). */
+  readonly commandTimeoutMs?: number | undefined;
+  /** The longest pause between two tries to connect, in milliseconds. */
+  readonly reconnectPauseMsMax?: number | undefined;
+  /** Sent to each new server at once, so that no later use needs a second round trip for them. */
+  readonly scripts?: readonly Script[] | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -30,7 +35,10 @@ export class RedisConnection {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #commandTimeoutMs: number;
-  #checked: Promise<void> | undefined;
+  readonly #scripts: readonly Script[];
+  /** Codes of the warnings that have been logged: each is said once, not with each connection. */
+  readonly #warned = new Set<string>();
+  #checked: Promise<readonly DmgError[]> | undefined;
   #lastError: unknown;
   #failures = 0;
   #timeouts = 0;
@@ -38,20 +46,27 @@ export class RedisConnection {
 
   constructor(options: RedisConnectionOptions) {
     const url = options.url.reveal();
+    const { clock, random, logger, commandTimeoutMs = 250, reconnectPauseMsMax = 2_000, scripts = [] } = options;
     this.address = addressOf(url);
-    this.#clock = options.clock;
-    this.#logger = options.logger;
-    this.#commandTimeoutMs = options.commandTimeoutMs ?? 250;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#commandTimeoutMs = commandTimeoutMs;
+    this.#scripts = scripts;
     this.#redis = new Redis(url, {
-      commandTimeout: this.#commandTimeoutMs,
-      connectTimeout: Math.max(1_000, this.#commandTimeoutMs),
+      commandTimeout: commandTimeoutMs,
+      connectTimeout: Math.max(1_000, commandTimeoutMs),
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
+      // A command whose answer was lost must not be repeated behind our back, long after its deadline.
+      autoResendUnfulfilledCommands: false,
       // On closing we drop the socket ourselves; the client's own timer would only keep the process alive.
       disconnectTimeout: 50,
       disableClientInfo: true,
-      retryStrategy: (times) => backoffMs(times - 1, options.random.unit(), { firstMs: 50, factor: 2, maxMs: 2_000 }),
+      retryStrategy: (times) =>
+        backoffMs(times - 1, random.unit(), { firstMs: Math.min(50, reconnectPauseMsMax), factor: 2, maxMs: reconnectPauseMsMax }),
     });
+    // Each use that waits for a connection listens.
+    this.#redis.setMaxListeners(0);
     this.#redis.on('error', (error: unknown) => this.#onError(error));
     this.#redis.on('ready', () => this.#onReady());
     this.#redis.on('close', () => {
@@ -63,15 +78,21 @@ export class RedisConnection {
    * Runs a script of ours, by its digest where the server knows it already.
    * Rejects with one of `redisErrors`: DMG_REDIS_UNREACHABLE, _TIMEOUT, _CLOSED, or what the start-up check found.
    */
-  async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.#use(async (redis) => {
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.#use(async (redis, signal) => {
       try {
         return await redis.evalsha(script.sha1, keys.length, ...keys, ...args);
       } catch (error) {
         if (!scriptIsMissing(error)) throw error;
+        // Its caller has given up: what it wanted done may be wrong by now.
+        signal.throwIfAborted();
         return await redis.eval(script.text, keys.length, ...keys, ...args);
       }
     });
+  }
+
+  text(key: string): Promise<string | null> {
+    return this.#use((redis) => redis.get(key));
   }
 
   members(key: string): Promise<string[]> {
@@ -83,9 +104,21 @@ export class RedisConnection {
     return this.#use((redis) => Promise.all(keys.map((key) => redis.hget(key, field))));
   }
 
-  /** Resolves when Redis answers and is fit for us; rejects with what is wrong and how to mend it. */
-  check(): Promise<void> {
-    return this.#use(() => Promise.resolve());
+  /** How long an empty command takes to Redis and back, in milliseconds. */
+  async roundTripMs(): Promise<number> {
+    // A connection that has to be made first is none of it.
+    await this.check();
+    const startMs = this.#clock.monotonicMs();
+    await this.#use((redis) => redis.ping());
+    return this.#clock.monotonicMs() - startMs;
+  }
+
+  /**
+   * Resolves with the warnings when Redis answers and is fit for us; rejects with what is wrong and how to mend it. It has longer than
+   * a command has.
+   */
+  check(): Promise<readonly DmgError[]> {
+    return this.#use(() => this.#checked ?? Promise.resolve([]), checkDeadlines * this.#commandTimeoutMs);
   }
 
   close(): Promise<void> {
@@ -96,21 +129,32 @@ export class RedisConnection {
     return Promise.resolve();
   }
 
-  async #use<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
+  async #use<T>(work: (redis: Redis, signal: AbortSignal) => Promise<T>, limitMs = this.#commandTimeoutMs): Promise<T> {
     if (this.#closed) throw redisErrors.CLOSED.create();
     try {
-      if (this.#redis.status !== 'ready') await this.#ready();
-      this.#checked ??= this.#inspect();
-      await this.#checked;
-      const result = await work(this.#redis);
+      const result = await withDeadline({ clock: this.#clock, limitMs, what: 'use Redis' }, async (signal) => {
+        if (this.#redis.status !== 'ready') await this.#ready(signal);
+        await this.#inspected();
+        signal.throwIfAborted();
+        return await work(this.#redis, signal);
+      });
       this.#timeouts = 0;
       return result;
     } catch (error) {
       if (this.#closed) throw redisErrors.CLOSED.create({}, { cause: error });
-      const mapped = this.#mapped(error);
+      const mapped = this.#mapped(this.#isLate(error) ? this.#whyLate(limitMs) : error);
       this.#countTimeout(mapped.code);
       throw mapped;
     }
+  }
+
+  #isLate(error: unknown): boolean {
+    return hasCode(error, baseErrors.DEADLINE.code);
+  }
+
+  #whyLate(limitMs: number): unknown {
+    if (this.#redis.status !== 'ready') return this.#lastError ?? 'no connection yet';
+    return redisErrors.TIMEOUT.create({ address: this.address, limitMs });
   }
 
   #countTimeout(code: string): void {
@@ -126,49 +170,46 @@ export class RedisConnection {
     stream?.destroy();
   }
 
-  /** A connection in the making gets as long as a command does, unless it fails before. */
-  async #ready(): Promise<void> {
-    const waiting = new AbortController();
-    const ready = new Promise<void>((resolve, reject) => {
-      this.#redis.once('ready', resolve);
-      this.#redis.once('error', reject);
-      waiting.signal.addEventListener('abort', () => void this.#redis.off('ready', resolve).off('error', reject), { once: true });
-    });
-    const late = sleep(this.#clock, this.#commandTimeoutMs, waiting.signal).then(
-      () => Promise.reject(this.#mapped(this.#lastError ?? 'no connection yet')),
-      () => undefined,
-    );
+  /** A connection in the making is waited for, unless it fails before. */
+  async #ready(signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const giveUp = (): void => reject(signal.reason as Error);
+    this.#redis.once('ready', resolve).once('error', reject);
+    signal.addEventListener('abort', giveUp, { once: true });
     try {
-      await Promise.race([ready, late]);
+      await promise;
     } finally {
-      waiting.abort();
+      this.#redis.off('ready', resolve).off('error', reject);
+      signal.removeEventListener('abort', giveUp);
     }
   }
 
-  async #inspect(): Promise<void> {
-    try {
-      await this.#examine();
-    } catch (error) {
-      // Not remembered: what was wrong may be mended without a new connection.
-      this.#checked = undefined;
-      throw error;
-    }
+  #inspected(): Promise<readonly DmgError[]> {
+    if (this.#checked !== undefined) return this.#checked;
+    const checked = this.#examine();
+    this.#checked = checked;
+    checked.catch(() => {
+      // Told to whoever uses the connection; not remembered, because what was wrong may be mended without a new connection.
+      if (this.#checked === checked) this.#checked = undefined;
+    });
+    return checked;
   }
 
-  async #examine(): Promise<void> {
+  async #examine(): Promise<readonly DmgError[]> {
     const redis = this.#redis;
-    const [version, policy] = await Promise.all([
-      redis.info('server').then(versionOf).catch(unlessForbidden),
-      redis.config('GET', 'maxmemory-policy').then(policyOf).catch(unlessForbidden),
-      redis.eval('return 1', 0).catch((error: unknown) => {
-        if (!isForbidden(error)) throw error;
-        throw redisErrors.EVAL_FORBIDDEN.create({ address: this.address, reason: error.message }, { cause: error });
-      }),
+    const [facts] = await Promise.all([
+      askRedis(redis),
+      ...this.#scripts.map((script) => redis.script('LOAD', script.text).catch(unlessForbidden)),
     ]);
-    if (version !== undefined && Number.parseInt(version, 10) < minimumMajor) {
-      throw redisErrors.VERSION.create({ address: this.address, version, minimum: `${minimumMajor}.0` });
+    const { refusal, warnings, clusterMode } = judgeRedis(facts, this.address);
+    if (refusal !== undefined) throw refusal;
+    if (clusterMode) this.#logger.info({ address: this.address }, 'redis runs in cluster mode');
+    for (const { code, message, fix } of warnings) {
+      if (this.#warned.has(code)) continue;
+      this.#warned.add(code);
+      this.#logger.warn({ address: this.address, code, reason: message, fix }, 'redis is not set up well');
     }
-    if (policy !== undefined && policy !== 'noeviction') throw redisErrors.EVICTION_POLICY.create({ address: this.address, policy });
+    return warnings;
   }
 
   #onReady(): void {
@@ -176,6 +217,8 @@ export class RedisConnection {
     this.#failures = 0;
     this.#lastError = undefined;
     this.#logger.info({ address: this.address, failures }, 'connected to redis');
+    // At once, so that the first use does not pay for it. Whoever uses the connection is told how it went.
+    void this.#inspected();
   }
 
   #onError(error: unknown): void {
@@ -194,26 +237,4 @@ function addressOf(url: string): string {
   if (!URL.canParse(url)) return url.includes('@') ? '(an address that is not a URL)' : url;
   const { hostname, port } = new URL(url);
   return `${hostname}:${port === '' ? '6379' : port}`;
-}
-
-function versionOf(info: string): string | undefined {
-  return /^redis_version:(\S+)/m.exec(info)?.[1];
-}
-
-/** RESP2 answers a list, RESP3 a map. */
-function policyOf(reply: unknown): string | undefined {
-  if (Array.isArray(reply)) return typeof reply[1] === 'string' ? reply[1] : undefined;
-  if (typeof reply !== 'object' || reply === null) return undefined;
-  const policy = (reply as Record<string, unknown>)['maxmemory-policy'];
-  return typeof policy === 'string' ? policy : undefined;
-}
-
-function isForbidden(error: unknown): error is Error {
-  return error instanceof Error && /^(NOPERM\b|ERR unknown command)/.test(error.message);
-}
-
-/** Managed services forbid CONFIG and sometimes INFO: what may not be asked is not checked. */
-function unlessForbidden(error: unknown): undefined {
-  if (!isForbidden(error)) throw error;
-  return undefined;
 }

@@ -19,7 +19,7 @@ export const redisErrors = defineErrors('REDIS', {
     category: 'system',
     retry: 'never',
     scope: 'node',
-    message: 'Cannot use the ledger: it was closed.',
+    message: 'Cannot use Redis: the connection was closed.',
     fix: 'This is normal while a node stops. Otherwise report it with the log of this node.',
   },
   ACCESS_DENIED: {
@@ -64,6 +64,34 @@ export const redisErrors = defineErrors('REDIS', {
     message: 'Cannot write to Redis at {address}: it has no memory left.',
     fix: 'Raise maxmemory, or remove other data. The ledger needs a few kilobytes a job.',
   },
+  MASTERS: {
+    category: 'config',
+    retry: 'never',
+    scope: 'node',
+    message: 'Cannot use these Redis masters: {reason}.',
+    fix: 'Name one Redis, or an odd number of them that know nothing of each other.',
+  },
+  REPLICA_LAGS: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot rely on {replica}, a replica of Redis at {address}: {reason}.',
+    fix: 'Check the load of the replica and its network. If it is promoted like this, jobs are read from the queue and the nodes again.',
+  },
+  FSYNC_ALWAYS: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot rely on the speed of Redis at {address}: appendfsync is always, so a slow disk delays every renewal of the lease.',
+    fix: 'Set appendfsync to everysec: what a crash of Redis loses is rebuilt from the nodes. Or put its data on a fast disk.',
+  },
+  OTHER_SHARD: {
+    category: 'config',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot use Redis at {address}: in its cluster the keys of this gateway live on another server ({reason}).',
+    fix: 'Point this gateway at that server, or at a Redis that is no cluster. All keys of a gateway share one hash slot.',
+  },
   COMMAND_FAILED: {
     category: 'system',
     retry: 'backoff',
@@ -91,6 +119,7 @@ const mappings: readonly (readonly [pattern: RegExp, create: Mapping])[] = [
   [/^(READONLY)\b/, ({ address }, _reason, cause) => redisErrors.READ_ONLY.create({ address }, { cause })],
   [/^OOM\b|-OOM\b/, ({ address }, _reason, cause) => redisErrors.OUT_OF_MEMORY.create({ address }, { cause })],
   [notNow, ({ address }, reason, cause) => redisErrors.UNREACHABLE.create({ address, reason }, { cause })],
+  [/^(MOVED|ASK)\b/, ({ address }, reason, cause) => redisErrors.OTHER_SHARD.create({ address, reason }, { cause })],
   [/^[A-Z]{3,} /, ({ address }, reason, cause) => redisErrors.COMMAND_FAILED.create({ address, reason }, { cause })],
 ];
 

@@ -1,109 +1,164 @@
-import { firstLine, type Logger, newId, type Random } from '@dmg/base';
+import type { Clock, DmgError, Logger } from '@dmg/base';
 import type { JobRecord, Ledger } from '@dmg/core';
 import type { Epoch } from '@dmg/model';
-import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
+import type { RedisConnection } from './connection.ts';
 import { redisErrors } from './errors.ts';
-import { scripts } from './scripts.ts';
+import { gatewayKeys } from './gateway-keys.ts';
+import { LedgerMaster, type PutAnswer, type ReadAnswer, type Silence } from './ledger-master.ts';
+import { mergeRecords, writeVerdict } from './ledger-merge.ts';
+import { checkMasters, type MastersOptions, openMasters } from './masters.ts';
+import { collect, firstVerdict, majorityOf } from './quorum.ts';
+import { ledgerScripts } from './scripts.ts';
 
-/** Records that are read in one go; a batch has to fit into the deadline of a command. */
-const readBatch = 100;
+const defaultCommandTimeoutMs = 250;
+/** Records that are written back in one go; a batch has to fit into the deadline of a command. */
+const refillBatch = 100;
 
-export interface RedisLedgerOptions extends RedisConnectionOptions {
-  readonly gatewayId: string;
+export type RedisLedgerOptions = MastersOptions;
+
+/** What a master lacked when it was read. */
+interface Lack {
+  readonly place: Place;
+  /** Id of the data set that lacked it. */
+  readonly life: string;
+  /** By job id; a record leaves as soon as it is written back, or written or removed by the dispatcher. */
+  readonly records: Map<string, JobRecord>;
+}
+
+/** A master and what we know of its data. */
+interface Place {
+  readonly master: LedgerMaster;
+  /** Id of the data set that is known to be whole; empty: it had none; undefined: it was never read. */
+  life: string | undefined;
+  /** Id of the data set that was reported as not whole. */
+  lostLife: string | undefined;
+}
+
+interface Reading {
+  readonly place: Place;
+  readonly answer: ReadAnswer;
 }
 
 /**
- * The dispatcher's notebook on one Redis. Keys, all with the gateway's hash tag so that one script may touch them:
- * `lead` (the installed epoch), `life` (id of the data set), `job:<id>` (a record), `jobs` (the ids of all records).
- * Nothing expires: a record goes when the dispatcher removes it.
+ * The dispatcher's notebook on one Redis or several that know nothing of each other (DESIGN-RULES 11). A write goes to all masters and
+ * counts when a majority has it; what is read is the newest copy of each record that a majority of them holds. A master that lost its
+ * data does not count in a reading until the dispatcher has written back what it lacks, which begins with its first write.
+ * A removed record may come back from a master that slept through its removal: it is then an old one of a job that has ended, and the
+ * sink says so. Nothing expires.
  */
 export class RedisLedger implements Ledger {
-  readonly #connection: RedisConnection;
-  readonly #random: Random;
+  readonly #connections: readonly RedisConnection[];
+  readonly #places: readonly Place[];
+  readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #prefix: string;
+  readonly #graceMs: number;
+  /** Found by the last reading, not yet begun: writing needs an epoch. */
+  #found: readonly Lack[] = [];
+  readonly #refilling = new Set<Lack>();
 
+  /** Throws DMG_REDIS_MASTERS. Connects in the background. */
   constructor(options: RedisLedgerOptions) {
-    this.#connection = new RedisConnection(options);
-    this.#random = options.random;
-    this.#logger = options.logger;
-    this.#prefix = `dmg:{${options.gatewayId}}:`;
+    const { clock, logger, commandTimeoutMs = defaultCommandTimeoutMs } = options;
+    const keys = gatewayKeys(options.gatewayId);
+    this.#connections = openMasters({ ...options, commandTimeoutMs, scripts: Object.values(ledgerScripts) });
+    this.#places = this.#connections.map((connection) => ({
+      master: new LedgerMaster({ connection, keys, logger }), life: undefined, lostLife: undefined,
+    }));
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#graceMs = commandTimeoutMs;
   }
 
-  /** Host and port, for logs and status. */
+  /** Host and port of each master, for logs and status. */
   get address(): string {
-    return this.#connection.address;
+    return this.#connections.map(({ address }) => address).join(', ');
   }
 
-  /** Resolves when Redis answers and is fit for us; rejects with what is wrong and how to mend it. For a node's start. */
-  check(): Promise<void> {
-    return this.#connection.check();
-  }
-
-  async head(): Promise<{ n: number; life: string }> {
-    const [n, life] = this.#texts(await this.#connection.run(scripts.head, [this.#key('lead'), this.#key('life')], []), 2);
-    return { n: Number(n), life: life ?? '' };
-  }
-
-  async install(epoch: Epoch, node: { nodeId: string; address: string }): Promise<{ ok: true } | { ok: false; behind: number }> {
-    const args = [String(epoch.n), epoch.token, node.nodeId, node.address, newId(this.#random)];
-    const [result, n] = this.#texts(await this.#connection.run(scripts.install, [this.#key('lead'), this.#key('life')], args), 1);
-    return result === 'OK' ? { ok: true } : { ok: false, behind: Number(n) };
+  /** For a node's start: resolves with what should be mended; rejects with why no majority of the masters can be used. */
+  check(): Promise<readonly DmgError[]> {
+    return checkMasters(this.#connections);
   }
 
   async put(epoch: Epoch, record: JobRecord): Promise<'ok' | 'stale' | 'old'> {
-    const keys = [this.#key('lead'), this.#key(`job:${record.jobId}`), this.#key('jobs')];
-    const args = [String(epoch.n), epoch.token, record.jobId, String(record.epochN), String(record.version), JSON.stringify(record)];
-    const reply = await this.#connection.run(scripts.put, keys, args);
-    if (reply === 'OK') return 'ok';
-    if (reply === 'STALE') return 'stale';
-    if (reply === 'OLD') return 'old';
-    throw this.#unexpected(reply);
-  }
-
-  async readAll(): Promise<JobRecord[]> {
-    const ids = await this.#connection.members(this.#key('jobs'));
-    const records: JobRecord[] = [];
-    for (let at = 0; at < ids.length; at += readBatch) {
-      const keys = ids.slice(at, at + readBatch).map((jobId) => this.#key(`job:${jobId}`));
-      const texts = await this.#connection.fields(keys, 'data');
-      records.push(...texts.flatMap((text, index) => (text === null ? [] : this.#parse(text, keys[index] ?? ''))));
-    }
-    return records;
+    this.#beginRefill(epoch, record.jobId);
+    const text = JSON.stringify(record);
+    return this.#write((master) => master.put(epoch, record, text));
   }
 
   async remove(epoch: Epoch, jobId: string): Promise<'ok' | 'stale'> {
-    const keys = [this.#key('lead'), this.#key(`job:${jobId}`), this.#key('jobs')];
-    const reply = await this.#connection.run(scripts.remove, keys, [String(epoch.n), epoch.token, jobId]);
-    if (reply === 'OK') return 'ok';
-    if (reply === 'STALE') return 'stale';
-    throw this.#unexpected(reply);
+    this.#beginRefill(epoch, jobId);
+    const answer = await this.#write((master) => master.remove(epoch, jobId));
+    return answer === 'stale' ? 'stale' : 'ok';
   }
 
-  close(): Promise<void> {
-    return this.#connection.close();
+  async readAll(): Promise<JobRecord[]> {
+    const asked = this.#places.map(async (place) => ({ place, answer: await place.master.readAll() }));
+    const answers = await collect<Reading | undefined>(asked, {
+      clock: this.#clock, graceMs: this.#graceMs, late: undefined,
+      counts: (reading) => reading?.answer.kind === 'read' && isWhole(reading.place, reading.answer.life),
+    });
+    const reads = answers.flatMap((reading) => (reading?.answer.kind === 'read' ? [{ place: reading.place, ...reading.answer }] : []));
+    if (reads.length < majorityOf(this.#places.length)) throw errorOf(answers.flatMap((reading) => reading?.answer ?? []));
+    const { records, lacks } = mergeRecords(reads.map((read) => read.records));
+    this.#found = reads.map(({ place, life }, index) => ({ place, life, records: lacks[index] ?? new Map<string, JobRecord>() }));
+    for (const lack of this.#found) this.#note(lack);
+    return records;
   }
 
-  /** A record that somebody else has spoilt is left out: the control plane sends its job again. */
-  #parse(text: string, key: string): JobRecord[] {
-    try {
-      return [JSON.parse(text) as JobRecord];
-    } catch (error) {
-      this.#logger.warn({ key, reason: firstLine(error) }, 'ledger record is not readable');
-      return [];
+  async close(): Promise<void> {
+    await Promise.all(this.#connections.map((connection) => connection.close()));
+  }
+
+  #write(ask: (master: LedgerMaster) => Promise<PutAnswer>): Promise<'ok' | 'old' | 'stale'> {
+    const asked = this.#places.map(({ master }) => ask(master));
+    return firstVerdict(asked, (answers) => {
+      const verdict = writeVerdict(answers, asked.length);
+      if (verdict === 'silent') throw errorOf(answers);
+      return verdict;
+    });
+  }
+
+  /** Remembers which data set a master has; says it when that is not the one we knew. */
+  #note({ place, life, records }: Lack): void {
+    if (place.life === undefined) place.life = life;
+    if (place.life === '' || place.life === life || place.lostLife === life) return;
+    place.lostLife = life;
+    this.#logger.warn({ address: place.master.address, missing: records.size }, 'redis lost what the ledger had written there');
+  }
+
+  /** Writes back what the last reading found missing, all but the job that is written or removed now. */
+  #beginRefill(epoch: Epoch, jobId: string): void {
+    const found = this.#found;
+    this.#found = [];
+    for (const lack of found) this.#refilling.add(lack);
+    for (const { records } of this.#refilling) records.delete(jobId);
+    for (const lack of found) void this.#refill(lack, epoch);
+  }
+
+  /** Never rejects. What it does not manage is found missing again by the next reading. */
+  async #refill(lack: Lack, epoch: Epoch): Promise<void> {
+    const { place: { master }, records } = lack;
+    const missing = records.size;
+    let ended: string | undefined;
+    while (records.size > 0 && ended === undefined) {
+      const batch = [...records.values()].slice(0, refillBatch);
+      // Out before they are sent: what is written or removed from here on follows them on the same connection.
+      for (const { jobId } of batch) records.delete(jobId);
+      const answers = await Promise.all(batch.map((record) => master.put(epoch, record, JSON.stringify(record))));
+      ended = answers.find(({ kind }) => kind === 'stale' || kind === 'silent')?.kind;
     }
+    this.#refilling.delete(lack);
+    if (ended === undefined) lack.place.life = lack.life;
+    if (missing > 0) this.#logger.info({ address: master.address, missing, ended: ended ?? 'complete' }, 'ledger written back');
   }
+}
 
-  #key(name: string): string {
-    return this.#prefix + name;
-  }
+/** True for a master whose silence about a record says that it never got it. */
+function isWhole({ life: known }: Place, life: string): boolean {
+  return life !== '' && (known === undefined || known === life);
+}
 
-  #texts(reply: unknown, atLeast: number): string[] {
-    if (!Array.isArray(reply) || reply.length < atLeast || !reply.every((part) => typeof part === 'string')) throw this.#unexpected(reply);
-    return reply;
-  }
-
-  #unexpected(reply: unknown): Error {
-    return redisErrors.COMMAND_FAILED.create({ address: this.address, reason: `a script answered ${JSON.stringify(reply)}` });
-  }
+function errorOf(answers: readonly ({ readonly kind: string } | Silence)[]): DmgError {
+  const silent = answers.find((answer) => 'error' in answer);
+  return silent?.error ?? redisErrors.UNREACHABLE.create({ address: 'most masters', reason: 'they answered too late' });
 }

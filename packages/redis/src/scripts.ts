@@ -7,12 +7,22 @@ export interface Script {
   readonly sha1: string;
 }
 
-function load(name: string): Script {
-  const text = readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), 'utf8');
+/** The digest by which Redis knows a script that it has seen. */
+export function scriptOf(text: string): Script {
   return { text, sha1: createHash('sha1').update(text).digest('hex') };
 }
 
-export const scripts = { head: load('head'), install: load('install'), put: load('put'), remove: load('remove') } as const;
+function load(name: string): Script {
+  return scriptOf(readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), 'utf8'));
+}
+
+/** Who holds the lease, and under which epoch. */
+export const leaseScripts = {
+  peek: load('peek'), claim: load('claim'), install: load('install'), beat: load('beat'), seize: load('seize'),
+} as const;
+
+/** The records of jobs. */
+export const ledgerScripts = { put: load('put'), remove: load('remove') } as const;
 
 /** The server does not know the script: it was restarted, or its script cache flushed. */
 export function scriptIsMissing(error: unknown): boolean {
