@@ -14,11 +14,13 @@ import { JobBuilder } from './dispatch/job-builder.ts';
 import { JobWatch } from './dispatch/job-watch.ts';
 import { OutboxLoop } from './dispatch/outbox-loop.ts';
 import { controlPlaneErrors } from './errors.ts';
+import { NodeCertificates } from './gateways/certificates.ts';
 import { DesiredStates } from './gateways/desired-state.ts';
 import { GatewayStore } from './gateways/gateway-store.ts';
 import { addNodeRoutes } from './gateways/node-routes.ts';
 import { PresenceBoard } from './gateways/presence.ts';
 import { Registration } from './gateways/registration.ts';
+import { StoreBook } from './gateways/stores.ts';
 import { choosePort } from './port-choice.ts';
 import { type App, createApp, requireApiVersion, requireToken } from './rest/app.ts';
 import { addDefinitionRoutes } from './rest/definition-routes.ts';
@@ -140,6 +142,8 @@ interface Parts {
   readonly definitions: DefinitionStore;
   readonly gateways: GatewayStore;
   readonly registration: Registration;
+  readonly certificates: NodeCertificates;
+  readonly stores: StoreBook;
   readonly presence: PresenceBoard;
   readonly desired: DesiredStates;
   readonly tracker: RunTracker;
@@ -154,6 +158,7 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
   const { clock, random, logger, meter, sender, specs } = options;
   const gateways = new GatewayStore({ db, clock, random, master });
   const presence = new PresenceBoard({ db, clock });
+  const certificates = new NodeCertificates({ master, clock });
   const desired = new DesiredStates({
     db, clock, signingKey, ...(options.desiredPollMs === undefined ? {} : { pollMs: options.desiredPollMs }),
   });
@@ -172,9 +177,10 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
   return {
     factories: new FactoryStore({ db, clock, random }),
     definitions: new DefinitionStore({ db, clock, master, specs }),
-    registration: new Registration({ db, clock, random, logger, signingKey, presence }),
+    registration: new Registration({ db, clock, random, logger, signingKey, presence, certificates }),
+    stores: new StoreBook({ db }),
     waitReasons: new WaitReasons({ db, clock, gateways: views, queueTrouble: (gatewayId) => outbox.troubleOf(gatewayId) }),
-    gateways, presence, desired, tracker, watch, builder, outbox, views,
+    gateways, presence, certificates, desired, tracker, watch, builder, outbox, views,
   };
 }
 
@@ -194,7 +200,7 @@ function addRoutes(app: App, { options, db, master, identity, tokenHash }: Found
   addGatewayRoutes(app, { ...parts, master, endpoint, caFingerprint: identity.caFingerprint });
   addDefinitionRoutes(app, parts);
   addRunRoutes(app, { ...parts, db, specs, clock, random });
-  addNodeRoutes(app, { ...parts, db, logger, meter });
+  addNodeRoutes(app, { ...parts, db, clock, logger, meter });
 }
 
 function isWildcard(host: string): boolean {

@@ -97,10 +97,16 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
     message: 'Cannot register {node}: the gateway {gateway} has {count} nodes already ({nodes}).',
     fix: 'Delete a node that is gone for good, then register again. A node that comes back under its own name needs no place.',
   },
-  OTHER_CREDENTIAL_KEY: {
+  MACHINE_TAKEN: {
     category: 'config', retry: 'never', scope: 'node',
-    message: 'Cannot register {node}: it holds another credential key than the nodes of the gateway {gateway} ({nodes}).',
-    fix: 'Copy the file credential-key.json from the state folder of one of them to this node, then register again.',
+    message: 'Cannot register {node}: its machine {machine} already carries the node {other} of the gateway {gateway}.',
+    fix: 'Two nodes on one machine fail together and share its memory. If that is wanted, start this one with --share-machine '
+      + '(DMG_SHARE_MACHINE=1); if {other} is gone for good, delete it first.',
+  },
+  VERSION_TOO_OLD: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot register {node}: it runs version {version}, which is older than version {required} of the gateway {gateway}.',
+    fix: 'Update this node to version {required} or newer, then register it again.',
   },
   NODE_NAME_TAKEN: {
     category: 'config', retry: 'never', scope: 'node',

@@ -1,8 +1,10 @@
 import type { Clock } from '@dmg/base';
-import type { DesiredState } from '@dmg/model';
+import type { DesiredState, Member } from '@dmg/model';
 import { signDesiredState, type SigningKey } from '@dmg/security';
 import type { Db } from '../database/open-database.ts';
 import { controlPlaneErrors } from '../errors.ts';
+import { decisionOf } from './gateway-store.ts';
+import { storesOf } from './stores.ts';
 
 const dayMs = 24 * 3600 * 1000;
 
@@ -83,16 +85,47 @@ export class DesiredStates {
     const node = await this.#db
       .selectFrom('nodes')
       .innerJoin('gateways', 'gateways.id', 'nodes.gateway_id')
-      .select(['nodes.gateway_id', 'nodes.concurrent_jobs_limit', 'gateways.desired_version'])
+      .select([
+        'nodes.gateway_id', 'nodes.concurrent_jobs_limit', 'nodes.drain_grace_ms', 'gateways.desired_version', 'gateways.decision',
+        'gateways.target_version',
+      ])
       .where('nodes.id', '=', nodeId)
       .where('nodes.token_hash', '=', tokenHash)
       .executeTakeFirst();
     if (node === undefined) throw controlPlaneErrors.NODE_NOT_REGISTERED.create();
-    const cancel = await this.#db
+    // The version was read first: what changes while the rest is read raises it, and is answered once more.
+    const { gateway_id: gatewayId, target_version: targetVersion, drain_grace_ms: graceMs } = node;
+    const decision = decisionOf(node);
+    return {
+      gatewayId, nodeId, version: node.desired_version, concurrentJobsLimit: node.concurrent_jobs_limit,
+      cancel: await this.#cancelOf(gatewayId),
+      members: await this.#membersOf(gatewayId),
+      ...(decision === undefined ? {} : { decision }),
+      ...(targetVersion === null ? {} : { targetVersion }),
+      ...(graceMs === null ? {} : { drain: { graceMs } }),
+      stores: await storesOf(this.#db, gatewayId),
+    };
+  }
+
+  /** Whose key was regenerated is no member: the others drop its streams. */
+  async #membersOf(gatewayId: string): Promise<Member[]> {
+    const rows = await this.#db
+      .selectFrom('nodes')
+      .select(['id', 'name', 'address'])
+      .where('gateway_id', '=', gatewayId)
+      .where('token_hash', 'is not', null)
+      .orderBy('registered_at')
+      .orderBy('name_key')
+      .execute();
+    return rows.map(({ id, name, address }) => ({ nodeId: id, nodeName: name, address }));
+  }
+
+  async #cancelOf(gatewayId: string): Promise<string[]> {
+    const rows = await this.#db
       .selectFrom('activity_runs')
       .innerJoin('pipeline_runs', 'pipeline_runs.run_id', 'activity_runs.run_id')
       .select('job_id')
-      .where('gateway_id', '=', node.gateway_id)
+      .where('gateway_id', '=', gatewayId)
       .where('sends', '>', 0)
       .where((eb) =>
         eb.or([
@@ -105,9 +138,6 @@ export class DesiredStates {
       )
       .orderBy('job_id')
       .execute();
-    return {
-      gatewayId: node.gateway_id, nodeId, version: node.desired_version, concurrentJobsLimit: node.concurrent_jobs_limit,
-      cancel: cancel.map((row) => row.job_id),
-    };
+    return rows.map((row) => row.job_id);
   }
 }

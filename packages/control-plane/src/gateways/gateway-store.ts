@@ -1,11 +1,14 @@
 import { type Clock, newUuid, type Random } from '@dmg/base';
-import type { JsonObject } from '@dmg/model';
+import type { GatewayDecision, JsonObject } from '@dmg/model';
 import { deriveGatewayKeySecret, type GatewayKeyName, hashGatewayKeySecret, type MasterSecret } from '@dmg/security';
 import type { Transaction } from 'kysely';
 import type { Db } from '../database/open-database.ts';
 import type { Database, FactoryRow, GatewayRow, NodeRow } from '../database/schema.ts';
 import { checkIfMatch, etagOf, type PutConditions } from '../definitions/factory-store.ts';
 import { controlPlaneErrors } from '../errors.ts';
+import { bumpDesiredVersion } from './desired-version.ts';
+import { nodesMaxOf } from './gateway-settings.ts';
+import { dropStoresWithoutNodes } from './stores.ts';
 
 /** Logical gateways, their keys and their registered nodes. */
 export class GatewayStore {
@@ -25,7 +28,7 @@ export class GatewayStore {
     return this.#db.transaction().execute(async (trx) => {
       const existing = await findGateway(trx, factory.id, name);
       checkIfMatch('the integration runtime', name, existing?.etag, conditions);
-      const shown = { resource: JSON.stringify(resource), etag: etagOf(resource) };
+      const shown = { resource: JSON.stringify(resource), etag: etagOf(resource), nodes_max: nodesMaxOf(resource) };
       if (existing !== undefined) {
         await trx.updateTable('gateways').set(shown).where('id', '=', existing.id).execute();
         return { ...existing, ...shown };
@@ -35,6 +38,7 @@ export class GatewayStore {
         id, factory_id: factory.id, name, name_key: name.toLowerCase(), ...shown, created_at: this.#clock.wallMs(),
         key1_generation: 1, key1_hash: this.#keyHash(id, 'authKey1', 1), key2_generation: 1, key2_hash: this.#keyHash(id, 'authKey2', 1),
         next_send_no: 1, desired_version: 1, credential_key: null, credential_key_id: null,
+        ca_certificate: null, ca_key_sealed: null, decision: null, target_version: null,
       };
       await trx.insertInto('gateways').values(row).execute();
       return row;
@@ -88,6 +92,7 @@ export class GatewayStore {
         .where('gateway_id', '=', gateway.id)
         .where('key_name', '=', keyName)
         .execute();
+      await bumpDesiredVersion(trx, gateway.id);
       return { ...current, ...change };
     });
   }
@@ -126,11 +131,47 @@ export class GatewayStore {
     if (maximum !== null && concurrentJobsLimit > maximum) {
       throw controlPlaneErrors.LIMIT_TOO_HIGH.create({ node: node.name, limit: concurrentJobsLimit, maximum });
     }
+    return this.#changeNode(node, { concurrent_jobs_limit: concurrentJobsLimit });
+  }
+
+  /** The node takes no jobs from now on; what runs may finish for `graceMs` and is then handed over. Holds until `resumeNode`. */
+  drainNode(node: NodeRow, graceMs: number): Promise<NodeRow> {
+    return this.#changeNode(node, { drain_grace_ms: graceMs });
+  }
+
+  resumeNode(node: NodeRow): Promise<NodeRow> {
+    return this.#changeNode(node, { drain_grace_ms: null });
+  }
+
+  /** Where the other nodes reach it. The caller wakes the polls. */
+  setAddress(node: NodeRow, address: string): Promise<NodeRow> {
+    return this.#changeNode(node, { address });
+  }
+
+  /** Begins an update of the gateway's nodes to this version; undefined: none is in progress. */
+  async setTargetVersion(gateway: GatewayRow, version: string | undefined): Promise<GatewayRow> {
+    const change = { target_version: version ?? null };
     await this.#db.transaction().execute(async (trx) => {
-      await trx.updateTable('nodes').set({ concurrent_jobs_limit: concurrentJobsLimit }).where('id', '=', node.id).execute();
-      await bumpDesiredVersion(trx, node.gateway_id);
+      await trx.updateTable('gateways').set(change).where('id', '=', gateway.id).execute();
+      await bumpDesiredVersion(trx, gateway.id);
     });
-    return { ...node, concurrent_jobs_limit: concurrentJobsLimit };
+    return { ...gateway, ...change };
+  }
+
+  /** Keeps what a dispatcher decided if its number is larger than that of the one before; answers whether it was. */
+  async keepDecision(gatewayId: string, decision: GatewayDecision): Promise<boolean> {
+    return this.#db.transaction().execute(async (trx) => {
+      const kept = await trx.selectFrom('gateways').select('decision').where('id', '=', gatewayId).executeTakeFirst();
+      if (kept === undefined || decision.number <= (decisionOf(kept)?.number ?? 0)) return false;
+      const { number, version, configDigest } = decision;
+      await trx
+        .updateTable('gateways')
+        .set({ decision: JSON.stringify({ number, version, configDigest }) })
+        .where('id', '=', gatewayId)
+        .execute();
+      await bumpDesiredVersion(trx, gatewayId);
+      return true;
+    });
   }
 
   /** False when it was not there. With the last node goes the credential key: the next node brings its own. */
@@ -142,6 +183,8 @@ export class GatewayStore {
         .where('name_key', '=', name.toLowerCase())
         .executeTakeFirst();
       if (result.numDeletedRows === 0n) return false;
+      await dropStoresWithoutNodes(trx, gateway.id);
+      await bumpDesiredVersion(trx, gateway.id);
       const rest = await trx.selectFrom('nodes').select('id').where('gateway_id', '=', gateway.id).execute();
       if (rest.length === 0) {
         await trx.updateTable('gateways').set({ credential_key: null, credential_key_id: null }).where('id', '=', gateway.id).execute();
@@ -150,13 +193,24 @@ export class GatewayStore {
     });
   }
 
+  async #changeNode(
+    node: NodeRow, change: Partial<Pick<NodeRow, 'concurrent_jobs_limit' | 'drain_grace_ms' | 'address'>>,
+  ): Promise<NodeRow> {
+    await this.#db.transaction().execute(async (trx) => {
+      await trx.updateTable('nodes').set(change).where('id', '=', node.id).execute();
+      await bumpDesiredVersion(trx, node.gateway_id);
+    });
+    return { ...node, ...change };
+  }
+
   #keyHash(gatewayId: string, keyName: GatewayKeyName, generation: number): string {
     return hashGatewayKeySecret(deriveGatewayKeySecret(this.#master, { gatewayId, keyName, generation }));
   }
 }
 
-export async function bumpDesiredVersion(trx: Transaction<Database>, gatewayId: string): Promise<void> {
-  await trx.updateTable('gateways').set((eb) => ({ desired_version: eb('desired_version', '+', 1) })).where('id', '=', gatewayId).execute();
+/** What a dispatcher decided for the gateway last. */
+export function decisionOf(gateway: Pick<GatewayRow, 'decision'>): GatewayDecision | undefined {
+  return gateway.decision === null ? undefined : (JSON.parse(gateway.decision) as GatewayDecision);
 }
 
 function findGateway(db: Db | Transaction<Database>, factoryId: string, name: string): Promise<GatewayRow | undefined> {

@@ -1,5 +1,5 @@
-import type { Logger, Meter } from '@dmg/base';
-import type { DeadLetterReport, JobReport } from '@dmg/model';
+import type { Clock, Logger, Meter } from '@dmg/base';
+import type { AliveAnswer, AliveReport, DeadLetterReport, JobReport } from '@dmg/model';
 import { hashToken } from '@dmg/security';
 import type { FastifyRequest } from 'fastify';
 import type { Db } from '../database/open-database.ts';
@@ -10,23 +10,33 @@ import type { OutboxLoop } from '../dispatch/outbox-loop.ts';
 import { controlPlaneErrors } from '../errors.ts';
 import { deadLettersTotal, longPollsActive } from '../metrics.ts';
 import { type App, bearerToken } from '../rest/app.ts';
+import type { GatewayViews } from '../rest/gateway-views.ts';
 import type { RunTracker } from '../tracking/run-tracker.ts';
+import type { NodeCertificates } from './certificates.ts';
 import type { DesiredStates } from './desired-state.ts';
 import type { GatewayStore } from './gateway-store.ts';
-import { readAlive, readDeadLetters, readRegister, readReports } from './node-messages-schema.ts';
+import {
+  readAlive, readCertificateRequest, readDeadLetters, readRegister, readReports, readStoreClaim,
+} from './node-messages-schema.ts';
 import type { PresenceBoard } from './presence.ts';
 import type { Registration } from './registration.ts';
+import { rosterOf } from './roster.ts';
+import type { StoreBook } from './stores.ts';
 
 export interface NodeRoutesOptions {
   readonly db: Db;
   readonly gateways: GatewayStore;
   readonly registration: Registration;
+  readonly certificates: NodeCertificates;
+  readonly stores: StoreBook;
+  readonly views: GatewayViews;
   readonly presence: PresenceBoard;
   readonly desired: DesiredStates;
   readonly tracker: RunTracker;
   readonly watch: JobWatch;
   readonly builder: JobBuilder;
   readonly outbox: OutboxLoop;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
 }
@@ -39,20 +49,24 @@ interface Caller {
 
 /** What nodes call, outbound from them: `@dmg/model`, node-messages.ts. All but `register` need the node's token. */
 export function addNodeRoutes(app: App, options: NodeRoutesOptions): void {
-  const { registration, presence, desired, watch, builder, outbox } = options;
+  const { registration, desired, builder, outbox } = options;
   app.post('/gateway/v1/register', async (request) => {
     const answer = await registration.register(readRegister(request.body));
     outbox.wake();
     desired.changed(answer.gatewayId);
     return answer;
   });
-  app.post('/gateway/v1/alive', async (request) => {
-    const { node, gateway } = await callerOf(options, request);
-    const report = readAlive(request.body);
-    await presence.note(node, report);
-    await watch.alive(gateway.id, node.name, report);
-    return {};
+  app.post('/gateway/v1/certificate', async (request) => {
+    const { node } = await callerOf(options, request);
+    return options.certificates.issue(options.db, node, readCertificateRequest(request.body).certificateRequest);
   });
+  app.post('/gateway/v1/stores', async (request) => {
+    const { node, gateway } = await callerOf(options, request);
+    const { storeId, isNew } = await options.stores.claim({ gatewayId: gateway.id, nodeId: node.id }, readStoreClaim(request.body));
+    if (isNew) desired.changed(gateway.id);
+    return { storeId };
+  });
+  app.post('/gateway/v1/alive', async (request) => takeAlive(options, await callerOf(options, request), readAlive(request.body)));
   app.post('/gateway/v1/reports', async (request) => {
     const { gateway } = await callerOf(options, request);
     const results = [];
@@ -88,6 +102,27 @@ async function callerOf({ gateways }: NodeRoutesOptions, request: FastifyRequest
   const found = tokenHash === undefined ? undefined : await gateways.nodeByToken(tokenHash);
   if (found === undefined || tokenHash === undefined) throw controlPlaneErrors.NODE_NOT_REGISTERED.create();
   return { ...found, tokenHash };
+}
+
+/** What the node says of itself is taken under the name and id of its token; what the others must know of it is handed on. */
+async function takeAlive(options: NodeRoutesOptions, { node, gateway }: Caller, received: AliveReport): Promise<AliveAnswer> {
+  const { gateways, presence, desired, watch, views, clock, logger } = options;
+  const report: AliveReport = { ...received, facts: { ...received.facts, nodeId: node.id, nodeName: node.name } };
+  await presence.note(node, report);
+  await watch.alive(gateway.id, node.name, report);
+  const { address } = report.facts;
+  // A node that starts anew has no address for a moment; the others keep the one they know.
+  const isMoved = address !== '' && address !== node.address;
+  if (isMoved) await gateways.setAddress(node, address);
+  const decided = report.dispatcher?.leading === true ? report.dispatcher.decision : undefined;
+  const isDecided = decided !== undefined && (await gateways.keepDecision(gateway.id, decided));
+  if (isDecided) logger.info({ gateway: gateway.name, node: node.name, decision: { ...decided } }, 'decision of the dispatcher kept');
+  if (isMoved || isDecided) desired.changed(gateway.id);
+  const nodes = await gateways.nodes(gateway.id);
+  const current = nodes.find(({ id }) => id === node.id);
+  if (current === undefined) throw controlPlaneErrors.NODE_NOT_REGISTERED.create();
+  const { status, evidence, remedy } = views.judged(current);
+  return { judgement: { status, evidence, remedy }, roster: rosterOf(nodes, presence, clock) };
 }
 
 /** Idempotent: the first end counts, and every repetition is acknowledged. A job that is not known here is acknowledged too. */
