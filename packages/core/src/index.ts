@@ -4,11 +4,20 @@ export {
 } from './attempt-machine.ts';
 export { coreErrors } from './errors.ts';
 export { executorDeathsMax } from './job-ends.ts';
+export {
+  configWaitMs, countedForMs, type DecisionMemory, type DecisionStep, type DecisionView, decideGateway, emptyDecisionMemory, type HeardFacts,
+  laterDecision, memberView, offlineAfterMs, versionWaitMs,
+} from './gateway-decision.ts';
 export type { JobContext, JobEffect, JobEvent, JobStep } from './job-events.ts';
 export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './job-machine.ts';
 export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
 export { admitByMemory, type MemoryAdmission, type MemorySituation } from './memory-admission.ts';
-export { type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, type WaitingJob } from './placement.ts';
+export { betterAfterMs, betterPeer, type LeadCandidate, leadRank, type LeadRank } from './lead-rank.ts';
+export {
+  type GatewaySight, isolatedAfterMs, judgeGateway, judgeNode, type LeaderSight, type NamedJudgement, type NodeJudgement, type NodeView,
+  type StatusCause, takesJobs,
+} from './node-status.ts';
+export { type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, takingNodes, type WaitingJob } from './placement.ts';
 export type {
   ClaimAnswer, Delivery, DispatchAnswer, DispatchRequest, InstallAnswer, JobQueue, JobSender, LeaseStore, Ledger, MasterSight, QueueState,
   ReportGateway, WorkerEvent, WorkerPort, Workers,

@@ -1,4 +1,4 @@
-import type { AttemptOutcome, AttemptStep, RefusalReason, RunningAttempt } from '@dmg/model';
+import type { AttemptOutcome, AttemptProgress, AttemptStep, RefusalReason, RunningAttempt } from '@dmg/model';
 import type { JobEnd, JobRecord } from './job-record.ts';
 
 /** What can happen to a job, seen by the dispatcher. */
@@ -24,8 +24,14 @@ export type JobEvent =
   | { readonly type: 'cancelRequested' }
   /** The control plane acknowledged this end. */
   | { readonly type: 'reported'; readonly end: JobEnd }
-  /** A worker's complete list names an attempt of this job. `finalTry` is known when the list carried the signed job. */
-  | { readonly type: 'listed'; readonly nodeId: string; readonly attempt: RunningAttempt; readonly finalTry: boolean }
+  /**
+   * A worker's complete list names an attempt of this job. `finalTry` is known when the list carried the signed job; `current` is how
+   * far the current attempt was when it was heard of last.
+   */
+  | {
+    readonly type: 'listed'; readonly nodeId: string; readonly attempt: RunningAttempt; readonly finalTry: boolean;
+    readonly current?: AttemptProgress | undefined;
+  }
   /** A worker's complete list does not name the current attempt, which should be there; or the node was silent beyond its limit. */
   | { readonly type: 'notListed'; readonly nodeId: string }
   /** Ended and reported long ago, or not placeable by us: the record goes. */
@@ -38,7 +44,8 @@ export type JobEvent =
  * done only when the ledger has stored the returned record (or a later one); when it could not, they are dropped, and
  * 1. a dropped `complete` leaves the message to its lock: it comes back and is recognised,
  * 2. a dropped `dispatch` is answered to the machine with `undispatched`,
- * 3. a dropped `report` is owed: it is done after the ledger has been written again.
+ * 3. a dropped `report` is owed: it is done after the ledger has been written again,
+ * 4. a dropped `supersede` is forgotten: the next list brings it up again.
  */
 export type JobEffect =
   | { readonly type: 'write' }
@@ -47,6 +54,8 @@ export type JobEffect =
   | { readonly type: 'dispatch'; readonly attemptId: string; readonly nodeId: string; readonly step: AttemptStep }
   /** Ask the worker to stop an attempt for good: it closes the sink. */
   | { readonly type: 'stop'; readonly attemptId: string; readonly nodeId: string }
+  /** Ask the worker to end an attempt beside which another one of the job goes on: the sink stays open. */
+  | { readonly type: 'supersede'; readonly attemptId: string; readonly nodeId: string }
   /** Tell the control plane until it acknowledges. */
   | { readonly type: 'report'; readonly end: JobEnd }
   /** Take the record out of the ledger. */

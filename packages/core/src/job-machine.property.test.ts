@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AttemptOutcome, AttemptStep, RefusalReason } from '@dmg/model';
+import type { AttemptOutcome, AttemptProgress, AttemptStep, RefusalReason } from '@dmg/model';
 import fc from 'fast-check';
 import { executorDeathsMax } from './job-ends.ts';
 import type { JobEffect, JobEvent } from './job-events.ts';
@@ -39,10 +39,14 @@ type Command =
   | { kind: 'place' } | { kind: 'cancel' } | { kind: 'acknowledge'; which: number } | { kind: 'reread' }
   | { kind: 'answer'; which: number; answer: 'accepted' | 'undispatched' | 'progress' | RefusalReason }
   | { kind: 'end'; which: number; outcome: AttemptOutcome }
-  | { kind: 'list'; which: number; withCopy: boolean } | { kind: 'unlist'; node: number } | { kind: 'forget' };
+  | { kind: 'list'; which: number; withCopy: boolean; listed: AttemptProgress | undefined; current: AttemptProgress | undefined } | { kind: 'unlist'; node: number } | { kind: 'forget' };
 
 const which = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) });
 const flag = fc.boolean();
+const progress: fc.Arbitrary<AttemptProgress | undefined> = fc.option(fc.record({
+  step: fc.constantFrom('plan' as const, 'copy' as const, 'finish' as const), bytesWritten: fc.nat(2), rowsWritten: fc.nat(2),
+  bytesTotal: fc.constant(2), bytesRead: fc.constant(0), filesTotal: fc.constant(0), filesWritten: fc.constant(0),
+}), { nil: undefined });
 const commands: fc.Arbitrary<Command[]> = fc.array(fc.oneof(
   { weight: 3, arbitrary: fc.record({
     kind: fc.constant('receive' as const), newTry: flag, older: flag, firstDelivery: flag, finalTry: flag,
@@ -55,7 +59,9 @@ const commands: fc.Arbitrary<Command[]> = fc.array(fc.oneof(
     kind: fc.constant('answer' as const), which, answer: fc.constantFrom(...answers),
   }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('end' as const), which, outcome: fc.constantFrom(...outcomes) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('list' as const), which, withCopy: flag }) },
+  { weight: 1, arbitrary: fc.record({
+    kind: fc.constant('list' as const), which, withCopy: flag, listed: progress, current: progress,
+  }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('unlist' as const), node: fc.integer({ min: 1, max: 2 }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'forget' as const }) },
 ), { minLength: 5, maxLength: 60, size: 'max' });
@@ -79,7 +85,12 @@ class History {
       assert.ok(record.version > before.version, 'a change keeps its version');
     }
     this.#checkOrder(effects);
-    for (const effect of effects) if (effect.type === 'report') this.#onReport(effect.end, event, before);
+    for (const effect of effects) {
+      if (effect.type === 'report') this.#onReport(effect.end, event, before);
+      if (effect.type !== 'supersede') continue;
+      assert.ok(record?.attempt !== undefined && record.attempt.attemptId !== effect.attemptId, 'the only attempt is superseded');
+      assert.deepEqual([record.attempt.step, nextStep(record)], ['copy', 'copy'], 'superseded by what closes the sink');
+    }
     if (record === undefined) {
       this.#finals = [];
       return;
@@ -151,7 +162,8 @@ class History {
         attempt.begun = true;
         const { nodeId, begun: _begun, refused: _refused, ...running } = attempt;
         const copy = command.withCopy ? { signedJob: 'signed' } : {};
-        return this.apply({ type: 'listed', nodeId, finalTry: true, attempt: { ...running, jobId: 'j', progress: undefined, ...copy } });
+        const { listed, current } = command;
+        return this.apply({ type: 'listed', nodeId, finalTry: true, attempt: { ...running, jobId: 'j', progress: listed, ...copy }, current });
       }
     }
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AttemptOutcome, Receipt } from '@dmg/model';
+import type { AttemptOutcome, AttemptProgress, Receipt } from '@dmg/model';
 import type { JobEvent, JobStep } from './job-events.ts';
 import { isFinal, nextStep, restored, stepJob } from './job-machine.ts';
 import type { JobRecord } from './job-record.ts';
@@ -210,6 +210,31 @@ describe('lists of the workers', () => {
   test('an attempt of a job that is over is stopped, but not while another try is to use the sink', () => {
     assert.deepEqual(types(play(...running, ended('a1', succeeded), listed('a0'))), ['stop']);
     assert.deepEqual(types(play(received({ finalTry: false }), placed('a1'), ended('a1', failedOpen), listed('a0'))), []);
+  });
+  const at = (bytesWritten: number, step: 'plan' | 'copy' | 'finish' = 'copy'): AttemptProgress =>
+    ({ step, bytesWritten, bytesTotal: 100, bytesRead: 0, rowsWritten: 0, filesTotal: 1, filesWritten: 0 });
+  const second = (first: AttemptProgress | undefined, listed2: AttemptProgress | undefined, ...before: JobEvent[]): JobStep & { record: JobRecord } =>
+    play(...running, ...before, {
+      type: 'listed', nodeId: 'n2', finalTry: true, attempt: { jobId: 'j', tryNumber: 1, attemptId: 'a0', step: 'copy', progress: listed2 },
+      current: first,
+    });
+  test('of two attempts that copy, the one that is further goes on; the other is ended with the sink open', () => {
+    const ahead = second(at(10), at(60));
+    assert.deepEqual([ahead.record.attempt?.attemptId, ahead.record.attempt?.nodeId], ['a0', 'n2']);
+    assert.deepEqual(ahead.effects, [{ type: 'write' }, { type: 'supersede', attemptId: 'a1', nodeId: 'n1' }]);
+    for (const behind of [second(at(60), at(10)), second(at(5, 'finish'), at(60)), second(at(5), at(5)), second(at(0), undefined)]) {
+      assert.equal(behind.record.attempt?.attemptId, 'a1');
+      assert.deepEqual(behind.effects, [{ type: 'supersede', attemptId: 'a0', nodeId: 'n2' }]);
+    }
+  });
+  test('an attempt that runs goes before one that nobody has accepted yet', () => {
+    const step = second(undefined, undefined, { type: 'notListed', nodeId: 'n1' }, placed('a2'));
+    assert.deepEqual([step.record.state, step.record.attempt?.attemptId], ['Running', 'a0']);
+    assert.deepEqual(step.effects[1], { type: 'supersede', attemptId: 'a2', nodeId: 'n1' });
+  });
+  test('a second attempt of a job that is to be cancelled is stopped for good', () => {
+    const step = second(at(10), at(60), { type: 'cancelRequested' });
+    assert.deepEqual([step.record.attempt?.attemptId, step.effects], ['a1', [{ type: 'stop', attemptId: 'a0', nodeId: 'n2' }]]);
   });
   test('a new try that the ledger does not know is adopted', () => {
     const failed = ended('a1', failedOpen);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { AttemptStep } from '@dmg/model';
+import type { AttemptProgress, AttemptStep } from '@dmg/model';
 import { coreErrors } from './errors.ts';
 import { changed, endedWith, waitingAgain } from './job-changes.ts';
 import { stepEnded } from './job-ends.ts';
@@ -26,6 +26,7 @@ import type { JobEnd, JobRecord } from './job-record.ts';
  *   - Failed and Cancelled come only from the current attempt, or from here when no attempt can have touched the sink
  *   - an end of the whole job that is not a success has closed the sink first, or says `unconfirmed`
  *   - at most three executors die under a try, and at most three while its sink is closed
+ *   - of two attempts that copy, the one that is further goes on; the other is ended without closing the sink that both write to
  */
 
 export const signatureRefusalsMax = 3;
@@ -192,7 +193,17 @@ function onListed(record: JobRecord | undefined, event: JobEvent & { type: 'list
     if (isFinal(record.end)) return { record, effects: [{ type: 'stop', attemptId: listed.attemptId, nodeId }] };
     if (listed.tryNumber <= record.tryNumber) return { record, effects: [] };
   }
-  if (record.attempt !== undefined && record.attempt.attemptId !== listed.attemptId) return { record, effects: [] };
+  const other = record.attempt?.attemptId === listed.attemptId ? undefined : record.attempt;
+  if (other !== undefined) {
+    if (listed.step === 'abort') return { record, effects: [] };
+    if (other.step === 'abort' || nextStep(record) === 'abort') {
+      return { record, effects: [{ type: 'stop', attemptId: listed.attemptId, nodeId }] };
+    }
+    // Both copy under one plan (DESIGN-RULES 10.6). One that nobody has accepted yet is given up for one that runs.
+    if (record.state === 'Running' && !isFurther(listed.progress, event.current)) {
+      return { record, effects: [{ type: 'supersede', attemptId: listed.attemptId, nodeId }] };
+    }
+  }
   if (record.state === 'Running' && record.attempt?.nodeId === nodeId) return { record, effects: stopIfUnwanted(record) };
   const newer = listed.tryNumber > record.tryNumber && listed.signedJob !== undefined
     ? { signedJob: listed.signedJob, finalTry: event.finalTry } : {};
@@ -200,7 +211,17 @@ function onListed(record: JobRecord | undefined, event: JobEvent & { type: 'list
     ...newer, state: 'Running', attempt: current, attempts: Math.max(1, record.attempts),
     tryNumber: Math.max(record.tryNumber, listed.tryNumber), end: undefined, reported: false,
   });
-  return { record: adopted, effects: [...stopIfUnwanted(adopted), write] };
+  const superseded: JobEffect[] = other === undefined ? [] : [{ type: 'supersede', attemptId: other.attemptId, nodeId: other.nodeId }];
+  return { record: adopted, effects: [...stopIfUnwanted(adopted), write, ...superseded] };
+}
+
+const stepOrder: readonly AttemptProgress['step'][] = ['plan', 'copy', 'finish', 'abort'];
+
+/** Whether `a` has more work in hand than `b`: a later step, or more written. Undefined: nothing is known to have been done. */
+function isFurther(a: AttemptProgress | undefined, b: AttemptProgress | undefined): boolean {
+  if (a === undefined || b === undefined) return a !== undefined;
+  if (a.step !== b.step) return stepOrder.indexOf(a.step) > stepOrder.indexOf(b.step);
+  return a.bytesWritten === b.bytesWritten ? a.rowsWritten > b.rowsWritten : a.bytesWritten > b.bytesWritten;
 }
 
 /** A copy that runs although the sink is to be closed is stopped; an `abort` step is what we want. */

@@ -39,7 +39,7 @@ export interface Placement {
 }
 
 export function placeJobs(waiting: readonly WaitingJob[], nodes: readonly PlacementNode[]): Placement {
-  const alive = bestClass(nodes);
+  const alive = takingNodes(nodes);
   const free = new Map(alive.map((node) => [node.nodeId, Math.max(0, node.freeSlots)]));
   const assignments: Assignment[] = [];
   const passedOver: { jobId: string; reason: string }[] = [];
@@ -71,7 +71,8 @@ function storeOf(end: CopyEnd): string {
   return `${end.connector} ${JSON.stringify(plain)}`;
 }
 
-function bestClass(nodes: readonly PlacementNode[]): readonly PlacementNode[] {
+/** The nodes that take jobs now: those of the best class that is alive. */
+export function takingNodes(nodes: readonly PlacementNode[]): readonly PlacementNode[] {
   const online = nodes.filter((node) => node.status === 'Online');
   return online.length > 0 ? online : nodes.filter((node) => node.status === 'Limited');
 }

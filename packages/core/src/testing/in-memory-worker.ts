@@ -1,5 +1,7 @@
 import type { Clock, Fault } from '@dmg/base';
-import { type AttemptOutcome, compareEpochs, type Epoch, formatEpoch, type Receipt, type RunningAttempt } from '@dmg/model';
+import {
+  type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, type Receipt, type RunningAttempt,
+} from '@dmg/model';
 import type { DispatchAnswer, DispatchRequest, WorkerEvent, WorkerPort } from '../ports.ts';
 
 /** The phases of all sinks: they outlive workers, dispatchers and ledgers, and change once (DESIGN §7). */
@@ -29,6 +31,7 @@ export interface InMemoryWorkerOptions {
 interface Held {
   readonly request: DispatchRequest;
   readonly startedAtMs: number;
+  progress: AttemptProgress | undefined;
 }
 
 /** A worker without processes. Tests decide when and how attempts end; what they find at the sink follows the sink's rules. */
@@ -39,6 +42,8 @@ export class InMemoryWorker implements WorkerPort {
   readonly begun: DispatchRequest[] = [];
   /** Attempts asked to stop. */
   readonly cancelled: string[] = [];
+  /** Attempts asked to make way for another one of their job. */
+  readonly superseded: string[] = [];
   /** A reason why a job cannot run here; undefined: it can. */
   notEligible: (request: DispatchRequest) => string | undefined = () => undefined;
   badSignature: (request: DispatchRequest) => boolean = () => false;
@@ -105,6 +110,12 @@ export class InMemoryWorker implements WorkerPort {
     this.#end(attemptId, this.#closed(held.request));
   }
 
+  async supersede(attemptId: string): Promise<void> {
+    await Promise.resolve();
+    this.superseded.push(attemptId);
+    this.#end(attemptId, { kind: 'stopped' });
+  }
+
   subscribe(listen: (event: WorkerEvent) => void): () => void {
     this.#listeners.add(listen);
     return () => this.#listeners.delete(listen);
@@ -152,12 +163,22 @@ export class InMemoryWorker implements WorkerPort {
     this.draining = false;
   }
 
-  progress(attemptId: string): void {
-    const jobId = this.#held.get(attemptId)?.request.job.jobId;
-    if (jobId === undefined) return;
-    const counts = { bytesTotal: 0, bytesRead: 0, bytesWritten: 0, rowsWritten: 0, filesTotal: 0, filesWritten: 0 };
-    const progress = { step: 'copy', ...counts } as const;
-    this.#send({ type: 'progress', jobId, attemptId, progress });
+  /** The epoch that it has promised to obey; undefined: it has met no dispatcher. */
+  get epoch(): Epoch | undefined {
+    return this.#epoch;
+  }
+
+  /** A sign of life, as it is given every 500 ms. */
+  beat(): void {
+    this.#send({ type: 'alive' });
+  }
+
+  progress(attemptId: string, bytesWritten = 0): void {
+    const held = this.#held.get(attemptId);
+    if (held === undefined) return;
+    const counts = { bytesTotal: 100, bytesRead: bytesWritten, bytesWritten, rowsWritten: 0, filesTotal: 1, filesWritten: 0 };
+    held.progress = { step: 'copy', ...counts };
+    this.#send({ type: 'progress', jobId: held.request.job.jobId, attemptId, progress: held.progress });
   }
 
   #admit(request: DispatchRequest): DispatchAnswer {
@@ -172,15 +193,15 @@ export class InMemoryWorker implements WorkerPort {
     if (same !== undefined) return { accepted: false, reason: 'ALREADY_RUNNING', evidence: same.request.attemptId };
     const used = this.#held.size;
     if (used >= this.#limit) return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${used} of ${this.#limit} used` };
-    this.#held.set(request.attemptId, { request, startedAtMs: this.#clock.wallMs() });
+    this.#held.set(request.attemptId, { request, startedAtMs: this.#clock.wallMs(), progress: undefined });
     this.begun.push(request);
     this.#sendSlots();
     return { accepted: true };
   }
 
   #list(): RunningAttempt[] {
-    return [...this.#held.values()].map(({ request }) => ({
-      jobId: request.job.jobId, tryNumber: request.job.tryNumber, attemptId: request.attemptId, step: request.step, progress: undefined,
+    return [...this.#held.values()].map(({ request, progress }) => ({
+      jobId: request.job.jobId, tryNumber: request.job.tryNumber, attemptId: request.attemptId, step: request.step, progress,
       signedJob: request.signedJob,
     }));
   }
