@@ -71,6 +71,13 @@ export const redisErrors = defineErrors('REDIS', {
     message: 'Cannot use these Redis masters: {reason}.',
     fix: 'Name one Redis, or an odd number of them that know nothing of each other.',
   },
+  LEDGER_INCOMPLETE: {
+    category: 'transient',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot read the ledger: of {masters} Redis masters {empty} lost their data and {silent} did not answer.',
+    fix: 'Bring the masters back that do not answer. Once one node leads again, what is left is completed from the nodes and the queue.',
+  },
   REPLICA_LAGS: {
     category: 'config',
     retry: 'backoff',

@@ -46,7 +46,7 @@ export class LeaseMaster {
     return this.#ask<BeatAnswer>(leaseScripts.beat, [lease, lead], [token], read, () => ({ kind: 'silent' }));
   }
 
-  /** `beat` undefined: the holder had none on this master. */
+  /** `beat` undefined: the holder has installed nothing on this master. */
   seize(token: string, beat: number | undefined): Promise<SeizeAnswer> {
     const { lease, lead } = this.#keys;
     const args = [token, beat === undefined ? '' : String(beat)];

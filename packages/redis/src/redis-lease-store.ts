@@ -82,8 +82,7 @@ export class RedisLeaseStore implements LeaseStore {
   async seize({ token, beats }: { readonly token: string; readonly beats: readonly (number | undefined)[] }): Promise<boolean> {
     const answers = await this.#collect<SeizeAnswer>((master, index) => master.seize(token, beats[index]), { kind: 'silent' });
     // Where it had run out by itself it is as good as ended.
-    const free = answers.filter(({ kind }) => kind === 'seized' || kind === 'absent').length;
-    return answers.some(({ kind }) => kind === 'seized') && free >= majorityOf(this.masters);
+    return answers.filter(({ kind }) => kind === 'seized' || kind === 'absent').length >= majorityOf(this.masters);
   }
 
   release(token: string): Promise<void> {

@@ -42,7 +42,7 @@ interface Reading {
 /**
  * The dispatcher's notebook on one Redis or several that know nothing of each other (DESIGN-RULES 11). A write goes to all masters and
  * counts when a majority has it; what is read is the newest copy of each record that a majority of them holds. A master that lost its
- * data does not count in a reading until the dispatcher has written back what it lacks, which begins with its first write.
+ * data is no proof that a record does not exist, until the dispatcher has written back what it lacks, which begins with its first write.
  * A removed record may come back from a master that slept through its removal: it is then an old one of a job that has ended, and the
  * sink says so. Nothing expires.
  */
@@ -98,7 +98,7 @@ export class RedisLedger implements Ledger {
       counts: (reading) => reading?.answer.kind === 'read' && isWhole(reading.place, reading.answer.life),
     });
     const reads = answers.flatMap((reading) => (reading?.answer.kind === 'read' ? [{ place: reading.place, ...reading.answer }] : []));
-    if (reads.length < majorityOf(this.#places.length)) throw errorOf(answers.flatMap((reading) => reading?.answer ?? []));
+    this.#assertReadable(reads.map(({ life }) => life), answers.flatMap((reading) => reading?.answer ?? []));
     const { records, lacks } = mergeRecords(reads.map((read) => read.records));
     this.#found = reads.map(({ place, life }, index) => ({ place, life, records: lacks[index] ?? new Map<string, JobRecord>() }));
     for (const lack of this.#found) this.#note(lack);
@@ -107,6 +107,19 @@ export class RedisLedger implements Ledger {
 
   async close(): Promise<void> {
     await Promise.all(this.#connections.map((connection) => connection.close()));
+  }
+
+  /**
+   * Rejects a reading by less than a majority, and one by a majority part of which has lost its data: then there is more to know, on
+   * the masters that are silent. When all have lost it, nothing is what there is to read. A master on which an epoch was installed since
+   * its loss is taken as it is: else nobody could lead, and refill it, while another one is down.
+   */
+  #assertReadable(lives: readonly string[], answers: readonly ({ readonly kind: string } | Silence)[]): void {
+    const masters = this.#places.length;
+    const empty = lives.filter((life) => life === '').length;
+    if (lives.length < majorityOf(masters)) throw errorOf(answers);
+    if (empty === lives.length || lives.length - empty >= majorityOf(masters)) return;
+    throw redisErrors.LEDGER_INCOMPLETE.create({ masters, empty, silent: masters - lives.length });
   }
 
   #write(ask: (master: LedgerMaster) => Promise<PutAnswer>): Promise<'ok' | 'old' | 'stale'> {

@@ -4,7 +4,8 @@
   KEYS[1]  lease   token of the holder, with an expiry
   KEYS[2]  lead    hash {n, token, node, address, beat}, no expiry
   ARGV[1]  token   the holder that was seen
-  ARGV[2]  beat    its beat as it was seen; '' when there was none: the holder never got as far as to install its epoch
+  ARGV[2]  beat    its beat as it was seen; '' when there was none: the holder has not installed its epoch here, and what stands in
+                   lead is of an earlier grant
 
   Returns 'SEIZED'; 'ABSENT' when there is no lease; 'HELD' when the beat moved or somebody else holds the lease.
 
@@ -14,7 +15,9 @@ local holder = redis.call('GET', KEYS[1])
 if not holder then
   return 'ABSENT'
 end
-if holder ~= ARGV[1] or (redis.call('HGET', KEYS[2], 'beat') or '') ~= ARGV[2] then
+local lead = redis.call('HMGET', KEYS[2], 'token', 'beat')
+local beat = lead[1] == holder and lead[2] or ''
+if holder ~= ARGV[1] or beat ~= ARGV[2] then
   return 'HELD'
 end
 redis.call('DEL', KEYS[1])
