@@ -13,7 +13,7 @@ async function stateFolder(t: TestContext): Promise<string> {
   t.after(() => rm(folder, { recursive: true }));
   const up: UpFile = {
     endpoint: 'https://up:1', ca: join(folder, 'ca.pem'), token: 'up-token', subscriptionId: 'up-subscription',
-    resourceGroupName: 'up-group', factoryName: 'up-factory', redis: '', serviceBus: '', blob: '',
+    resourceGroupName: 'up-group', factoryName: 'up-factory', redis: '', serviceBus: '', blob: '', nodes: [],
   };
   await writeFile(join(folder, 'up.json'), JSON.stringify(up));
   for (const name of ['ca.pem', 'other-ca.pem', 'token']) await writeFile(join(folder, name), ` ${name}\n`);

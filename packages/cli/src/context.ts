@@ -15,6 +15,17 @@ export interface ContextFlags {
   readonly factory?: string;
 }
 
+/** A node that `dmg up` runs. */
+export interface UpNode {
+  readonly name: string;
+  /** Also the number of its process group, in which its executors are. */
+  readonly pid: number;
+  /** Address of its metrics. */
+  readonly metrics: string;
+  /** Its state folder, as `dmg node start --state` takes it. */
+  readonly state: string;
+}
+
 export interface UpFile {
   readonly endpoint: string;
   /** Path of the CA's PEM file. */
@@ -26,10 +37,12 @@ export interface UpFile {
   readonly redis: string;
   readonly serviceBus: string;
   readonly blob: string;
+  /** As they are now: the file is written again when one was restarted. */
+  readonly nodes: readonly UpNode[];
 }
 
 export interface Context {
-  readonly client: HttpsJsonClient;
+  readonly client: Pick<HttpsJsonClient, 'endpoint' | 'call' | 'close'>;
   readonly subscriptionId: string;
   readonly resourceGroupName: string;
   readonly factoryName: string;

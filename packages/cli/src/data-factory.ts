@@ -43,6 +43,12 @@ export async function gatewayKeys(context: Context, name: string): Promise<{ aut
   };
 }
 
+/** The path of a node of a gateway, or of what can be done with it. */
+export function nodePath(context: Context, gateway: string, node: string, action = ''): string {
+  const below = `/integrationRuntimes/${encodeURIComponent(gateway)}/nodes/${encodeURIComponent(node)}`;
+  return factoryPath(context, action === '' ? below : `${below}/${action}`);
+}
+
 /** All items of a list, page by page. */
 export async function listAll<T>(context: Context, what: string, below: string): Promise<T[]> {
   const items: T[] = [];

@@ -43,6 +43,20 @@ export const cliErrors = defineErrors('CLI', {
     message: 'Cannot find a gateway: {reason}.',
     fix: 'List them with `dmg gateway list`, or make one with `dmg gateway create NAME`.',
   },
+  UNKNOWN_NODE_REFUSED: {
+    category: 'config',
+    retry: 'never',
+    scope: 'node',
+    message: 'Cannot {what}: the gateway {gateway} has no node {node}.',
+    fix: 'Its nodes: {nodes}.',
+  },
+  NODE_ALIVE_REFUSED: {
+    category: 'config',
+    retry: 'never',
+    scope: 'node',
+    message: 'Cannot delete the node {node} of the gateway {gateway}: it is alive ({status}, {running} jobs running).',
+    fix: 'Let it finish with `dmg node drain {node} --wait` and stop it, then delete it; or give --force: other nodes take over what it runs.',
+  },
   ALREADY_UP_REFUSED: {
     category: 'config',
     retry: 'never',

@@ -5,8 +5,10 @@ import { exitCodeFor, exitCodes, lifecycleErrors } from '@dmg/lifecycle';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { apply } from './commands/apply.ts';
 import * as gateway from './commands/gateway.ts';
+import * as gatewayNodes from './commands/gateway-nodes.ts';
 import { node, type NodeFlags } from './commands/node.ts';
 import { cancel, run, runs } from './commands/runs.ts';
+import { top } from './commands/top.ts';
 import { up } from './commands/up.ts';
 import { type Context, type ContextFlags, openContext } from './context.ts';
 import { type Environment, readEnvironment } from './environment.ts';
@@ -90,10 +92,11 @@ function asJson(text: string): unknown {
 program
   .command('up')
   .description('run the local cloud, the control plane and nodes on this machine until Ctrl-C')
-  .option('--nodes <n>', 'nodes to run: 0 or 1 (a gateway of several nodes is not built yet)', wholeNumber(0, 1), 1)
+  .option('--nodes <n>', 'nodes to run, from 0 to 4', wholeNumber(0, 4), 1)
   .option('--gateway <name>', 'gateway that the nodes register with', 'local')
   .option('--port <port>', 'port of the control plane; 0 is any free one', wholeNumber(0, 65_535), 0)
-  .action(async (flags: { nodes: number; gateway: string; port: number }) => {
+  .option('--no-restart', 'leave a node that ends as it is: `dmg node start --state FOLDER/nodes/NAME` starts it again')
+  .action(async (flags: { nodes: number; gateway: string; port: number; restart: boolean }) => {
     const { json, state } = globals();
     const level = logLevel();
     await up({ ...flags, json, level, ...(state === undefined ? {} : { state }) }, environment);
@@ -161,7 +164,15 @@ gatewayCommand
   .description('delete a gateway')
   .action((name: string) => withContext((context, output) => gateway.remove(name, context, output)));
 
-const nodeCommand = program.command('node').description('the node on this machine');
+program
+  .command('top [gateway]')
+  .description('nodes and running jobs, live; q or Ctrl-C ends it')
+  .option('--once', 'show one picture and end', false)
+  .action((name: string | undefined, flags: { once: boolean }) =>
+    withContext((context, output) => top({ gateway: name, once: flags.once }, context, output, stopOnSignal())),
+  );
+
+const nodeCommand = program.command('node').description('the node on this machine, and the nodes of a gateway');
 for (const [action, description] of [
   ['register', 'register this machine with a gateway key (DMG_GATEWAY_KEY or --key-file)'],
   ['start', 'run the node until a signal; registers first when a key is given'],
@@ -173,10 +184,58 @@ for (const [action, description] of [
     .option('--name <name>', 'name of the node (DMG_NODE_NAME; default: the host name); it cannot be changed later')
     .option('--key-file <file>', 'file with the gateway key')
     .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz; 0 is any free one')
+    .option('--grpc-port <port>', 'port at which other nodes reach this one (DMG_GRPC_PORT); 0 is any free one')
+    .option('--share-machine', 'another node of the gateway may run on this machine (DMG_SHARE_MACHINE=1)')
     .action(async (flags: Omit<NodeFlags, 'level'>) => {
       const { state, json } = globals();
       process.exitCode = await node(action, { ...flags, json, level: logLevel(), ...(state === undefined ? {} : { state }) }, environment);
     });
+}
+
+addNodesOfGateway();
+
+function addNodesOfGateway(): void {
+  interface GatewayFlag {
+    readonly gateway?: string;
+  }
+  const ofGateway = (command: Command): Command => command.option('--gateway <name>', 'gateway that it belongs to (default: the only one)');
+  const choice = (node: string, { gateway: name }: GatewayFlag): gatewayNodes.NodeChoice => ({
+    node, ...(name === undefined ? {} : { gateway: name }),
+  });
+  ofGateway(nodeCommand.command('list'))
+    .description('the nodes of a gateway')
+    .action((flags: GatewayFlag) => withContext((context, output) => gatewayNodes.listNodes(flags.gateway, context, output)));
+  ofGateway(nodeCommand.command('set-limit <node>').argument('<n>', 'jobs at once', wholeNumber(1, 1000)))
+    .description('how many jobs a node runs at once; in force within a second, and nothing that runs is ended')
+    .action((name: string, limit: number, flags: GatewayFlag) =>
+      withContext((context, output) => gatewayNodes.setLimit(choice(name, flags), limit, context, output)),
+    );
+  ofGateway(nodeCommand.command('drain <node>'))
+    .description('let a node take no jobs until it is resumed')
+    .option('--grace <seconds>', 'what runs may finish for so long; then others take it over', wholeNumber(0, 86_400), 30)
+    .option('--wait', 'come back when nothing runs on it any more', false)
+    .action((name: string, flags: GatewayFlag & { grace: number; wait: boolean }) => {
+      const how = { graceSeconds: flags.grace, wait: flags.wait };
+      return withContext((context, output) => gatewayNodes.drain(choice(name, flags), how, context, output, stopOnSignal().signal));
+    });
+  ofGateway(nodeCommand.command('resume <node>'))
+    .description('let a drained node take jobs again')
+    .action((name: string, flags: GatewayFlag) => withContext((context, output) => gatewayNodes.resume(choice(name, flags), context, output)));
+  ofGateway(nodeCommand.command('delete <node>'))
+    .description('take a node out of its gateway')
+    .option('--force', 'also when it is alive: it is cut off at once, and others take over what it runs', false)
+    .action((name: string, flags: GatewayFlag & { force: boolean }) =>
+      withContext((context, output) => gatewayNodes.remove(choice(name, flags), flags.force, context, output)),
+    );
+}
+
+/** Aborted by Ctrl-C, by SIGTERM, and when nobody reads what we write any more. */
+function stopOnSignal(): AbortController {
+  const stop = new AbortController();
+  // `on`, not `once`: under another Node, Ctrl-C arrives twice, and the second must not end the process unheard.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+  process.stdout.on('error', () => stop.abort());
+  return stop;
 }
 
 // Whoever reads may have read enough (`dmg runs | head`): what is left to say is said to nobody, and the work goes on.

@@ -1,23 +1,8 @@
+import { countText, megabytesText, percentText, secondsText, bytesText } from '../amounts.ts';
 import type { Context } from '../context.ts';
-import { createGateway, ensureFactory, factoryPath, gatewayKeys, listAll } from '../data-factory.ts';
-import { cliErrors } from '../errors.ts';
+import { createGateway, ensureFactory, factoryPath, gatewayKeys } from '../data-factory.ts';
+import { adviceFor, chosenGateway, type GatewayView, gatewayView, listGateways, type NodeView, readGateway } from '../gateway-view.ts';
 import { type Output, table } from '../output.ts';
-
-interface GatewayItem {
-  readonly name: string;
-  readonly properties: { readonly type?: string; readonly description?: string };
-}
-
-interface GatewayNode {
-  readonly nodeName: string;
-  readonly status: string;
-  readonly version?: string;
-  readonly concurrentJobsLimit?: number;
-  readonly isActiveDispatcher?: boolean;
-  readonly lastConnectTime?: string;
-  readonly evidence?: string;
-  readonly remedy?: string;
-}
 
 export async function create(name: string, description: string | undefined, context: Context, output: Output): Promise<void> {
   await ensureFactory(context);
@@ -26,43 +11,52 @@ export async function create(name: string, description: string | undefined, cont
 }
 
 export async function list(context: Context, output: Output): Promise<void> {
-  const value = await listAll<GatewayItem>(context, 'gateways', '/integrationRuntimes');
+  const value = await listGateways(context);
   const rows = value.map((item) => [item.name, item.properties.description ?? '']);
   output.result({ value }, () =>
     rows.length === 0 ? 'no gateway yet; make one with: dmg gateway create NAME' : table(['NAME', 'DESCRIPTION'], rows),
   );
 }
 
+/** `dmg gateway status`: as JSON the two answers of the REST API, of which the table is made. */
 export async function status(name: string | undefined, context: Context, output: Output): Promise<void> {
-  const chosen = name ?? (await onlyGateway(context));
-  const path = factoryPath(context, `/integrationRuntimes/${encodeURIComponent(chosen)}/getStatus`);
-  const answer = await context.client.call(`read the status of the gateway ${chosen}`, { method: 'POST', path });
-  const { properties } = answer as { properties: { state: string; typeProperties: { nodes?: GatewayNode[] } } };
-  const nodes = properties.typeProperties.nodes ?? [];
-  output.result(answer, () =>
-    [
-      `gateway ${chosen}: ${properties.state}`,
-      ...(nodes.length === 0
-        ? ['no node is registered; give one a key from: dmg gateway keys ' + chosen]
-        : [table(['NODE', 'STATUS', 'VERSION', 'LIMIT', 'DISPATCHER', 'LAST CONTACT'], nodes.map(nodeCells)), ...nodes.flatMap(adviceFor)]),
-    ].join('\n'),
-  );
+  const chosen = await chosenGateway(name, context);
+  const answers = await readGateway(context, chosen);
+  output.result({ ...answers.status, monitoring: answers.monitoring }, () => describeGateway(gatewayView(chosen, answers)));
 }
 
-function nodeCells(node: GatewayNode): string[] {
-  const { nodeName, status: state, version = '', concurrentJobsLimit = '', isActiveDispatcher, lastConnectTime = '' } = node;
-  return [nodeName, state, version, String(concurrentJobsLimit), isActiveDispatcher === true ? 'yes' : '', lastConnectTime];
+export function describeGateway(view: GatewayView): string {
+  const { name, state, nodes, queueLength, pickupDelaySeconds } = view;
+  if (nodes.length === 0) return `gateway ${name}: ${state}\nno node is registered; give one a key from: dmg gateway keys ${name}`;
+  const online = nodes.filter(({ status: each }) => each === 'Online').length;
+  const queue = queueLength === undefined ? '' : `; ${countText(queueLength)} jobs wait for a node`;
+  const delay = pickupDelaySeconds === undefined ? '' : `, picked up after ${secondsText(pickupDelaySeconds)} lately`;
+  return [
+    `gateway ${name}: ${state}; ${online} of ${nodes.length} nodes online${queue}${delay}`,
+    nodeTable(nodes),
+    ...nodes.flatMap(adviceFor),
+  ].join('\n');
 }
 
-/** Every status has its evidence and its remedy; what is well needs none. */
-function adviceFor({ nodeName, status: state, evidence, remedy }: GatewayNode): string[] {
-  return state === 'Online' || evidence === undefined
-    ? []
-    : [`${nodeName}: ${evidence}${remedy === undefined || remedy === '' ? '' : ` ${remedy}`}`];
+/** The nodes of a gateway with all that is known of them. */
+export function nodeTable(nodes: readonly NodeView[]): string {
+  const header = ['NODE', 'ROLE', 'STATUS', 'VERSION', 'JOBS', 'FREE MEMORY', 'CPU', 'SENT', 'RECEIVED', 'LAST CONTACT'];
+  return table(header, nodes.map((node) => [
+    node.name,
+    node.isDispatcher ? 'dispatcher' : 'worker',
+    node.status,
+    node.version,
+    `${countText(node.running)}/${countText(node.limit)}`,
+    megabytesText(node.availableMemoryMb),
+    percentText(node.cpuPercent),
+    bytesText(node.sentBytes),
+    bytesText(node.receivedBytes),
+    node.lastContact ?? 'never',
+  ]));
 }
 
 export async function keys(name: string | undefined, context: Context, output: Output): Promise<void> {
-  const chosen = name ?? (await onlyGateway(context));
+  const chosen = await chosenGateway(name, context);
   const answer = await gatewayKeys(context, chosen);
   output.result(answer, () => `authKey1  ${answer.authKey1}\nauthKey2  ${answer.authKey2}`);
 }
@@ -79,13 +73,4 @@ export async function remove(name: string, context: Context, output: Output): Pr
   await context.client.call(`delete the gateway ${name}`, { method: 'GET', path });
   await context.client.call(`delete the gateway ${name}`, { method: 'DELETE', path });
   output.result({ deleted: name }, () => `gateway ${name} is deleted`);
-}
-
-async function onlyGateway(context: Context): Promise<string> {
-  const all = await listAll<GatewayItem>(context, 'gateways', '/integrationRuntimes');
-  const [first, second] = all;
-  if (first === undefined) throw cliErrors.UNKNOWN_GATEWAY.create({ reason: `the factory ${context.factoryName} has none` });
-  if (second !== undefined)
-    throw cliErrors.UNKNOWN_GATEWAY.create({ reason: `there are several (${all.map((item) => item.name).join(', ')}): name one` });
-  return first.name;
 }

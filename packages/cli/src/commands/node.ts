@@ -13,6 +13,8 @@ export interface NodeFlags {
   readonly name?: string;
   readonly keyFile?: string;
   readonly metricsPort?: string;
+  readonly grpcPort?: string;
+  readonly shareMachine?: boolean;
   readonly json?: boolean;
   /** What people see of the node's log. */
   readonly level: LogLevel;
@@ -21,7 +23,8 @@ export interface NodeFlags {
 /** Settings of the node's own program; `DMG_STATE` is not among them, since its folder is one within ours. */
 const nodeSettings = [
   'DMG_GATEWAY_KEY', 'DMG_NODE_NAME', 'DMG_REDIS', 'DMG_SERVICE_BUS', 'DMG_METRICS_PORT', 'DMG_METRICS_HOST', 'DMG_LOG_LEVEL',
-  'DMG_CONFIG', 'DMG_EXIT_WITH_PARENT',
+  'DMG_CONFIG', 'DMG_EXIT_WITH_PARENT', 'DMG_SHARE_MACHINE', 'DMG_GRPC_HOST', 'DMG_GRPC_PORT', 'DMG_ADVERTISE', 'DMG_CLUSTER_ENCRYPTION',
+  'DMG_DRAIN_GRACE', 'DMG_LEASE_MS', 'DMG_LEASE_RENEW_MS',
 ] as const;
 
 /**
@@ -34,6 +37,8 @@ export async function node(action: 'register' | 'start' | 'status', flags: NodeF
   if (flags.name !== undefined) args.push('--name', flags.name);
   if (flags.keyFile !== undefined) args.push('--key-file', flags.keyFile);
   if (flags.metricsPort !== undefined) args.push('--metrics-port', flags.metricsPort);
+  if (flags.grpcPort !== undefined) args.push('--grpc-port', flags.grpcPort);
+  if (flags.shareMachine === true) args.push('--share-machine');
   if (flags.json === true) args.push('--json');
   // The node that runs speaks JSON; in a terminal it is translated. The others end at once and look at the terminal themselves.
   const isForPeople = action === 'start' && process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;

@@ -1,29 +1,25 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Logger, systemClock, systemRandom } from '@dmg/base';
+import { firstLine, type Logger, systemClock, systemRandom } from '@dmg/base';
 import { claimFolder, runRoot, type RunningRoot, type SupervisedRoot, superviseRoot } from '@dmg/lifecycle';
 import { createLogger, type LogLevel } from '@dmg/telemetry';
-import { defaultFactory, defaultStateFolder, openContext, type UpFile, upFilePath } from '../context.ts';
-import { createGateway, ensureFactory, gatewayKeys } from '../data-factory.ts';
+import { defaultFactory, defaultStateFolder, type UpFile, upFilePath, type UpNode } from '../context.ts';
 import { childEnvironment, type Environment } from '../environment.ts';
 import { cliErrors } from '../errors.ts';
 import { readableLogLine } from '../log-line.ts';
+import { describeNodes, startNodes } from '../up-nodes.ts';
 
 export interface UpFlags {
   readonly nodes: number;
+  /** False: a node that ends stays ended. */
+  readonly restart: boolean;
   readonly json: boolean;
   readonly state?: string;
   readonly gateway: string;
   readonly port: number;
   /** What people see of the programs' logs. */
   readonly level: LogLevel;
-}
-
-interface NodeLine {
-  readonly name: string;
-  readonly pid: number;
-  readonly metrics: string;
 }
 
 /** `dmg up`: the local cloud, the control plane and nodes on this machine, kept alive until a signal. */
@@ -56,52 +52,46 @@ interface Start {
   readonly stopRequested: AbortSignal;
 }
 
-async function startAll({ flags, stateFolder, logger, onLog, stopRequested }: Start): Promise<RunningRoot> {
+async function startAll(options: Start): Promise<RunningRoot> {
+  const { flags, stateFolder, logger } = options;
   await mkdir(stateFolder, { recursive: true, mode: 0o700 });
   if (!(await claimFolder('up', stateFolder))) throw cliErrors.ALREADY_UP_REFUSED.create({ folder: stateFolder });
-  const started: SupervisedRoot[] = [];
+  const nodeRoots: SupervisedRoot[] = [];
+  const others: SupervisedRoot[] = [];
   const stopAll = async (): Promise<void> => {
     await rm(upFilePath(stateFolder), { force: true });
     // Nodes first, so that they can still report; the local cloud last.
-    for (const root of started.toReversed()) await root.stop();
+    await Promise.all(nodeRoots.map((root) => root.stop()));
+    for (const root of others.toReversed()) await root.stop();
+    // A node that was restarted just before may have had it written again.
+    await rm(upFilePath(stateFolder), { force: true });
   };
-  const start = async (
-    name: string,
-    args: readonly string[],
-    added: Readonly<Record<string, string>>,
-    label = name,
-  ): Promise<SupervisedRoot> => {
-    let isReady = false;
-    const root = await superviseRoot({
-      name,
-      main: fileURLToPath(import.meta.resolve(`@dmg/${name}/main`)),
-      args,
-      env: childEnvironment(added),
-      clock: systemClock,
-      random: () => systemRandom.unit(),
-      logger: logger.child({ process: label }),
-      // What a child says before it gives up is in the error that the failed start throws.
-      onLog: (line) => void ((isReady || line.startsWith('{')) && onLog(line)),
-      signal: stopRequested,
-    });
-    isReady = true;
-    started.push(root);
+  const startOther = async (name: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<SupervisedRoot> => {
+    const root = await start(options, { name, args, env, label: name, restart: true });
+    others.push(root);
     return root;
   };
   try {
-    const cloud = (await start('local-cloud', ['--state', join(stateFolder, 'cloud')], {})).current().ready;
-    const { redis, serviceBus, blob } = cloud as { redis: string; serviceBus: string; blob: string };
+    const cloud = await startOther('local-cloud', ['--state', join(stateFolder, 'cloud')], {});
+    const { redis, serviceBus, blob, serviceBusControl } = cloud.current().ready as Record<string, string>;
     const controlArgs = ['--state', join(stateFolder, 'control-plane'), '--port', String(flags.port)];
-    const control = (await start('control-plane', controlArgs, { DMG_SERVICE_BUS: serviceBus })).current().ready;
-    const upFile = await describe(control, { redis, serviceBus, blob });
+    const control = await startOther('control-plane', controlArgs, { DMG_SERVICE_BUS: String(serviceBus) });
+    const where = { redis: String(redis), serviceBus: String(serviceBus), blob: String(blob) };
+    const upFile = await describe(control.current().ready, where);
     await writeUpFile(stateFolder, upFile);
-    const nodes = await startNodes(flags, stateFolder, upFile, start);
+    const nodes = await startNodes({
+      count: flags.nodes, gateway: flags.gateway, stateFolder, up: upFile,
+      start: async ({ name, args, env }) => {
+        const root = await start(options, { name: 'node', args, env, label: name, restart: flags.restart });
+        nodeRoots.push(root);
+        return root;
+      },
+    });
+    await keepUpFile({ stateFolder, nodeRoots, logger, current: () => ({ ...upFile, nodes: describeNodes(nodes) }) }, options.stopRequested);
     return {
       ready: {
-        ...upFile,
-        nodes: nodes.map(({ root, name }) => nodeLine(name, root)),
-        serviceBusControl: cloud['serviceBusControl'],
-        pids: { localCloud: started[0]?.current().pid, controlPlane: started[1]?.current().pid },
+        ...upFile, nodes: describeNodes(nodes), serviceBusControl,
+        pids: { localCloud: cloud.current().pid, controlPlane: control.current().pid },
       },
       stop: stopAll,
     };
@@ -111,37 +101,54 @@ async function startAll({ flags, stateFolder, logger, onLog, stopRequested }: St
   }
 }
 
-async function startNodes(
-  flags: UpFlags,
-  stateFolder: string,
-  upFile: UpFile,
-  start: (name: string, args: readonly string[], added: Readonly<Record<string, string>>, label: string) => Promise<SupervisedRoot>,
-): Promise<{ name: string; root: SupervisedRoot }[]> {
-  if (flags.nodes === 0) return [];
-  const context = await openContext({ state: stateFolder }, {});
-  let key: string;
-  try {
-    await ensureFactory(context);
-    await createGateway(context, flags.gateway);
-    key = (await gatewayKeys(context, flags.gateway)).authKey1;
-  } finally {
-    context.client.close();
-  }
-  const nodes: { name: string; root: SupervisedRoot }[] = [];
-  for (let number = 1; number <= flags.nodes; number++) {
-    const name = `node-${number}`;
-    const added = { DMG_REDIS: upFile.redis, DMG_SERVICE_BUS: upFile.serviceBus, DMG_GATEWAY_KEY: key, DMG_NODE_NAME: name };
-    nodes.push({
-      name,
-      root: await start('node', ['start', '--state', join(stateFolder, 'nodes', name), '--metrics-port', '0'], added, name),
-    });
-  }
-  return nodes;
+interface ChildPlan {
+  /** Of the package whose `main` it is. */
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly label: string;
+  readonly restart: boolean;
 }
 
-function nodeLine(name: string, root: SupervisedRoot): NodeLine {
-  const { pid, ready } = root.current();
-  return { name, pid, metrics: String(ready['metrics']) };
+async function start({ logger, onLog, stopRequested }: Start, child: ChildPlan): Promise<SupervisedRoot> {
+  const { name, args, env, label, restart } = child;
+  let isReady = false;
+  const root = await superviseRoot({
+    name,
+    main: fileURLToPath(import.meta.resolve(`@dmg/${name}/main`)),
+    args,
+    env: childEnvironment(env),
+    clock: systemClock,
+    random: () => systemRandom.unit(),
+    logger: logger.child({ process: label }),
+    // What a child says before it gives up is in the error that the failed start throws.
+    onLog: (line) => void ((isReady || line.startsWith('{')) && onLog(line)),
+    signal: stopRequested,
+    restart,
+  });
+  isReady = true;
+  return root;
+}
+
+interface KeptUpFile {
+  readonly stateFolder: string;
+  readonly nodeRoots: readonly SupervisedRoot[];
+  readonly logger: Logger;
+  current(): UpFile;
+}
+
+/** Writes `up.json` with the nodes, and again whenever one of them is another process. */
+async function keepUpFile({ stateFolder, nodeRoots, logger, current }: KeptUpFile, stopRequested: AbortSignal): Promise<void> {
+  let written = writeUpFile(stateFolder, current());
+  await written;
+  for (const root of nodeRoots) {
+    root.onRestart(() => {
+      if (stopRequested.aborted) return;
+      const write = (): Promise<void> => writeUpFile(stateFolder, current());
+      // One after another; a disk that is full now is a warning, and the next restart writes again.
+      written = written.then(write).catch((error: unknown) => logger.warn({ reason: firstLine(error) }, 'up.json could not be written'));
+    });
+  }
 }
 
 async function describe(control: Readonly<Record<string, unknown>>, cloud: Pick<UpFile, 'redis' | 'serviceBus' | 'blob'>): Promise<UpFile> {
@@ -155,6 +162,7 @@ async function describe(control: Readonly<Record<string, unknown>>, cloud: Pick<
       resourceGroupName: String(control['resourceGroupName']),
       factoryName: defaultFactory,
       ...cloud,
+      nodes: [],
     };
   } finally {
     await tokenFile.close();
@@ -174,14 +182,14 @@ async function writeUpFile(stateFolder: string, upFile: UpFile): Promise<void> {
 }
 
 function describeUp(ready: Readonly<Record<string, unknown>>): string {
-  const nodes = ready['nodes'] as NodeLine[];
+  const nodes = (ready['nodes'] as UpNode[]).map(({ name, pid, metrics }) => `${name} (pid ${pid}, ${metrics})`);
   return [
     'Data Management Gateway is up on this machine.',
     `  control plane  ${String(ready['endpoint'])}   (CA: ${String(ready['ca'])})`,
     `  Redis          ${String(ready['redis'])}`,
-    `  nodes          ${nodes.length === 0 ? 'none' : nodes.map((node) => `${node.name} (pid ${node.pid}, ${node.metrics})`).join(', ')}`,
+    `  nodes          ${nodes.length === 0 ? 'none' : nodes.join('\n                 ')}`,
     '',
-    'In another terminal: dmg gateway status · dmg apply -f FOLDER · dmg run PIPELINE --wait',
+    'In another terminal: dmg top · dmg gateway status · dmg apply -f FOLDER · dmg run PIPELINE --wait',
     'Ctrl-C stops everything. Warnings of the programs are shown below (DMG_LOG_LEVEL=info shows more).',
   ].join('\n');
 }
