@@ -59,7 +59,8 @@ test('in every view of 1 to 8 nodes some live node that is not being updated may
   fc.assert(fc.property(view, decision, target, fc.option(fc.nat(7), { nil: undefined }), (specs, current, targetVersion, lost) => {
     const candidates = fit(specs).map((each) => {
       // They may all have been cut off from a dispatcher that is still known to lead.
-      const leader = lost === undefined ? undefined : { nodeId: `n${lost}`, nodeName: 'x', epoch: '3.a', knownForMs: minuteMs };
+      const leader = lost === undefined
+        ? undefined : { nodeId: `n${lost}`, nodeName: 'x', epoch: '3.a', knownForMs: minuteMs, silentMs: 0 };
       const dispatcher = lost === undefined ? undefined : { nodeId: `n${lost}`, epoch: '3.a', lostForMs: minuteMs };
       return { each, rank: leadRank(judge({ ...each, facts: { ...each.facts, dispatcher } }, current, leader, targetVersion)) };
     });

@@ -44,7 +44,7 @@ test('the table of DESIGN-RULES 17: the survivor of each case may lead', () => {
     return leadRank(judgeNode(view, { decision, decidedConfig: 'x', targetVersion: undefined, leader }));
   };
   const lost = { nodeId: 'a', epoch: '1.a', lostForMs: 9000 };
-  const lives = { nodeId: 'a', nodeName: 'a', epoch: '1.a', knownForMs: 60_000 };
+  const lives = { nodeId: 'a', nodeName: 'a', epoch: '1.a', knownForMs: 60_000, silentMs: 0 };
   assert.equal(rank({ dispatcher: lost }), 0, 'two nodes, the dispatcher died');
   assert.equal(rank({ dispatcher: lost }, lives), 1, 'the link is cut, and then the dispatcher is gone');
   assert.equal(rank({ version: '2.0.0', dispatcher: lost }), 1, 'two versions, the older and decided one is gone');

@@ -7,7 +7,7 @@ import {
 import { nodeFacts } from './testing/node-facts.ts';
 
 const epoch = (n: number): string => `${n}.aa`;
-const leader: LeaderSight = { nodeId: 'l', nodeName: 'leading', epoch: epoch(5), knownForMs: 60_000 };
+const leader: LeaderSight = { nodeId: 'l', nodeName: 'leading', epoch: epoch(5), knownForMs: 60_000, silentMs: 0 };
 const gateway: GatewaySight = {
   decision: { number: 3, version: '1.0.0', configDigest: 'one' }, decidedConfig: 'encryption on', targetVersion: undefined,
   leader: undefined,
@@ -111,6 +111,10 @@ test('isolation needs somebody else who leads, and three seconds', () => {
   const fresh = { ...leader, knownForMs: 3500 };
   assert.equal(judge({ gateway: { leader: fresh } }).status, 'Online', 'what it said may be older than the leader');
   assert.equal(judge({ node: { silentMs: 400 }, gateway: { leader: fresh } }).status, 'Inactive');
+  const dead = { ...leader, silentMs: 4000 };
+  const lostFor = (lostForMs: number): NodeStatus => judge({ facts: sees({ lostForMs }), gateway: { leader: dead } }).status;
+  assert.deepEqual([lostFor(3000), lostFor(6000)], ['Online', 'Inactive'], 'it may have died with the stream, or was heard later');
+  assert.equal(judge({ gateway: { leader: { ...dead, knownForMs: 6000 } } }).status, 'Online', 'it led for two seconds');
   const newer = sees({ nodeId: 'b', epoch: epoch(6) });
   assert.equal(judge({ facts: newer, gateway: { leader } }).status, 'Online', 'it obeys one of whom the judge has not heard');
   assert.equal(judge({ facts: sees({ nodeId: 'b', epoch: epoch(6), lostForMs: 3000 }), gateway: { leader } }).status, 'Inactive');
@@ -118,7 +122,7 @@ test('isolation needs somebody else who leads, and three seconds', () => {
 });
 
 test('two nodes whose link is cut: the one that leads is Online, the other Inactive; one dies: the other is Online', () => {
-  const ledByA: LeaderSight = { nodeId: 'a', nodeName: 'a', epoch: epoch(5), knownForMs: 60_000 };
+  const ledByA: LeaderSight = { nodeId: 'a', nodeName: 'a', epoch: epoch(5), knownForMs: 60_000, silentMs: 0 };
   const a = judge({ facts: { nodeId: 'a', ...sees({ nodeId: 'a' }) }, gateway: { leader: ledByA } });
   const other = { nodeId: 'b' };
   const b = judge({ node: other, facts: { ...other, ...sees({ nodeId: 'a', lostForMs: 5000 }) }, gateway: { leader: ledByA } });
@@ -134,6 +138,12 @@ test('during an update nodes of the logical and of the target version are full m
   assert.equal(judge({ facts: { version: '1.5.0' }, gateway: target }).status, 'Limited');
   assert.equal(judge({ facts: { version: '1.5.0', configDigest: 'two' }, gateway: { decision: undefined } }).status, 'Online');
   assert.equal(judge({ facts: { configDigest: '' } }).status, 'Online', 'a digest that is not known differs from nothing');
+});
+
+test('a trouble that only a newer node knows is told as it is', () => {
+  const part = 'flux' as TroubledPart;
+  const { status, evidence } = judge({ facts: { troubles: [{ part, reason: 'capacitor' }] } });
+  assert.deepEqual([status, evidence], ['Limited', 'It reports a trouble (flux: capacitor).']);
 });
 
 test('a Limited node names all that limits it', () => {

@@ -18,7 +18,8 @@ import { offlineAfterMs } from './gateway-decision.ts';
  *   Online             none of these
  *
  * Isolation is judged against the dispatcher alone, and only when somebody else is known to lead: the dispatcher is never isolated from
- * itself, and of two nodes that lost each other the one that leads stays Online. Without a decision nothing differs from it.
+ * itself, and of two nodes that lost each other the one that leads stays Online. The dispatcher must have been heard after the node had
+ * been without it for 3 s: one that dies does not make the others Inactive. Without a decision nothing differs from it.
  */
 
 /** For how long a node may be without a stream to the living dispatcher. */
@@ -57,6 +58,8 @@ export interface LeaderSight {
   readonly epoch: string;
   /** For how long the judge has known that it leads. */
   readonly knownForMs: number;
+  /** Milliseconds since the judge heard last that it does; 0 when the judge is it. */
+  readonly silentMs: number;
 }
 
 /** What a judge knows of the gateway. */
@@ -168,11 +171,13 @@ function isolationOf(node: NodeView, { dispatcher }: NodeFacts, leader: LeaderSi
     return `The dispatcher ${leader.nodeName} has had no stream to it for ${durationText(node.unreachableMs)}.`;
   }
   if (dispatcher?.nodeId === leader.nodeId) {
-    if (dispatcher.lostForMs < isolatedAfterMs) return undefined;
+    const lostWhileItLedMs = Math.min(dispatcher.lostForMs, dispatcher.lostForMs + node.silentMs - leader.silentMs);
+    if (lostWhileItLedMs < isolatedAfterMs) return undefined;
     return `It has had no stream to the dispatcher ${leader.nodeName} for ${durationText(dispatcher.lostForMs)}.`;
   }
   // What it said may be older than the leader, or the leader may be one that gave way already: only what it said later on counts.
-  if (leader.knownForMs - node.silentMs < isolatedAfterMs) return undefined;
+  const ledForMs = leader.knownForMs - leader.silentMs;
+  if (Math.min(ledForMs, leader.knownForMs - node.silentMs) < isolatedAfterMs) return undefined;
   if (dispatcher !== undefined && dispatcher.lostForMs < isolatedAfterMs && isLater(dispatcher.epoch, leader.epoch)) return undefined;
   return `It ${dispatcher === undefined ? 'knows no dispatcher' : 'obeys another dispatcher'}, `
     + `while ${leader.nodeName} has led for ${durationText(leader.knownForMs)}.`;
@@ -203,7 +208,7 @@ function limited(node: NodeView, facts: NodeFacts, gateway: GatewaySight): NodeJ
     reasons.push({ cause: 'stopping', evidence, remedy: 'Start it again when it is to take jobs.' });
   }
   for (const { part, reason } of facts.troubles) {
-    const { effect, remedy } = troubleTexts[part];
+    const { effect, remedy } = troubleTexts[part] ?? unknownTrouble;
     reasons.push({ cause: part, evidence: `${effect} (${part}: ${reason.replace(/\.$/, '')}).`, remedy });
   }
   if (reasons.length === 0) return undefined;
@@ -216,7 +221,15 @@ function limited(node: NodeView, facts: NodeFacts, gateway: GatewaySight): NodeJ
   };
 }
 
-const troubleTexts: Readonly<Record<TroubledPart, { readonly effect: string; readonly remedy: string }>> = {
+interface TroubleTexts {
+  readonly effect: string;
+  readonly remedy: string;
+}
+
+/** A newer node may name parts that are not known here. */
+const unknownTrouble: TroubleTexts = { effect: 'It reports a trouble', remedy: 'Mend what it names.' };
+
+const troubleTexts: Readonly<Partial<Record<TroubledPart, TroubleTexts>>> = {
   redis: {
     effect: 'It cannot lead, and goes on as a worker', remedy: 'Check the Redis server of the gateway and the way from this node to it.',
   },
