@@ -55,7 +55,7 @@ export const cliErrors = defineErrors('CLI', {
     retry: 'never',
     scope: 'node',
     message: 'Cannot delete the node {node} of the gateway {gateway}: it is alive ({status}, {running} jobs running).',
-    fix: 'Let it finish with `dmg node drain {node} --wait` and stop it, then delete it; or give --force: other nodes take over what it runs.',
+    fix: 'Let it finish with `dmg node drain {node} --wait`, stop it, and delete it then; or give --force: others take over what it runs.',
   },
   ALREADY_UP_REFUSED: {
     category: 'config',

@@ -220,7 +220,9 @@ function addNodesOfGateway(): void {
     });
   ofGateway(nodeCommand.command('resume <node>'))
     .description('let a drained node take jobs again')
-    .action((name: string, flags: GatewayFlag) => withContext((context, output) => gatewayNodes.resume(choice(name, flags), context, output)));
+    .action((name: string, flags: GatewayFlag) =>
+      withContext((context, output) => gatewayNodes.resume(choice(name, flags), context, output)),
+    );
   ofGateway(nodeCommand.command('delete <node>'))
     .description('take a node out of its gateway')
     .option('--force', 'also when it is alive: it is cut off at once, and others take over what it runs', false)

@@ -60,7 +60,8 @@ export function createScreen(options: ScreenOptions): Screen {
     stdout.write(`${home}${lines.map((line) => `${line}${eraseLine}`).join('\r\n')}${eraseBelow}`);
   };
   const onKey = (data: Buffer): void => {
-    if ([...data.toString()].some((key) => quitKeys.includes(key))) onQuit();
+    const keys = data.toString();
+    if (quitKeys.some((key) => keys.includes(key))) onQuit();
   };
   const isKeyboard = stdin.isTTY;
   const onExit = (): void => close();

@@ -15,7 +15,8 @@ test('a rate is that between the last two counters that differ', () => {
   assert.deepEqual(after([0, 10, 20]), none);
   assert.deepEqual(after([0, 0, 0], [5000, 10_000, 5000]), { sentPerSecond: 2000, receivedPerSecond: 1000 });
   // Looked at more often than they are told.
-  assert.deepEqual(after([0, 0, 0], [1000, 0, 0], [5000, 10_000, 5000], [6000, 10_000, 5000]), { sentPerSecond: 2000, receivedPerSecond: 1000 });
+  const often = after([0, 0, 0], [1000, 0, 0], [5000, 10_000, 5000], [6000, 10_000, 5000]);
+  assert.deepEqual(often, { sentPerSecond: 2000, receivedPerSecond: 1000 });
   assert.deepEqual(after([0, 0, 0], [5000, 10_000, 0], [15_000, 10_000, 0]), { sentPerSecond: 0, receivedPerSecond: 0 });
   assert.deepEqual(after([0, 500, 500], [5000, 10, 10]), none, 'the machine was started again');
 });
@@ -25,7 +26,8 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
   const context = answering((what, { body }) => {
     asked.push(what);
     if (what.startsWith('read the status')) {
-      return { properties: { state: 'Online', typeProperties: { nodes: [{ nodeName: 'n1', status: 'Online', isActiveDispatcher: true }] } } };
+      const nodes = [{ nodeName: 'n1', status: 'Online', isActiveDispatcher: true }];
+      return { properties: { state: 'Online', typeProperties: { nodes } } };
     }
     if (what.startsWith('read the monitoring')) {
       const measured = { nodeName: 'n1', concurrentJobsLimit: 4, concurrentJobsRunning: 1, sentBytes: 7, receivedBytes: 8 };
@@ -35,7 +37,11 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
       assert.deepEqual((body as { filters: unknown }).filters, [
         { operand: 'Status', operator: 'In', values: ['InProgress', 'Canceling', 'Queued'] },
       ]);
-      return { value: [{ runId: 'b', pipelineName: 'late', status: 'Queued' }, { runId: 'a', pipelineName: 'early', status: 'InProgress' }] };
+      const value = [
+        { runId: 'b', pipelineName: 'late', status: 'Queued' },
+        { runId: 'a', pipelineName: 'early', status: 'InProgress' },
+      ];
+      return { value };
     }
     return what.endsWith(' a')
       ? {
@@ -52,7 +58,8 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
   const reader = new TopReader({ context, gateway: 'local', clock: new ManualClock() });
   const { gateway, jobs, moreRuns } = await reader.read(new AbortController().signal);
   assert.deepEqual([gateway.queueLength, gateway.pickupDelaySeconds, moreRuns], [2, 0.5, 0]);
-  assert.deepEqual(gateway.nodes.map(({ name, running, limit, isDispatcher }) => [name, running, limit, isDispatcher]), [['n1', 1, 4, true]]);
+  const nodes = gateway.nodes.map(({ name, running, limit, isDispatcher }) => [name, running, limit, isDispatcher]);
+  assert.deepEqual(nodes, [['n1', 1, 4, true]]);
   assert.deepEqual(jobs.map(({ activity, node, bytes, bytesTotal, seconds }) => [activity, node, bytes, bytesTotal, seconds]), [
     ['runs', 'n1', 3, 9, 1.5], ['waits', '', 0, 0, 0],
   ]);

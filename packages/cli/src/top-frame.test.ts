@@ -5,8 +5,9 @@ import type { NodeView } from './gateway-view.ts';
 import { renderTop, type TopData, type TopJob } from './top-frame.ts';
 
 const node = (change: Partial<NodeView> = {}): NodeView => ({
-  name: 'node-1', machine: 'host', status: 'Online', version: '0.1.0', isDispatcher: false, running: 2, limit: 8, maximum: 16, cpuPercent: 12.4,
-  availableMemoryMb: 22_000, sentBytes: 1, receivedBytes: 1, lastContact: '2026-11-23T13:37:14.186Z', evidence: 'It was heard.', remedy: '',
+  name: 'node-1', machine: 'host', status: 'Online', version: '0.1.0', isDispatcher: false, running: 2, limit: 8, maximum: 16,
+  cpuPercent: 12.4, availableMemoryMb: 22_000, sentBytes: 1, receivedBytes: 1, lastContact: '2026-11-23T13:37:14.186Z',
+  evidence: 'It was heard.', remedy: '',
   ...change,
 });
 
@@ -29,7 +30,10 @@ const data: TopData = {
       }),
     ],
   },
-  network: { 'node-1': { receivedPerSecond: 12_340_000, sentPerSecond: 950 }, 'node-2': { receivedPerSecond: 0, sentPerSecond: undefined } },
+  network: {
+    'node-1': { receivedPerSecond: 12_340_000, sentPerSecond: 950 },
+    'node-2': { receivedPerSecond: 0, sentPerSecond: undefined },
+  },
   jobs: [job(), job({ activity: 'waits', node: '', bytes: 0, bytesTotal: 0, seconds: 0 })],
   moreRuns: 0,
   trouble: undefined,

@@ -69,7 +69,8 @@ export async function drain(choice: NodeChoice, flags: DrainFlags, context: Cont
     return interruptedExitCode;
   }
   const seconds = Math.round((systemClock.monotonicMs() - startedMs) / 100) / 10;
-  output.result({ node, gateway, draining: true, graceSeconds, drained: true, seconds }, () => `${node} runs nothing any more (${seconds} s)`);
+  const result = { node, gateway, draining: true, graceSeconds, drained: true, seconds };
+  output.result(result, () => `${node} runs nothing any more (${seconds} s)`);
   return exitCodes.ok;
 }
 

@@ -87,10 +87,11 @@ async function startAll(options: Start): Promise<RunningRoot> {
         return root;
       },
     });
-    await keepUpFile({ stateFolder, nodeRoots, logger, current: () => ({ ...upFile, nodes: describeNodes(nodes) }) }, options.stopRequested);
+    const current = (): UpFile => ({ ...upFile, nodes: describeNodes(nodes) });
+    await keepUpFile({ stateFolder, nodeRoots, logger, current }, options.stopRequested);
     return {
       ready: {
-        ...upFile, nodes: describeNodes(nodes), serviceBusControl,
+        ...current(), serviceBusControl,
         pids: { localCloud: cloud.current().pid, controlPlane: control.current().pid },
       },
       stop: stopAll,
