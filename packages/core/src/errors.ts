@@ -15,4 +15,11 @@ export const coreErrors = defineErrors('CORE', {
     message: 'Cannot run job {jobId}: the nodes refused its signature {refusals} times ({evidence}).',
     fix: 'Register the nodes again, so that they learn the key with which the control plane signs, then run the pipeline again.',
   },
+  LEASE_SETTINGS: {
+    category: 'config',
+    retry: 'never',
+    scope: 'node',
+    message: 'Cannot use the lease with {setting}: {reason}.',
+    fix: '{remedy}, then start the node again.',
+  },
 });
