@@ -13,6 +13,7 @@ test('what Redis and its client say becomes one of our codes', () => {
     ['READONLY You can\'t write against a read only replica.', redisErrors.READ_ONLY.code],
     ['OOM command not allowed when used memory > \'maxmemory\'.', redisErrors.OUT_OF_MEMORY.code],
     ['LOADING Redis is loading the dataset in memory', redisErrors.UNREACHABLE.code],
+    ['MOVED 866 10.0.0.3:6379', redisErrors.OTHER_SHARD.code],
     ['ERR wrong number of arguments', redisErrors.COMMAND_FAILED.code],
     ['connect ECONNREFUSED 127.0.0.1:6379', redisErrors.UNREACHABLE.code],
     ['Stream isn\'t writeable and enableOfflineQueue options is false', redisErrors.UNREACHABLE.code],

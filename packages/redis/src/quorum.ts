@@ -5,6 +5,11 @@ export function majorityOf(count: number): number {
   return Math.floor(count / 2) + 1;
 }
 
+/** How long to wait for the others once a majority has answered: a part of a command's deadline, since a slow answer is no answer yet. */
+export function graceMsOf(commandTimeoutMs: number): number {
+  return commandTimeoutMs / 5;
+}
+
 export interface CollectOptions<T> {
   readonly clock: Clock;
   /** How long the others are waited for once a majority has answered, in milliseconds. */

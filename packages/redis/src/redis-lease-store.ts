@@ -6,11 +6,8 @@ import { gatewayKeys } from './gateway-keys.ts';
 import { LeaseLock, redlockScripts } from './lease-lock.ts';
 import { type BeatAnswer, LeaseMaster, type SeizeAnswer } from './lease-master.ts';
 import { checkMasters, type MastersOptions, measureRoundTripMs, openMasters } from './masters.ts';
-import { collect, majorityOf } from './quorum.ts';
+import { collect, graceMsOf, majorityOf } from './quorum.ts';
 import { leaseScripts } from './scripts.ts';
-
-/** Once a majority has answered, the others get this part of a command's deadline. */
-const graceShare = 0.2;
 
 export interface RedisLeaseStoreOptions extends MastersOptions {
   /** How long the lease holds, in milliseconds; here only the deadline of a command depends on it. */
@@ -41,7 +38,7 @@ export class RedisLeaseStore implements LeaseStore {
     this.#masters = this.#connections.map((connection) => new LeaseMaster({ connection, keys, random }));
     this.#lock = new LeaseLock({ connections: this.#connections, key: keys.lease, clock, commandTimeoutMs });
     this.#clock = clock;
-    this.#graceMs = commandTimeoutMs * graceShare;
+    this.#graceMs = graceMsOf(commandTimeoutMs);
   }
 
   /** For a node's start: resolves with what should be mended; rejects with why no majority of the masters can be used. */
@@ -58,6 +55,7 @@ export class RedisLeaseStore implements LeaseStore {
     return this.#collect<MasterSight>((master) => master.peek(), { kind: 'silent', reason: 'it answered later than the others' });
   }
 
+  /** Each try needs a token of its own: what is on its way to take back an earlier one must not meet it. */
   acquire(token: string, leaseMs: number): Promise<boolean> {
     return this.#lock.acquire(token, leaseMs);
   }

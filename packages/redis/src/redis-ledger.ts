@@ -7,7 +7,7 @@ import { gatewayKeys } from './gateway-keys.ts';
 import { LedgerMaster, type PutAnswer, type ReadAnswer, type Silence } from './ledger-master.ts';
 import { mergeRecords, writeVerdict } from './ledger-merge.ts';
 import { checkMasters, type MastersOptions, openMasters } from './masters.ts';
-import { collect, firstVerdict, majorityOf } from './quorum.ts';
+import { collect, firstVerdict, graceMsOf, majorityOf } from './quorum.ts';
 import { ledgerScripts } from './scripts.ts';
 
 const defaultCommandTimeoutMs = 250;
@@ -55,6 +55,8 @@ export class RedisLedger implements Ledger {
   /** Found by the last reading, not yet begun: writing needs an epoch. */
   #found: readonly Lack[] = [];
   readonly #refilling = new Set<Lack>();
+  /** How many writes were begun. */
+  #writes = 0;
 
   /** Throws DMG_REDIS_MASTERS. Connects in the background. */
   constructor(options: RedisLedgerOptions) {
@@ -66,7 +68,7 @@ export class RedisLedger implements Ledger {
     }));
     this.#clock = clock;
     this.#logger = logger;
-    this.#graceMs = commandTimeoutMs;
+    this.#graceMs = graceMsOf(commandTimeoutMs);
   }
 
   /** Host and port of each master, for logs and status. */
@@ -92,6 +94,7 @@ export class RedisLedger implements Ledger {
   }
 
   async readAll(): Promise<JobRecord[]> {
+    const writes = this.#writes;
     const asked = this.#places.map(async (place) => ({ place, answer: await place.master.readAll() }));
     const answers = await collect<Reading | undefined>(asked, {
       clock: this.#clock, graceMs: this.#graceMs, late: undefined,
@@ -100,8 +103,10 @@ export class RedisLedger implements Ledger {
     const reads = answers.flatMap((reading) => (reading?.answer.kind === 'read' ? [{ place: reading.place, ...reading.answer }] : []));
     this.#assertReadable(reads.map(({ life }) => life), answers.flatMap((reading) => reading?.answer ?? []));
     const { records, lacks } = mergeRecords(reads.map((read) => read.records));
-    this.#found = reads.map(({ place, life }, index) => ({ place, life, records: lacks[index] ?? new Map<string, JobRecord>() }));
-    for (const lack of this.#found) this.#note(lack);
+    const found = reads.map(({ place, life }, index) => ({ place, life, records: lacks[index] ?? new Map<string, JobRecord>() }));
+    for (const lack of found) this.#note(lack);
+    // What was written or removed while we read would be taken back.
+    this.#found = writes === this.#writes ? found : [];
     return records;
   }
 
@@ -143,6 +148,7 @@ export class RedisLedger implements Ledger {
   #beginRefill(epoch: Epoch, jobId: string): void {
     const found = this.#found;
     this.#found = [];
+    this.#writes++;
     for (const lack of found) this.#refilling.add(lack);
     for (const { records } of this.#refilling) records.delete(jobId);
     for (const lack of found) void this.#refill(lack, epoch);
