@@ -67,6 +67,11 @@ export class Attempt implements Occupant {
     };
   }
 
+  /** Resident memory above that of an idle executor. */
+  memoryBytes(): number {
+    return this.#carried ? 0 : this.#executor.overIdleBytes();
+  }
+
   stop(kind: StopKind): void {
     this.#feed({ type: 'stop', kind });
   }
@@ -74,7 +79,7 @@ export class Attempt implements Occupant {
   /** To be called often: memory, silences and limits. */
   watch(pausedMs: number): void {
     if (pausedMs > 0) this.#feed({ type: 'hostPaused', pausedMs });
-    if (!this.#carried) this.#feed({ type: 'memory', overIdleBytes: this.#executor.overIdleBytes() });
+    if (!this.#carried) this.#feed({ type: 'memory', overIdleBytes: this.memoryBytes() });
     this.#feed({ type: 'time' });
   }
 
@@ -96,6 +101,7 @@ export class Attempt implements Occupant {
         break;
       case 'ready':
       case 'taken':
+      case 'counted':
         break;
     }
   }

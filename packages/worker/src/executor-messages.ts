@@ -1,9 +1,10 @@
 import type { StopKind } from '@dmg/base';
 import type { AttemptOutcome, AttemptProgress, AttemptStep, Epoch } from '@dmg/model';
+import { type CounterIncrement, readIncrements } from './counter-tally.ts';
 
 /**
- * What a host and its executors say to each other over the built-in channel: control only, under 4 KB and at most two progress
- * messages a second. Only a signed job in `start` and a receipt or fault in `ended` may be larger.
+ * What a host and its executors say to each other over the built-in channel: control only, under 4 KB and at most two messages of
+ * progress and two of counts a second. Only a signed job in `start` and a receipt or fault in `ended` may be larger.
  */
 
 /** What an executor is to do. It verifies and decrypts `signedJob` itself. */
@@ -34,9 +35,11 @@ export type ExecutorMessage =
   | { readonly type: 'progress'; readonly attemptId: string; readonly progress: AttemptProgress; readonly waiting: boolean }
   /** The request to stop was heard. */
   | { readonly type: 'stopping'; readonly attemptId: string }
+  /** By how much counters of this process have grown since it said so last; also between attempts. */
+  | { readonly type: 'counted'; readonly counts: readonly CounterIncrement[] }
   | { readonly type: 'ended'; readonly attemptId: string; readonly outcome: AttemptOutcome };
 
-const executorMessageTypes: ReadonlySet<unknown> = new Set(['ready', 'taken', 'tick', 'progress', 'stopping', 'ended']);
+const executorMessageTypes: ReadonlySet<unknown> = new Set(['ready', 'taken', 'tick', 'progress', 'stopping', 'counted', 'ended']);
 const outcomeKinds: ReadonlySet<unknown> = new Set(['succeeded', 'failed', 'cancelled', 'stopped', 'lost']);
 
 /** Reads what came from an executor; undefined when it is not one of our messages. */
@@ -45,6 +48,7 @@ export function readExecutorMessage(value: unknown): ExecutorMessage | undefined
   const message = value as ExecutorMessage;
   if (!executorMessageTypes.has(message.type)) return undefined;
   if ((message.type === 'ready' || message.type === 'taken') && !Number.isInteger(message.slot)) return undefined;
+  if (message.type === 'counted' && readIncrements(message.counts) === undefined) return undefined;
   if (message.type === 'ended' && !outcomeKinds.has(message.outcome?.kind)) return undefined;
   return message;
 }

@@ -1,7 +1,8 @@
-import { asDmgError, type Clock, firstLine, isStopReason, type Logger, type StopKind, StopReason, type Timer } from '@dmg/base';
+import { asDmgError, type Clock, firstLine, isStopReason, type Logger, type Meter, type StopKind, StopReason, type Timer } from '@dmg/base';
 import type { AttemptOutcome, AttemptProgress } from '@dmg/model';
 import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import { CounterTally } from './counter-tally.ts';
 import { workerErrors } from './errors.ts';
 import { type ExecutorMessage, type ExecutorTask, type HostMessage, readHostMessage } from './executor-messages.ts';
 import { bindSlotName } from './slot-names.ts';
@@ -14,6 +15,8 @@ export interface TaskContext {
    * move for a while for a known reason (a lock, a retry, a slow commit); it holds until the next call without it.
    */
   progress(progress: AttemptProgress, options?: { waiting?: boolean }): void;
+  /** Counts for the host, which knows of it half a second later and at the end of the attempt. Counters only. */
+  readonly meter: Meter;
 }
 
 export interface ExecutorProcessOptions {
@@ -50,12 +53,18 @@ interface CurrentTask {
   timer: Timer | undefined;
 }
 
+/** Increments in one message: each takes some hundred bytes, a message stays under 4 KB. */
+const countsPerMessage = 20;
+const countIntervalMs = 500;
+
 class ExecutorProcess {
   readonly #options: ExecutorProcessOptions;
   readonly #clock: Clock;
   #tickIntervalMs = 1_000;
   #progressIntervalMs = 500;
   #task: CurrentTask | undefined;
+  readonly #tally = new CounterTally(() => this.#countLater());
+  #countTimer: Timer | undefined;
   #hostGone = false;
 
   constructor(options: ExecutorProcessOptions) {
@@ -139,6 +148,7 @@ class ExecutorProcess {
     try {
       outcome = await this.#options.run(task, {
         signal: controller.signal,
+        meter: this.#tally,
         progress: (progress, how) => this.#progress(current, progress, how?.waiting ?? false),
       });
     } catch (error) {
@@ -152,6 +162,7 @@ class ExecutorProcess {
     limit.cancel();
     current.timer?.cancel();
     this.#task = undefined;
+    this.#sendCounts();
     this.#send({ type: 'ended', attemptId, outcome });
     if (this.#hostGone) process.exit(0);
   }
@@ -185,6 +196,20 @@ class ExecutorProcess {
     if (task.latest === undefined || this.#task !== task) return;
     task.sentAtMs = this.#clock.monotonicMs();
     this.#send({ type: 'progress', attemptId: task.attemptId, ...task.latest });
+  }
+
+  /** What is counted in the last half second of a process that is killed is lost: counts are for watching, receipts tell the truth. */
+  #countLater(): void {
+    this.#countTimer ??= this.#clock.after(countIntervalMs, () => this.#sendCounts());
+  }
+
+  #sendCounts(): void {
+    this.#countTimer?.cancel();
+    this.#countTimer = undefined;
+    const counts = this.#tally.take();
+    for (let sent = 0; sent < counts.length; sent += countsPerMessage) {
+      this.#send({ type: 'counted', counts: counts.slice(sent, sent + countsPerMessage) });
+    }
   }
 
   #endWithHost(): void {

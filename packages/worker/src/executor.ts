@@ -1,5 +1,6 @@
 import type { Clock, StopKind } from '@dmg/base';
 import { type ChildProcess, fork } from 'node:child_process';
+import type { CounterIncrement } from './counter-tally.ts';
 import { type ExecutorMessage, type ExecutorTask, type HostMessage, readExecutorMessage } from './executor-messages.ts';
 import { LineTail } from './line-tail.ts';
 import { readResidentBytes } from './process-facts.ts';
@@ -16,6 +17,8 @@ export interface ExecutorLaunch {
   readonly env: Readonly<Record<string, string>> | undefined;
   /** Takes each line that an executor writes to its error output (its log). */
   readonly takeLine: (line: string) => void;
+  /** Takes what an executor has counted. */
+  readonly takeCounts: (counts: readonly CounterIncrement[]) => void;
 }
 
 /** How a process ended. */
@@ -28,6 +31,7 @@ export interface Departure {
 }
 
 export interface ExecutorListener {
+  /** Everything but what was counted. */
   message(executor: Executor, message: ExecutorMessage): void;
   /** Something arrived that is not one of our messages. */
   garbled(executor: Executor): void;
@@ -50,6 +54,7 @@ export class Executor {
   readonly #child: ChildProcess;
   readonly #tail: LineTail;
   readonly #listener: ExecutorListener;
+  readonly #takeCounts: ExecutorLaunch['takeCounts'];
   #killedFor: string | undefined;
   #retired = false;
   #gone = false;
@@ -62,6 +67,7 @@ export class Executor {
     this.startedAtMs = clock.monotonicMs();
     this.lastHeardAtMs = this.startedAtMs;
     this.#listener = options.listener;
+    this.#takeCounts = launch.takeCounts;
     this.#tail = new LineTail(launch.takeLine);
     this.#child = fork(launch.modulePath, [executorMark, options.nodeId], {
       execArgv: [`--max-old-space-size=${launch.oldSpaceMb}`, ...launch.execArgv],
@@ -131,6 +137,10 @@ export class Executor {
     this.lastHeardAtMs = this.#clock.monotonicMs();
     if (message === undefined) {
       this.#listener.garbled(this);
+      return;
+    }
+    if (message.type === 'counted') {
+      this.#takeCounts(message.counts);
       return;
     }
     if (message.type === 'ready') {

@@ -1,48 +1,20 @@
-import type { Clock, Logger, Meter, Random, Timer } from '@dmg/base';
+import { type Clock, firstLine, type Logger, type Timer, withDeadline } from '@dmg/base';
 import type { DispatchAnswer, DispatchRequest, WorkerEvent, WorkerPort } from '@dmg/core';
 import {
   type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, type Job, type RefusalReason, type RunningAttempt,
 } from '@dmg/model';
 import { Attempt } from './attempt.ts';
+import { readAvailableMemory } from './available-memory.ts';
+import { addIncrements } from './counter-tally.ts';
+import { Drain } from './drain.ts';
 import { workerErrors } from './errors.ts';
 import { ExecutorPool } from './executor-pool.ts';
-import { attemptDurationMetric, attemptsMetric, dispatchesMetric } from './metrics.ts';
+import type { LocalWorkerOptions } from './local-worker-options.ts';
+import { MemoryGate } from './memory-gate.ts';
+import { attemptDurationMetric, attemptsMetric, dispatchesMetric, troublesMetric } from './metrics.ts';
+import { ProcessGauges } from './process-gauges.ts';
 import { RunDirectory } from './run-directory.ts';
 import { defaultWorkerTimes, type WorkerTimes } from './worker-times.ts';
-
-export interface LocalWorkerOptions {
-  readonly nodeId: string;
-  readonly nodeName: string;
-  /** The module that executors run; it calls `runExecutorProcess`. */
-  readonly executorModule: string;
-  /** Flags of Node for executors besides the heap limit. */
-  readonly executorArguments?: readonly string[];
-  /** Environment of executors. Default: that of the host; better is one without the host's secrets. */
-  readonly executorEnvironment?: Readonly<Record<string, string>>;
-  /** Takes each line that an executor logs. Default: dropped. */
-  readonly takeExecutorLine?: (line: string) => void;
-  readonly concurrentJobsLimit: number;
-  /** Where this host notes its executors for the next one. */
-  readonly runDirectory: string;
-  /** Reads a job from its signed form; undefined when the signature is not the control plane's, or the job is not for this gateway. */
-  readonly verify: (signedJob: string) => Job | undefined | Promise<Job | undefined>;
-  /** Why this node must not run the job (a local path of another node, a missing key); undefined when it may. */
-  readonly ineligible?: (job: Job) => string | undefined;
-  /** Memory of one job above an idle executor, in bytes. Default 150 MB; an attempt fails at one and a half times that. */
-  readonly memoryBudgetBytes?: number;
-  /** Idle executors kept ready. Default 2. */
-  readonly warmExecutors?: number;
-  /**
-   * An executor is replaced after so many attempts, but not before `times.replaceAgeMs` (replacing by number alone was measured to
-   * cost nine tenths of the throughput of short jobs). Default 50. One that keeps memory is replaced at once.
-   */
-  readonly jobsPerExecutorMax?: number;
-  readonly times?: Partial<WorkerTimes>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly meter: Meter;
-}
 
 interface PendingDispatch {
   readonly job: Job;
@@ -64,15 +36,18 @@ export class LocalWorker implements WorkerPort {
   readonly #logger: Logger;
   readonly #pool: ExecutorPool;
   readonly #memoryLimitBytes: number;
+  readonly #memory: MemoryGate;
+  readonly #drain: Drain;
+  readonly #gauges: ProcessGauges;
   readonly #attempts = new Map<string, Attempt>();
   /** Verified dispatches that wait for an executor, by attempt. */
   readonly #pending = new Map<string, PendingDispatch>();
   readonly #listeners = new Set<(event: WorkerEvent) => void>();
   #promised: Epoch | undefined;
-  #draining = false;
   #closed: Promise<void> | undefined;
   #watchTimer: Timer | undefined;
   #watchedAtMs = 0;
+  #aliveAtMs = -Infinity;
   #quiet: (() => void)[] = [];
 
   constructor(options: LocalWorkerOptions) {
@@ -84,7 +59,27 @@ export class LocalWorker implements WorkerPort {
     this.#clock = options.clock;
     this.#logger = options.logger.child({ component: 'worker' });
     this.#memoryLimitBytes = budgetBytes * 1.5;
-    this.#pool = new ExecutorPool({
+    this.#memory = new MemoryGate({
+      clock: options.clock, cacheMs: this.#times.memoryCacheMs, budgetBytes: this.#memoryLimitBytes,
+      reserveBytes: options.memoryReserveBytes ?? 128 * 1024 * 1024,
+      availableBytes: options.availableMemoryBytes ?? (() => readAvailableMemory()),
+    });
+    this.#drain = new Drain({
+      clock: options.clock,
+      handOver: () => {
+        for (const attempt of this.#attempts.values()) attempt.stop('draining');
+      },
+    });
+    this.#pool = this.#createPool(options, budgetBytes);
+    this.#gauges = new ProcessGauges({
+      clock: options.clock, meter: options.meter, intervalMs: this.#times.residentIntervalMs, executorPids: () => this.#pool.pids,
+    });
+  }
+
+  #createPool(options: LocalWorkerOptions, budgetBytes: number): ExecutorPool {
+    const { meter } = options;
+    const counters = new Map((options.executorCounters ?? []).map((metric) => [metric.name, metric]));
+    return new ExecutorPool({
       nodeId: options.nodeId,
       limit: options.concurrentJobsLimit,
       launch: {
@@ -93,6 +88,10 @@ export class LocalWorker implements WorkerPort {
         oldSpaceMb: idleHeapMb + Math.ceil(budgetBytes / 1e6),
         env: options.executorEnvironment,
         takeLine: options.takeExecutorLine ?? (() => undefined),
+        takeCounts: (counts) => {
+          const unknown = addIncrements(meter, counters, counts);
+          if (unknown.length > 0) meter.add(troublesMetric, unknown.length, { what: 'counter' });
+        },
       },
       warm: options.warmExecutors ?? 2,
       jobsPerExecutorMax: options.jobsPerExecutorMax ?? 50,
@@ -102,7 +101,7 @@ export class LocalWorker implements WorkerPort {
       clock: options.clock,
       random: options.random,
       logger: this.#logger,
-      meter: options.meter,
+      meter,
       slotsChanged: (slots) => this.#emit({ type: 'slots', ...slots }),
     });
   }
@@ -112,7 +111,13 @@ export class LocalWorker implements WorkerPort {
     if (this.#closed !== undefined) throw workerErrors.CLOSED.create();
     await this.#pool.start();
     this.#watchedAtMs = this.#clock.monotonicMs();
+    this.#gauges.start();
     this.#watch();
+  }
+
+  /** It takes no dispatches: the user drains it, or it shuts down. */
+  get draining(): boolean {
+    return this.#drain.active;
   }
 
   get slots(): { readonly limit: number; readonly used: number } {
@@ -144,6 +149,10 @@ export class LocalWorker implements WorkerPort {
     const pending = this.#pending.get(attemptId);
     if (pending !== undefined) pending.cancelRequested = true;
     this.#attempts.get(attemptId)?.stop('cancelled');
+  }
+
+  async supersede(attemptId: string): Promise<void> {
+    this.#attempts.get(attemptId)?.stop('superseded');
   }
 
   /** Cancels the job if it runs or is about to run here; false when it does not. Safe to repeat. */
@@ -178,16 +187,24 @@ export class LocalWorker implements WorkerPort {
   }
 
   /**
-   * Takes no more dispatches; what runs may finish for `graceMs`, then it is stopped (`stopped`, the sink stays open). Resolves when
-   * nothing runs any more. There is no way back: a drained worker is closed.
+   * Takes no more dispatches; what runs may finish for `graceMs` from the first call, then it is stopped (`stopped`, the sink stays
+   * open) or, if it does not stop within `times.handOverMs`, killed, so that the dispatcher places it elsewhere. With undefined the
+   * worker takes dispatches again; what was stopped meanwhile stays stopped. Safe to repeat; without effect while it shuts down.
    */
+  setDraining(wanted: { readonly graceMs: number } | undefined): void {
+    const before = this.#drain.active;
+    this.#drain.set(wanted);
+    if (this.#drain.active === before) return;
+    this.#logger.info({ graceMs: wanted?.graceMs, running: this.#attempts.size }, before ? 'drain taken back' : 'drain begins');
+    // Whoever holds back because it was refused is told that there is room again.
+    if (before) this.#emit({ type: 'slots', ...this.slots });
+  }
+
+  /** The last drain: as `setDraining`, but there is no way back. Resolves when nothing runs any more; then the worker is closed. */
   async drain(graceMs: number): Promise<void> {
-    this.#draining = true;
-    const timer = this.#clock.after(graceMs, () => {
-      for (const attempt of this.#attempts.values()) attempt.stop('draining');
-    });
+    this.#drain.last(graceMs);
     await this.#whenQuiet();
-    timer.cancel();
+    this.#drain.end();
   }
 
   /** Stops what runs, kills what does not stop within `closeGraceMs`, and resolves when no process is left. */
@@ -197,7 +214,7 @@ export class LocalWorker implements WorkerPort {
   }
 
   async #close(): Promise<void> {
-    this.#draining = true;
+    this.#drain.end();
     for (const attempt of this.#attempts.values()) attempt.stop('shutdown');
     this.#pool.beginClose();
     const late = new Promise<void>((resolve) => {
@@ -211,6 +228,7 @@ export class LocalWorker implements WorkerPort {
     await this.#pool.finishClose();
     this.#watchTimer?.cancel();
     this.#watchTimer = undefined;
+    this.#gauges.stop();
   }
 
   async #dispatch(request: DispatchRequest): Promise<DispatchAnswer> {
@@ -218,16 +236,36 @@ export class LocalWorker implements WorkerPort {
     if (early !== undefined) return early;
     const job = await this.#options.verify(request.signedJob);
     if (job === undefined) return refuse('BAD_SIGNATURE', 'The signed job was not signed by the control plane of this gateway.');
-    const ineligible = this.#options.ineligible?.(job);
+    const ineligible = await this.#whyIneligible(job);
     if (ineligible !== undefined) return refuse('NOT_ELIGIBLE', ineligible);
     // The world may have changed while the signature was checked; from here to the claim nothing waits.
     const late = this.#refusalNow(request) ?? this.#refusalOfJob(request, job);
     if (late !== undefined) return late === 'repeated' ? { accepted: true } : late;
-    return this.#claim(request, job);
+    const short = this.#refusalForMemory(request);
+    return short === undefined ? this.#claim(request, job) : refuse('NO_MEMORY', short);
+  }
+
+  async #whyIneligible(job: Job): Promise<string | undefined> {
+    const { ineligible, clock } = this.#options;
+    if (ineligible === undefined) return undefined;
+    try {
+      const limitMs = this.#times.eligibilityLimitMs;
+      return await withDeadline({ clock, limitMs, what: 'find out whether this node may run the job' }, async () => ineligible(job));
+    } catch (error) {
+      this.#logger.warn({ jobId: job.jobId, reason: firstLine(error) }, 'eligibility of a job is not known');
+      return firstLine(error);
+    }
+  }
+
+  /** A step that closes a sink takes next to nothing and is never kept waiting; where no slot is free, that is what is said. */
+  #refusalForMemory(request: DispatchRequest): string | undefined {
+    const { limit, used } = this.slots;
+    if (request.step === 'abort' || used + this.#pending.size >= limit) return undefined;
+    return this.#memory.refusal([...this.#attempts.values()], this.#pending.size);
   }
 
   #refusalNow(request: DispatchRequest): DispatchAnswer | undefined {
-    if (this.#draining) return refuse('DRAINING', 'The node is shutting down.');
+    if (this.#drain.active) return refuse('DRAINING', this.#drain.evidence);
     if (this.#promised !== undefined && compareEpochs(request.epoch, this.#promised) < 0) {
       return refuse('STALE_EPOCH', `This node obeys epoch ${formatEpoch(this.#promised)}.`);
     }
@@ -326,6 +364,12 @@ export class LocalWorker implements WorkerPort {
     const pausedMs = missedMs > this.#times.watchIntervalMs ? missedMs : 0;
     for (const attempt of this.#attempts.values()) attempt.watch(pausedMs);
     this.#pool.watch(pausedMs);
+    this.#gauges.watch();
+    // Looks come a little late each; half a step early keeps the signs from coming a whole step late.
+    if (nowMs - this.#aliveAtMs >= this.#times.aliveIntervalMs - this.#times.watchIntervalMs / 2) {
+      this.#aliveAtMs = nowMs;
+      this.#emit({ type: 'alive' });
+    }
     this.#watchTimer = this.#clock.after(this.#times.watchIntervalMs, () => this.#watch());
   }
 }

@@ -42,3 +42,23 @@ export const troublesMetric: MetricDefinition = {
   help: 'Things that an executor or its host could not do and goes on without.',
   labels: ['what'],
 };
+
+export const eventLoopDelayMetric: MetricDefinition = {
+  name: 'dmg_host_event_loop_delay_seconds',
+  kind: 'gauge',
+  help: 'How late the event loop of the host is, over the last half to whole minute, by quantile.',
+  labels: ['quantile'],
+};
+
+export const residentBytesMetric: MetricDefinition = {
+  name: 'dmg_process_resident_bytes',
+  kind: 'gauge',
+  help: 'Resident memory: of the host, and of all its executors together.',
+  labels: ['process'],
+};
+
+export const executorsMetric: MetricDefinition = {
+  name: 'dmg_worker_executors',
+  kind: 'gauge',
+  help: 'Executor processes, idle and busy ones.',
+};

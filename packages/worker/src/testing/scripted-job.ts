@@ -1,6 +1,9 @@
 import type { CopyEnd, Job, Receipt } from '@dmg/model';
 import { formatEpoch } from '@dmg/model';
+import type { MetricDefinition } from '@dmg/base';
 import type { ExecutorTask } from '../executor-messages.ts';
+
+export const testCounter: MetricDefinition = { name: 'dmg_test_steps_total', kind: 'counter', help: 'Steps.', labels: ['stage'] };
 
 /** What a test executor does when it is given the job. */
 export interface Script {
@@ -8,6 +11,8 @@ export interface Script {
   readonly afterMs?: number;
   /** Progress calls before the end. */
   readonly reports?: number;
+  /** Calls that count one and a half of `testCounter` each. */
+  readonly counts?: number;
   /** How the abort step ends. Default: the sink is aborted. */
   readonly abort?: 'aborted' | 'unconfirmed' | 'crash';
 }

@@ -2,7 +2,7 @@ import { baseErrors, silentLogger, sleep, type StopReason, systemClock } from '@
 import type { AttemptOutcome, AttemptProgress, Job } from '@dmg/model';
 import type { ExecutorTask } from '../executor-messages.ts';
 import { runExecutorProcess, type TaskContext } from '../executor-process.ts';
-import { receiptOf, type Script, scriptOf } from './scripted-job.ts';
+import { receiptOf, type Script, scriptOf, testCounter } from './scripted-job.ts';
 
 /** An executor that does what its job's script says instead of copying; for tests of the worker. */
 
@@ -32,10 +32,18 @@ async function report(script: Script, context: TaskContext): Promise<void> {
   }
 }
 
+function count(script: Script, { meter }: TaskContext): void {
+  for (let call = 0; call < (script.counts ?? 0); call++) meter.add(testCounter, 1.5, { stage: 'copy' });
+  if (script.counts === undefined) return;
+  meter.add({ ...testCounter, name: 'dmg_test_strange_total' }, 1);
+  meter.add(testCounter, 1, { stage: 'copy', jobId: 'x' });
+}
+
 async function behave(script: Script, task: ExecutorTask, context: TaskContext): Promise<AttemptOutcome> {
   const success: AttemptOutcome = {
     kind: 'succeeded', receipt: receiptOf(task), details: { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 1 },
   };
+  count(script, context);
   switch (script.behaviour) {
     case 'succeed':
       await report(script, context);
