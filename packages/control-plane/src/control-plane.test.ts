@@ -30,7 +30,7 @@ test('a run too old to be sent again, which nobody knows, is given an end', asyn
   const { runId } = await fixture.client.pipelines.createRun(group, factory, 'copy');
   await fixture.sender.message(1);
   const statusOf = async (): Promise<string | undefined> => (await fixture.client.pipelineRuns.get(group, factory, runId)).status;
-  const dispatcher = { epoch: '1.a', waiting: [], receivedUpTo: 1, queueEmpty: true };
+  const dispatcher = { epoch: '1.a', leading: true, waiting: [], receivedUpTo: 1, queueEmpty: true };
   while ((await statusOf()) !== 'Failed') await node.alive({ dispatcher });
   const [activity] = await activityRuns(fixture, runId);
   assert.equal((activity?.error as { errorCode: string } | undefined)?.errorCode, 'DMG_CONTROLPLANE_RUN_EXPIRED');

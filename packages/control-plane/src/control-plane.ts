@@ -18,9 +18,13 @@ import { NodeCertificates } from './gateways/certificates.ts';
 import { DesiredStates } from './gateways/desired-state.ts';
 import { GatewayStore } from './gateways/gateway-store.ts';
 import { addNodeRoutes } from './gateways/node-routes.ts';
+import { NodeJudge } from './gateways/node-status.ts';
 import { PresenceBoard } from './gateways/presence.ts';
 import { Registration } from './gateways/registration.ts';
 import { StoreBook } from './gateways/stores.ts';
+import { GatewayGauges } from './monitoring/gateway-gauges.ts';
+import { GatewayLoads } from './monitoring/gateway-load.ts';
+import { PickupDelays } from './monitoring/pickup-delays.ts';
 import { choosePort } from './port-choice.ts';
 import { type App, createApp, requireApiVersion, requireToken } from './rest/app.ts';
 import { addDefinitionRoutes } from './rest/definition-routes.ts';
@@ -45,6 +49,8 @@ export interface ControlPlaneOptions {
   readonly resend?: Partial<ResendOptions>;
   readonly timeoutBackstopMs?: number;
   readonly desiredPollMs?: number;
+  /** How often the gauges of gateways and nodes are set. */
+  readonly monitoringMs?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -105,6 +111,7 @@ async function serve(foundations: Foundations): Promise<ControlPlane> {
   const port = await choosePort(options.host, options.port, portFile, logger);
   const advertised = options.names[0] ?? (isWildcard(host) ? '127.0.0.1' : host);
   const parts = assemble(foundations, `${bracketed(advertised)}:${port}`);
+  await parts.presence.start();
   await parts.watch.start();
   addRoutes(app, foundations, parts, `${bracketed(advertised)}:${port}`);
   try {
@@ -114,7 +121,7 @@ async function serve(foundations: Foundations): Promise<ControlPlane> {
     throw controlPlaneErrors.PORT_UNUSABLE.create({ host, port, reason: firstLine(error) }, { cause: error });
   }
   const stopping = new AbortController();
-  const loops = [parts.outbox.run(stopping.signal), parts.watch.run(stopping.signal)];
+  const loops = [parts.outbox.run(stopping.signal), parts.watch.run(stopping.signal), parts.gauges.run(stopping.signal)];
   for (const loop of loops) loop.catch((error: unknown) => logger.error({ error: asDmgError(error) }, 'a loop of the control plane ended'));
   parts.outbox.wake();
   return {
@@ -150,7 +157,9 @@ interface Parts {
   readonly watch: JobWatch;
   readonly builder: JobBuilder;
   readonly outbox: OutboxLoop;
+  readonly judge: NodeJudge;
   readonly views: GatewayViews;
+  readonly gauges: GatewayGauges;
   readonly waitReasons: WaitReasons;
 }
 
@@ -164,12 +173,17 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
   });
   const tracker = new RunTracker({ db, clock, logger, meter });
   const resend = { ...defaultResendOptions, ...options.resend };
-  const watch = new JobWatch({ tracker, clock, logger, meter, resend, timeoutBackstopMs: options.timeoutBackstopMs ?? 60_000 });
+  const delays = new PickupDelays({ clock });
+  const watch = new JobWatch({ tracker, delays, clock, logger, meter, resend, timeoutBackstopMs: options.timeoutBackstopMs ?? 60_000 });
   const builder = new JobBuilder({ db, master, signingKey, clock });
   const outbox = new OutboxLoop({
     db, builder, tracker, sender, clock, random, logger, meter, onSent: (jobId, sendNo) => watch.sent(jobId, sendNo),
   });
-  const views = new GatewayViews({ store: gateways, presence, serviceHost });
+  const loads = new GatewayLoads({ presence, watch, delays });
+  const judge = new NodeJudge({ presence });
+  const views = new GatewayViews({ store: gateways, judge, loads, serviceHost });
+  const { monitoringMs: everyMs } = options;
+  const gauges = new GatewayGauges({ db, views, loads, clock, logger, meter, ...(everyMs === undefined ? {} : { everyMs }) });
   tracker.onChange((change) => {
     if (change.outbox.size > 0) outbox.wake();
     for (const gatewayId of change.desired) desired.changed(gatewayId);
@@ -180,7 +194,7 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
     registration: new Registration({ db, clock, random, logger, signingKey, presence, certificates }),
     stores: new StoreBook({ db }),
     waitReasons: new WaitReasons({ db, clock, gateways: views, queueTrouble: (gatewayId) => outbox.troubleOf(gatewayId) }),
-    gateways, presence, certificates, desired, tracker, watch, builder, outbox, views,
+    gateways, presence, certificates, desired, tracker, watch, builder, outbox, judge, views, gauges,
   };
 }
 
@@ -200,7 +214,7 @@ function addRoutes(app: App, { options, db, master, identity, tokenHash }: Found
   addGatewayRoutes(app, { ...parts, master, endpoint, caFingerprint: identity.caFingerprint });
   addDefinitionRoutes(app, parts);
   addRunRoutes(app, { ...parts, db, specs, clock, random });
-  addNodeRoutes(app, { ...parts, db, clock, logger, meter });
+  addNodeRoutes(app, { ...parts, db, logger, meter });
 }
 
 function isWildcard(host: string): boolean {

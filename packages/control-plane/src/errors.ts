@@ -122,6 +122,11 @@ export const controlPlaneErrors = defineErrors('CONTROLPLANE', {
     message: 'Cannot answer this node: its token is not valid.',
     fix: 'It was deleted, or the key it registered with was regenerated. Register it again with a fresh key.',
   },
+  REGISTRATION_ENDED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot {what} {node}: its registration has ended, because the key with which it registered was regenerated.',
+    fix: 'Register it again with a fresh key, or delete it.',
+  },
   LIMIT_TOO_HIGH: {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot set the limit of {node} to {limit} concurrent jobs: its machine bears at most {maximum}.',

@@ -3,10 +3,13 @@ import { decideResend, observeAlive, type ResendOptions, type ResendWatch, watch
 import type { AliveReport, AttemptProgress } from '@dmg/model';
 import { controlPlaneErrors } from '../errors.ts';
 import { resendsTotal } from '../metrics.ts';
+import type { PickupDelays } from '../monitoring/pickup-delays.ts';
 import type { RunChange, RunTracker, TrackedActivity } from '../tracking/run-tracker.ts';
 
 export interface JobWatchOptions {
   readonly tracker: RunTracker;
+  /** Told how long activities waited for a node. */
+  readonly delays: PickupDelays;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -55,21 +58,35 @@ export class JobWatch {
     return this.#jobs.get(jobId)?.progress;
   }
 
+  /**
+   * Activities of the gateway that are sent and wait for a node, or wait for one again: those that its dispatcher names, and the others,
+   * which are in the queue as far as the control plane knows.
+   */
+  waitingOf(gatewayId: string, named: ReadonlySet<string>): { readonly inQueue: number; readonly atDispatcher: number } {
+    let [inQueue, atDispatcher] = [0, 0];
+    for (const [jobId, { activity, watch }] of this.#jobs) {
+      if (activity.gatewayId !== gatewayId) continue;
+      if (named.has(jobId)) atDispatcher += 1;
+      else if (activity.phase === 'Queued' && watch !== undefined) inQueue += 1;
+    }
+    return { inQueue, atDispatcher };
+  }
+
   /** Takes in a node's complete list; tells the tracker of jobs that were not known to run. */
   async alive(gatewayId: string, nodeName: string, report: AliveReport): Promise<void> {
     const { clock, tracker, resend } = this.#options;
     const nowMs = clock.monotonicMs();
     this.#noteContact(gatewayId, nowMs);
     const running = new Map(report.running.map((each) => [each.jobId, each]));
+    // Who led once and does not now still names what it has; but only one who leads could name everything that waits.
     const waiting = new Set(report.dispatcher?.waiting);
+    const dispatcher = report.dispatcher?.leading === true ? report.dispatcher : undefined;
     const started: { runId: string; name: string; tryNumber: number }[] = [];
     for (const [jobId, job] of this.#jobs) {
       if (job.activity.gatewayId !== gatewayId) continue;
       const attempt = running.get(jobId);
       if (job.watch !== undefined) {
-        job.watch = observeAlive(
-          job.watch, { nowMs, named: attempt !== undefined || waiting.has(jobId), dispatcher: report.dispatcher }, resend,
-        );
+        job.watch = observeAlive(job.watch, { nowMs, named: attempt !== undefined || waiting.has(jobId), dispatcher }, resend);
       }
       if (attempt === undefined) continue;
       if (attempt.progress !== undefined) job.progress = attempt.progress;
@@ -124,9 +141,20 @@ export class JobWatch {
   #changed(change: RunChange): void {
     for (const activity of change.activities) {
       const known = this.#jobs.get(activity.jobId);
+      this.#noteDelay(known?.activity, activity);
       if (activity.phase !== 'Queued' && activity.phase !== 'Running') this.#jobs.delete(activity.jobId);
       else this.#put(activity, activity.toBeSent ? undefined : known?.watch, known);
     }
+  }
+
+  /** Of the first send of the first try: a later one waits for its interval as well. A job that ended between two alive reports was never seen to run. */
+  #noteDelay(before: TrackedActivity | undefined, after: TrackedActivity): void {
+    const { gatewayId, phase, tryNumber, resends, queuedAtMs, attemptMs } = after;
+    if (before?.phase !== 'Queued' || tryNumber !== 1 || resends > 0 || queuedAtMs === undefined) return;
+    const hasEnded = (phase === 'Succeeded' || phase === 'Failed') && attemptMs !== undefined;
+    if (phase !== 'Running' && !hasEnded) return;
+    const waitedMs = this.#options.clock.wallMs() - queuedAtMs - (hasEnded ? attemptMs : 0);
+    this.#options.delays.note(gatewayId, Math.max(0, waitedMs));
   }
 
   #put(activity: TrackedActivity, watch: ResendWatch | undefined, known?: Watched): void {

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Meter } from '@dmg/base';
+import type { Logger, Meter } from '@dmg/base';
 import type { AliveAnswer, AliveReport, DeadLetterReport, JobReport } from '@dmg/model';
 import { hashToken } from '@dmg/security';
 import type { FastifyRequest } from 'fastify';
@@ -10,7 +10,6 @@ import type { OutboxLoop } from '../dispatch/outbox-loop.ts';
 import { controlPlaneErrors } from '../errors.ts';
 import { deadLettersTotal, longPollsActive } from '../metrics.ts';
 import { type App, bearerToken } from '../rest/app.ts';
-import type { GatewayViews } from '../rest/gateway-views.ts';
 import type { RunTracker } from '../tracking/run-tracker.ts';
 import type { NodeCertificates } from './certificates.ts';
 import type { DesiredStates } from './desired-state.ts';
@@ -18,6 +17,7 @@ import type { GatewayStore } from './gateway-store.ts';
 import {
   readAlive, readCertificateRequest, readDeadLetters, readRegister, readReports, readStoreClaim,
 } from './node-messages-schema.ts';
+import type { NodeJudge } from './node-status.ts';
 import type { PresenceBoard } from './presence.ts';
 import type { Registration } from './registration.ts';
 import { rosterOf } from './roster.ts';
@@ -29,14 +29,13 @@ export interface NodeRoutesOptions {
   readonly registration: Registration;
   readonly certificates: NodeCertificates;
   readonly stores: StoreBook;
-  readonly views: GatewayViews;
+  readonly judge: NodeJudge;
   readonly presence: PresenceBoard;
   readonly desired: DesiredStates;
   readonly tracker: RunTracker;
   readonly watch: JobWatch;
   readonly builder: JobBuilder;
   readonly outbox: OutboxLoop;
-  readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
 }
@@ -106,7 +105,7 @@ async function callerOf({ gateways }: NodeRoutesOptions, request: FastifyRequest
 
 /** What the node says of itself is taken under the name and id of its token; what the others must know of it is handed on. */
 async function takeAlive(options: NodeRoutesOptions, { node, gateway }: Caller, received: AliveReport): Promise<AliveAnswer> {
-  const { gateways, presence, desired, watch, views, clock, logger } = options;
+  const { gateways, presence, desired, watch, judge, logger } = options;
   const report: AliveReport = { ...received, facts: { ...received.facts, nodeId: node.id, nodeName: node.name } };
   await presence.note(node, report);
   await watch.alive(gateway.id, node.name, report);
@@ -119,10 +118,9 @@ async function takeAlive(options: NodeRoutesOptions, { node, gateway }: Caller, 
   if (isDecided) logger.info({ gateway: gateway.name, node: node.name, decision: { ...decided } }, 'decision of the dispatcher kept');
   if (isMoved || isDecided) desired.changed(gateway.id);
   const nodes = await gateways.nodes(gateway.id);
-  const current = nodes.find(({ id }) => id === node.id);
-  if (current === undefined) throw controlPlaneErrors.NODE_NOT_REGISTERED.create();
-  const { status, evidence, remedy } = views.judged(current);
-  return { judgement: { status, evidence, remedy }, roster: rosterOf(nodes, presence, clock) };
+  const judgement = judge.judgementFor(isDecided ? { ...gateway, decision: JSON.stringify(decided) } : gateway, nodes, node.id);
+  if (judgement === undefined) throw controlPlaneErrors.NODE_NOT_REGISTERED.create();
+  return { judgement, roster: rosterOf(nodes, presence) };
 }
 
 /** Idempotent: the first end counts, and every repetition is acknowledged. A job that is not known here is acknowledged too. */

@@ -1,58 +1,62 @@
-import type { AliveReport, GatewayStatus, NodeStatus } from '@dmg/model';
+import { type GatewaySight, judgeNode, type NodeJudgement, offlineAfterMs } from '@dmg/core';
+import type { AliveReport, Judgement, NodeStatus } from '@dmg/model';
+import type { GatewayRow, NodeRow } from '../database/schema.ts';
+import { decisionOf } from './gateway-store.ts';
+import type { Presence, PresenceBoard } from './presence.ts';
 
-/** What the status of a node is judged by. */
-export interface NodeEvidence {
-  readonly hasToken: boolean;
-  readonly everHeard: boolean;
-  /** Milliseconds since it was last heard, or since the control plane began to listen. */
-  readonly silentMs: number;
-  /** Its last report since the control plane started. */
+/** What a node is judged by besides itself. */
+export type JudgedBy = Pick<GatewayRow, 'id' | 'decision' | 'target_version'>;
+
+export interface JudgedNode extends NodeJudgement {
+  readonly node: NodeRow;
+  /** What was heard of it since the control plane started, at whatever time. */
+  readonly presence: Presence | undefined;
+  /** Its last report, if it is a member and not silent. */
   readonly report: AliveReport | undefined;
+  /** It is the dispatcher. Of the nodes of a gateway one is, or none. */
+  readonly leads: boolean;
 }
 
-/** A status with its evidence and what to do about it. */
-export interface NodeJudgement {
-  readonly status: NodeStatus;
-  readonly evidence: string;
-  readonly remedy: string;
-}
+/** Judges nodes by what the control plane has heard, with the function that dispatcher and node use too (core, node-status.ts). */
+export class NodeJudge {
+  readonly #presence: PresenceBoard;
 
-/** Three alive reports missed. */
-export const offlineAfterMs = 15_000;
+  constructor(options: { presence: PresenceBoard }) {
+    this.#presence = options.presence;
+  }
 
-/** First that applies, as DESIGN §6 orders them. */
-export function judgeNode(node: NodeEvidence): NodeJudgement {
-  const seconds = Math.round(node.silentMs / 1000);
-  if (!node.hasToken) {
-    return {
-      status: 'NeedRegistration', evidence: 'The key with which it registered was regenerated.',
-      remedy: 'Register it again with a fresh key; its name and place are kept.',
-    };
+  /** `nodes`: all of the gateway. */
+  judgeAll(gateway: JudgedBy, nodes: readonly NodeRow[]): JudgedNode[] {
+    const sight = this.#sightOf(gateway, nodes);
+    return nodes.map((node) => {
+      const presence = this.#presence.of(node.id);
+      const silentMs = this.#presence.silentMs(node.id);
+      const registered = node.token_hash !== null;
+      const judgement = judgeNode(
+        {
+          nodeId: node.id, registered, everHeard: presence !== undefined || node.last_alive_at !== null, silentMs,
+          facts: presence?.report.facts, drained: node.drain_grace_ms !== null,
+        },
+        sight,
+      );
+      const report = registered && silentMs <= offlineAfterMs ? presence?.report : undefined;
+      return { ...judgement, node, presence, report, leads: sight.leader?.nodeId === node.id };
+    });
   }
-  if (node.silentMs > offlineAfterMs) {
-    return node.everHeard
-      ? {
-        status: 'Offline',
-        evidence: `It was last heard ${seconds} s ago.`,
-        remedy: 'Start the node, or check that it can reach the control plane outbound.',
-      }
-      : { status: 'Initializing', evidence: 'It has registered and was not heard since.', remedy: 'Start the node.' };
-  }
-  if (node.report === undefined) {
-    return { status: 'Initializing', evidence: 'It was not heard since the control plane started.', remedy: 'Wait a few seconds.' };
-  }
-  if (node.report.troubles.length > 0) {
-    return {
-      status: 'Limited', evidence: node.report.troubles.map(({ part, reason }) => `${part}: ${reason}`).join('; '),
-      remedy: 'Mend what is named; the node goes on with what it can.',
-    };
-  }
-  return { status: 'Online', evidence: `It was heard ${seconds} s ago and reports no trouble.`, remedy: '' };
-}
 
-/** NeedRegistration: none · Online: all · Limited: some work · Offline: none works. */
-export function judgeGateway(nodes: readonly NodeStatus[]): GatewayStatus {
-  if (nodes.length === 0) return 'NeedRegistration';
-  if (nodes.every((status) => status === 'Online')) return 'Online';
-  return nodes.some((status) => status === 'Online' || status === 'Limited') ? 'Limited' : 'Offline';
+  /** What one of them is told in the answer to its alive report; undefined: it is not among them. */
+  judgementFor(gateway: JudgedBy, nodes: readonly NodeRow[], nodeId: string): Judgement<NodeStatus> | undefined {
+    const judged = this.judgeAll(gateway, nodes).find(({ node }) => node.id === nodeId);
+    return judged === undefined ? undefined : { status: judged.status, evidence: judged.evidence, remedy: judged.remedy };
+  }
+
+  #sightOf(gateway: JudgedBy, nodes: readonly NodeRow[]): GatewaySight {
+    const decision = decisionOf(gateway);
+    const decidedConfig = nodes
+      .map(({ id }) => this.#presence.of(id)?.report.facts)
+      .find((facts) => facts !== undefined && facts.configDigest === decision?.configDigest && facts.config !== '')?.config;
+    const leader = this.#presence.leaderOf(gateway.id);
+    const isMember = nodes.some(({ id, token_hash: token }) => id === leader?.nodeId && token !== null);
+    return { decision, decidedConfig, targetVersion: gateway.target_version ?? undefined, leader: isMember ? leader : undefined };
+  }
 }

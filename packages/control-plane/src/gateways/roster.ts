@@ -1,27 +1,19 @@
-import type { Clock } from '@dmg/base';
 import type { MemberState } from '@dmg/model';
 import type { NodeRow } from '../database/schema.ts';
 import type { PresenceBoard } from './presence.ts';
 
-/** `silentMs` of a node that was never heard. */
-export const neverHeardMs = Number.MAX_SAFE_INTEGER;
-
 /**
  * The gateway's nodes as they were heard last; what versions and configuration are decided by. `nodes` in order of registration. A node
- * that this process has not heard yet is as silent as the database says, so that a restart here ages nobody and refreshes nobody.
+ * that this process has not heard yet is as silent as it was before, so that a restart here ages nobody and refreshes nobody.
  */
-export function rosterOf(nodes: readonly NodeRow[], presence: PresenceBoard, clock: Clock): MemberState[] {
+export function rosterOf(nodes: readonly NodeRow[], presence: PresenceBoard): MemberState[] {
   return nodes.map((node, index) => {
     const facts = presence.of(node.id)?.report.facts;
     return {
       nodeId: node.id, nodeName: node.name, ordinal: index + 1, version: facts?.version ?? node.version,
       configDigest: facts?.configDigest ?? node.config_digest,
-      silentMs: facts === undefined ? storedSilenceMs(node, clock) : Math.max(0, presence.silentMs(node.id)),
+      silentMs: presence.silentMs(node.id),
       registered: node.token_hash !== null,
     };
   });
-}
-
-function storedSilenceMs(node: NodeRow, clock: Clock): number {
-  return node.last_alive_at === null ? neverHeardMs : Math.max(0, clock.wallMs() - node.last_alive_at);
 }

@@ -15,7 +15,7 @@ export interface AzureErrorBody {
 
 const statuses: Readonly<Record<string, number>> = {
   NOT_FOUND: 404, NO_ROUTE: 404, ETAG_DIFFERS: 412, STILL_USED: 409, GATEWAY_FULL: 409, MACHINE_TAKEN: 409, VERSION_TOO_OLD: 409,
-  NODE_NAME_TAKEN: 409, TOO_LARGE: 413, UNAUTHENTICATED: 401, NODE_NOT_REGISTERED: 401, KEY_REFUSED: 401, UNEXPECTED: 500, NO_NODE: 409,
+  NODE_NAME_TAKEN: 409, REGISTRATION_ENDED: 409, TOO_LARGE: 413, UNAUTHENTICATED: 401, NODE_NOT_REGISTERED: 401, KEY_REFUSED: 401, UNEXPECTED: 500, NO_NODE: 409,
 };
 
 /** What is answered for anything thrown. What is not one of ours gives a fixed text: it may hold anything. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@dmg/model';
 import { deriveGatewayKeySecret, formatGatewayKey, type GatewayKeyName, gatewayKeyNames, type MasterSecret } from '@dmg/security';
-import type { FactoryRow, GatewayRow } from '../database/schema.ts';
+import type { FactoryRow, GatewayRow, NodeRow } from '../database/schema.ts';
 import type { FactoryStore } from '../definitions/factory-store.ts';
 import { controlPlaneErrors } from '../errors.ts';
 import type { DesiredStates } from '../gateways/desired-state.ts';
@@ -60,6 +60,7 @@ export function addGatewayRoutes(app: App, options: GatewayRoutesOptions): void 
   });
   addActions(app, options);
   addNodeOperations(app, options);
+  addDraining(app, options);
 }
 
 function addActions(app: App, options: GatewayRoutesOptions): void {
@@ -82,6 +83,7 @@ function addActions(app: App, options: GatewayRoutesOptions): void {
       throw controlPlaneErrors.BODY_REFUSED.create({ path: 'keyName', reason: `is neither ${gatewayKeyNames.join(' nor ')}` });
     }
     const changed = await options.gateways.regenerateKey(gateway, keyName);
+    for (const node of await options.gateways.nodes(gateway.id)) if (node.token_hash === null) options.presence.forget(node.id);
     options.desired.changed(gateway.id);
     return keysOf(changed, options);
   });
@@ -102,7 +104,7 @@ function addNodeOperations(app: App, options: GatewayRoutesOptions): void {
   const { gateways, views } = options;
   app.get<{ Params: NodeParams }>(`${path}/:name/nodes/:nodeName`, async (request) => {
     const { gateway } = await find(options, request.params);
-    return views.node(views.judged(await gateways.node(gateway, request.params.nodeName)));
+    return views.nodeByName(gateway, request.params.nodeName);
   });
   app.patch<{ Params: NodeParams }>(`${path}/:name/nodes/:nodeName`, async (request) => {
     const { gateway } = await find(options, request.params);
@@ -111,9 +113,14 @@ function addNodeOperations(app: App, options: GatewayRoutesOptions): void {
     if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1) {
       throw controlPlaneErrors.BODY_REFUSED.create({ path: 'concurrentJobsLimit', reason: 'is not a whole number of at least 1' });
     }
-    const changed = await gateways.setLimit(node, limit);
+    await gateways.setLimit(node, limit);
     options.desired.changed(gateway.id);
-    return views.node(views.judged(changed));
+    return views.nodeByName(gateway, node.name);
+  });
+  app.post<{ Params: NodeParams }>(`${path}/:name/nodes/:nodeName/ipAddress`, async (request) => {
+    const { gateway } = await find(options, request.params);
+    const { address } = await gateways.node(gateway, request.params.nodeName);
+    return address === '' ? {} : { ipAddress: address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1') };
   });
   app.delete<{ Params: NodeParams }>(`${path}/:name/nodes/:nodeName`, async (request, reply) => {
     const { gateway } = await find(options, request.params);
@@ -123,6 +130,47 @@ function addNodeOperations(app: App, options: GatewayRoutesOptions): void {
     options.desired.changed(gateway.id);
     return reply.status(deleted ? 200 : 204).send();
   });
+}
+
+const drainGraceDefaultSeconds = 60;
+const drainGraceMaxSeconds = 86_400;
+
+/** Ours beside the API's: a node is taken out of work for a while, and back. Both may be said again. */
+function addDraining(app: App, options: GatewayRoutesOptions): void {
+  const { gateways, views } = options;
+  app.post<{ Params: NodeParams }>(`${path}/:name/nodes/:nodeName/drain`, async (request) => {
+    const { gateway, node } = await workingNode(options, request.params, 'drain');
+    await gateways.drainNode(node, graceSeconds(request.body) * 1000);
+    options.desired.changed(gateway.id);
+    return views.nodeByName(gateway, node.name);
+  });
+  app.post<{ Params: NodeParams }>(`${path}/:name/nodes/:nodeName/resume`, async (request) => {
+    const { gateway, node } = await workingNode(options, request.params, 'resume');
+    await gateways.resumeNode(node);
+    options.desired.changed(gateway.id);
+    return views.nodeByName(gateway, node.name);
+  });
+}
+
+async function workingNode(
+  options: GatewayRoutesOptions, params: NodeParams, what: string,
+): Promise<{ gateway: GatewayRow; node: NodeRow }> {
+  const { gateway } = await find(options, params);
+  const node = await options.gateways.node(gateway, params.nodeName);
+  if (node.token_hash === null) throw controlPlaneErrors.REGISTRATION_ENDED.create({ what, node: node.name });
+  return { gateway, node };
+}
+
+function graceSeconds(body: unknown): number {
+  if (body === undefined || body === null) return drainGraceDefaultSeconds;
+  const given = property(requireObject(body), 'graceSeconds');
+  if (given === undefined || given === null) return drainGraceDefaultSeconds;
+  if (typeof given !== 'number' || !Number.isFinite(given) || given < 0 || given > drainGraceMaxSeconds) {
+    throw controlPlaneErrors.BODY_REFUSED.create({
+      path: 'graceSeconds', reason: `is not a number of seconds from 0 to ${drainGraceMaxSeconds}`,
+    });
+  }
+  return given;
 }
 
 async function find(options: GatewayRoutesOptions, params: NamedParams): Promise<{ factory: FactoryRow; gateway: GatewayRow }> {

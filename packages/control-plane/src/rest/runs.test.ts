@@ -18,7 +18,7 @@ const fault = {
   detail: 'ENOENT',
 } as const;
 const failed = (sink: 'open' | 'aborted' | 'unconfirmed'): AttemptOutcome => ({ kind: 'failed', fault, sink });
-const dispatcher = { epoch: '1.a', waiting: [], receivedUpTo: 0, queueEmpty: true };
+const dispatcher = { epoch: '1.a', leading: true, waiting: [], receivedUpTo: 0, queueEmpty: true };
 
 async function startRun({ client }: Fixture, pipeline = 'copy', parameters: Record<string, unknown> = {}): Promise<string> {
   return (await client.pipelines.createRun(group, factory, pipeline, { parameters })).runId;

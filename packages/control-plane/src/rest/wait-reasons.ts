@@ -1,7 +1,8 @@
 import type { Clock } from '@dmg/base';
+import { takesJobs } from '@dmg/core';
 import type { JobPolicy } from '@dmg/model';
 import type { Db } from '../database/open-database.ts';
-import type { ActivityRunRow, PipelineRunRow } from '../database/schema.ts';
+import type { ActivityRunRow, GatewayRow, PipelineRunRow } from '../database/schema.ts';
 import type { GatewayViews } from './gateway-views.ts';
 
 /** Why something waits, as a sentence for the person who waits for it. */
@@ -19,8 +20,11 @@ export class WaitReasons {
   }
 
   async gatewayName(gatewayId: string): Promise<string> {
-    const row = await this.#db.selectFrom('gateways').select('name').where('id', '=', gatewayId).executeTakeFirst();
-    return row?.name ?? gatewayId;
+    return (await this.#gateway(gatewayId))?.name ?? gatewayId;
+  }
+
+  #gateway(gatewayId: string): Promise<GatewayRow | undefined> {
+    return this.#db.selectFrom('gateways').selectAll().where('id', '=', gatewayId).executeTakeFirst();
   }
 
   /** Of the first activity that waits; undefined when none does. */
@@ -35,8 +39,9 @@ export class WaitReasons {
   async ofActivity(run: PipelineRunRow, row: ActivityRunRow): Promise<string | undefined> {
     if (row.phase !== 'Queued') return undefined;
     const outbox = await this.#db.selectFrom('outbox').selectAll().where('job_id', '=', row.job_id).executeTakeFirst();
-    const name = await this.gatewayName(row.gateway_id);
-    const nodes = await this.#gateways.judgedNodes(row.gateway_id);
+    const gateway = await this.#gateway(row.gateway_id);
+    const name = gateway?.name ?? row.gateway_id;
+    const nodes = gateway === undefined ? [] : await this.#gateways.judgedNodes(gateway);
     if (nodes.length === 0) return `No node is registered with the gateway ${name}. Register one with a key of the gateway.`;
     if (outbox !== undefined && outbox.due_at > this.#clock.wallMs() && run.cancel_requested === 0) {
       const { retry } = JSON.parse(row.policy) as JobPolicy;
@@ -44,9 +49,10 @@ export class WaitReasons {
     }
     const trouble = outbox === undefined ? undefined : this.#queueTrouble(row.gateway_id);
     if (trouble !== undefined) return `The queue of the gateway ${name} does not take its message: ${trouble}`;
-    if (!nodes.some(({ status }) => status === 'Online' || status === 'Limited')) {
+    if (!nodes.some(takesJobs)) {
+      const isSomeoneUp = nodes.some(({ status }) => status === 'Online' || status === 'Limited');
       const each = nodes.map(({ node, status, evidence }) => `${node.name} is ${status} (${evidence})`);
-      return `No node of the gateway ${name} is online: ${each.join('; ')}`;
+      return `No node of the gateway ${name} ${isSomeoneUp ? 'takes jobs' : 'is online'}: ${each.join('; ')}`;
     }
     return run.cancel_requested === 1 ? 'It waits for a node that closes its sink.' : 'It waits for a free place on a node.';
   }

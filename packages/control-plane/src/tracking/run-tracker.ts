@@ -28,6 +28,10 @@ export interface TrackedActivity {
   readonly timeoutMs: number;
   readonly resends: number;
   readonly createdAtMs: number;
+  /** When its dependencies had ended, by the wall clock of the control plane. */
+  readonly queuedAtMs: number | undefined;
+  /** How long its last attempt took by its own account; undefined until it has ended by a report. */
+  readonly attemptMs: number | undefined;
   /** This step put it into the outbox: the message before it counts no more. */
   readonly toBeSent: boolean;
 }
@@ -195,7 +199,7 @@ function tracked(row: ActivityRunRow, createdAtMs: number): TrackedActivity {
   const { timeoutMs } = JSON.parse(row.policy) as { timeoutMs: number };
   return {
     jobId: row.job_id, runId: row.run_id, gatewayId: row.gateway_id, name: row.name, phase: row.phase, tryNumber: row.try_number, timeoutMs,
-    resends: row.resends, createdAtMs, toBeSent: false,
+    resends: row.resends, createdAtMs, queuedAtMs: row.queued_at ?? undefined, attemptMs: row.attempt_ms ?? undefined, toBeSent: false,
   };
 }
 
