@@ -17,7 +17,9 @@ export {
   type GatewaySight, isolatedAfterMs, judgeGateway, judgeNode, type LeaderSight, type NamedJudgement, type NodeJudgement, type NodeView,
   type StatusCause, takesJobs,
 } from './node-status.ts';
-export { type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, takingNodes, type WaitingJob } from './placement.ts';
+export {
+  type Assignment, placeJobs, type Placement, placementKind, type PlacementNode, takingNodes, type WaitingJob,
+} from './placement.ts';
 export type {
   ClaimAnswer, Delivery, DispatchAnswer, DispatchRequest, InstallAnswer, JobQueue, JobSender, LeaseStore, Ledger, MasterSight, QueueState,
   ReportGateway, WorkerEvent, WorkerPort, Workers,

@@ -39,7 +39,8 @@ type Command =
   | { kind: 'place' } | { kind: 'cancel' } | { kind: 'acknowledge'; which: number } | { kind: 'reread' }
   | { kind: 'answer'; which: number; answer: 'accepted' | 'undispatched' | 'progress' | RefusalReason }
   | { kind: 'end'; which: number; outcome: AttemptOutcome }
-  | { kind: 'list'; which: number; withCopy: boolean; listed: AttemptProgress | undefined; current: AttemptProgress | undefined } | { kind: 'unlist'; node: number } | { kind: 'forget' };
+  | { kind: 'list'; which: number; withCopy: boolean; listed: AttemptProgress | undefined; current: AttemptProgress | undefined }
+  | { kind: 'unlist'; node: number } | { kind: 'forget' };
 
 const which = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) });
 const flag = fc.boolean();
@@ -163,7 +164,8 @@ class History {
         const { nodeId, begun: _begun, refused: _refused, ...running } = attempt;
         const copy = command.withCopy ? { signedJob: 'signed' } : {};
         const { listed, current } = command;
-        return this.apply({ type: 'listed', nodeId, finalTry: true, attempt: { ...running, jobId: 'j', progress: listed, ...copy }, current });
+        const shown = { ...running, jobId: 'j', progress: listed, ...copy };
+        return this.apply({ type: 'listed', nodeId, finalTry: true, attempt: shown, current });
       }
     }
   }

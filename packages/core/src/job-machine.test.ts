@@ -213,11 +213,11 @@ describe('lists of the workers', () => {
   });
   const at = (bytesWritten: number, step: 'plan' | 'copy' | 'finish' = 'copy'): AttemptProgress =>
     ({ step, bytesWritten, bytesTotal: 100, bytesRead: 0, rowsWritten: 0, filesTotal: 1, filesWritten: 0 });
-  const second = (first: AttemptProgress | undefined, listed2: AttemptProgress | undefined, ...before: JobEvent[]): JobStep & { record: JobRecord } =>
-    play(...running, ...before, {
-      type: 'listed', nodeId: 'n2', finalTry: true, attempt: { jobId: 'j', tryNumber: 1, attemptId: 'a0', step: 'copy', progress: listed2 },
-      current: first,
-    });
+  type Progress = AttemptProgress | undefined;
+  const second = (current: Progress, other: Progress, ...before: JobEvent[]): JobStep & { record: JobRecord } => {
+    const attempt = { jobId: 'j', tryNumber: 1, attemptId: 'a0', step: 'copy', progress: other } as const;
+    return play(...running, ...before, { type: 'listed', nodeId: 'n2', finalTry: true, attempt, current });
+  };
   test('of two attempts that copy, the one that is further goes on; the other is ended with the sink open', () => {
     const ahead = second(at(10), at(60));
     assert.deepEqual([ahead.record.attempt?.attemptId, ahead.record.attempt?.nodeId], ['a0', 'n2']);

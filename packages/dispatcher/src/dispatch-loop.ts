@@ -1,9 +1,12 @@
 import { firstLine, newId } from '@dmg/base';
-import { type JobContext, type JobEvent, placeJobs, placementKind } from '@dmg/core';
-import { type Epoch, formatEpoch, type RefusalReason } from '@dmg/model';
+import {
+  type JobContext, type JobEvent, type JobRecord, placeJobs, placementKind, type PlacementNode, takingNodes, type WorkerEvent,
+} from '@dmg/core';
+import { formatEpoch, type RefusalReason } from '@dmg/model';
 import { EffectRunner } from './effect-runner.ts';
 import { dispatcherErrors } from './errors.ts';
 import { asWaitingJob, type JobEntry, JobTable } from './job-table.ts';
+import { KeptEnds } from './kept-ends.ts';
 import type { LedgerSession } from './ledger-session.ts';
 import type { Mail } from './mail.ts';
 import { dispatcherMetrics } from './metrics.ts';
@@ -11,10 +14,12 @@ import type { DispatcherOptions, DispatcherSettings } from './options.ts';
 import { type ReceivedJob, Receiver } from './receiver.ts';
 import { Recent } from './recent.ts';
 import { Reporter } from './reporter.ts';
-import { type HelloResult, Roster } from './roster.ts';
+import { Roster } from './roster.ts';
 
 /** Ids that are remembered: attempts that ended (a list may still name them), cancels of jobs that have not come yet. */
 const rememberedMax = 10_000;
+
+type ListMail = Mail & { type: 'list' };
 
 /**
  * The one place where jobs change: takes mail, steps the machines, places what waits, has effects done. Everything that happens
@@ -26,19 +31,24 @@ export class DispatchLoop {
   readonly reporter: Reporter;
   readonly receiver: Receiver;
   readonly effects: EffectRunner;
-  /** The session under which may be written; undefined before the first grant. */
+  /** The session that began last; over when this node has lost the right to act since. Undefined before the first. */
   session: LedgerSession | undefined;
   /** True between the end of reconciling and the loss of the session: jobs are received and placed. */
   leading = false;
+  /** Largest epoch number with which a worker has refused us. */
+  highestKnown = 0;
   readonly #options: DispatcherOptions;
   readonly #settings: DispatcherSettings;
   readonly #mail: Mail[] = [];
   readonly #endedAttempts = new Recent(rememberedMax);
   readonly #cancelWishes = new Recent(rememberedMax);
+  readonly #keptEnds: KeptEnds;
   readonly #onTick: () => void;
+  /** The session that is about to begin, and the lists that have come for it. */
+  #opening: { readonly session: LedgerSession; readonly lists: ListMail[] } | undefined;
   #scheduled = false;
-  #paused = true;
   #closed = false;
+  #isWaitingToPlace = false;
   /** Place in the order of events. */
   #now = 0;
 
@@ -47,7 +57,13 @@ export class DispatchLoop {
     this.#options = options;
     this.#settings = settings;
     this.#onTick = hooks.onTick;
-    this.roster = new Roster({ workers, clock, helloLimitMs: settings.helloLimitMs, refusedMs: settings.refusedMs });
+    this.#keptEnds = new KeptEnds(clock);
+    this.roster = new Roster({
+      workers, ownId: options.nodeId, clock, helloLimitMs: settings.helloLimitMs, refusedMs: settings.refusedMs, quietMs: settings.quietMs,
+      statusOf: (nodeId) => options.statusOf?.(nodeId) ?? 'Online',
+      onEvent: (nodeId, event) => this.#onWorkerEvent(nodeId, event),
+      onChange: (type, nodeId) => (type === 'left' ? this.post({ type: 'left', nodeId }) : this.greet(false)),
+    });
     this.reporter = new Reporter({
       gateway: reports, clock, random, logger, atOnce: settings.reportsAtOnce,
       acknowledged: (jobId, end) => this.post({ type: 'job', jobId, event: { type: 'reported', end } }),
@@ -56,10 +72,11 @@ export class DispatchLoop {
     this.receiver = new Receiver({
       clock, logger, meter, reports, verify, settleLimitMs: settings.settleLimitMs, onDeadLettered: hooks.onDeadLettered,
       onJob: (received) => this.post({ type: 'received', received }), room: () => this.#room(),
+      ready: async () => await (this.session?.ready() ?? false),
     });
     this.effects = new EffectRunner({
       roster: this.roster, reporter: this.reporter, clock, logger, meter, dispatchLimitMs: settings.dispatchLimitMs, verify,
-      post: (mail) => this.post(mail), session: () => this.session, mayDispatch: () => this.leading && this.session?.alive === true,
+      post: (mail) => this.post(mail), session: () => this.session, mayDispatch: () => this.leading && this.session?.mayAct() === true,
     });
   }
 
@@ -70,28 +87,116 @@ export class DispatchLoop {
     this.#schedule();
   }
 
-  /** Mail is handled from now on; until the ledger was read for the first time nobody could tell what it means. */
-  resume(): void {
-    this.#paused = false;
-    this.#schedule();
-  }
-
   close(): void {
     this.#closed = true;
+    this.roster.close();
     this.reporter.close();
   }
 
   cancelJob(jobId: string): void {
     this.#cancelWishes.add(jobId);
-    this.post({ type: 'job', jobId, event: { type: 'cancelRequested' } });
+    if (this.#isLive()) this.post({ type: 'job', jobId, event: { type: 'cancelRequested' } });
   }
 
-  /** Greets a worker and, when it answers, gives its list as mail; jobs that we do not know are verified from its copies. */
-  async hello(nodeId: string, epoch: Epoch): Promise<{ result: HelloResult; mail: Mail | undefined }> {
-    const result = await this.roster.hello(nodeId, epoch, ++this.#now);
-    if (result.kind !== 'list') return { result, mail: undefined };
+  /** Greets all workers for a session that is about to begin. Resolves when those have answered whose answer is waited for. */
+  async greetAll(session: LedgerSession): Promise<void> {
+    this.#opening = { session, lists: [] };
+    const greeted = this.roster.toAsk(session.epoch, false).map(async (nodeId) => {
+      const expected = this.roster.isExpected(nodeId);
+      const done = this.#greetOne(nodeId, session);
+      if (expected) await done;
+    });
+    await Promise.all(greeted);
+  }
+
+  /**
+   * Begins a session: the ledger's records, then the ends that came while nobody was there to take them, then the lists that have
+   * come; those that are still to come are taken in as they arrive. What all this changes is written by `effects`.
+   */
+  begin(session: LedgerSession, records: readonly JobRecord[], options: { othersLed: boolean }): void {
+    const lists = this.#opening?.session === session ? this.#opening.lists : [];
+    this.#opening = undefined;
+    this.session = session;
+    this.table.merge(records, this.#options.clock.monotonicMs(), options);
+    for (const record of records) this.receiver.noteReceived(record.sendNo);
+    for (const { mail, isRecent } of this.#keptEnds.take()) {
+      const record = this.table.get(mail.event.jobId)?.record;
+      if (record === undefined ? isRecent : !record.reported) this.#onWorker(mail);
+    }
+    for (const list of lists) this.#onList(list);
+    for (const { jobId } of [...this.table.all()]) {
+      if (this.#cancelWishes.take(jobId)) this.#step(jobId, { type: 'cancelRequested' });
+    }
+    this.giveUpLost();
+    this.#schedule();
+  }
+
+  /** Greets workers while leading: those that have not answered yet, or all, to compare lists. */
+  greet(all: boolean): void {
+    const { session } = this;
+    if (!this.leading || session === undefined || !session.mayAct()) return;
+    for (const nodeId of this.roster.toAsk(session.epoch, all)) void this.#greetOne(nodeId, session);
+  }
+
+  /** Places again what is on workers that were silent for too long, or whose process is gone. Nothing while the grant is in doubt. */
+  giveUpLost(): void {
+    const { session } = this;
+    if (session === undefined || !session.mayAct()) return;
+    const { silentLimitMs } = this.#settings;
+    const nodeIds = new Set([...this.table.active()].flatMap(({ record }) => record.attempt?.nodeId ?? []));
+    for (const nodeId of nodeIds) {
+      if (this.roster.isGone(nodeId)) this.#giveUp(nodeId, { reason: 'its process is gone', also: 'unanswered' });
+      else if (this.roster.silentForMs(nodeId, session.epoch) >= silentLimitMs) this.#giveUp(nodeId, { reason: 'it is silent' });
+    }
+  }
+
+  forget(jobId: string): void {
+    this.#step(jobId, { type: 'forgotten' });
+  }
+
+  place(): void {
+    const { session } = this;
+    if (!this.leading || session === undefined || !session.alive || this.table.waitingCount === 0) return;
+    if (!session.mayAct()) return this.#placeWhenReady(session);
+    const nowMs = this.#options.clock.monotonicMs();
+    const waiting = [...this.table.waiting()];
+    const { assignments, passedOver } = placeJobs(waiting.map((entry) => asWaitingJob(entry, nowMs)), this.#nodes(session));
+    const stranded = new Set(passedOver.map((one) => one.jobId));
+    // Without any node nobody is stranded: the window has to close.
+    for (const entry of waiting) entry.stranded = entry.ineligible.size > 0 && stranded.has(entry.jobId);
+    for (const { jobId, nodeId, step } of assignments) {
+      this.#step(jobId, { type: 'placed', attemptId: newId(this.#options.random), nodeId, step });
+    }
+  }
+
+  #placeWhenReady(session: LedgerSession): void {
+    if (this.#isWaitingToPlace) return;
+    this.#isWaitingToPlace = true;
+    void session.ready().then(() => {
+      this.#isWaitingToPlace = false;
+      this.#schedule();
+    });
+  }
+
+  #isLive(): boolean {
+    return this.session?.alive === true;
+  }
+
+  /** Greets a worker; its list becomes mail, in which jobs that we do not know are verified from the worker's copies. */
+  async #greetOne(nodeId: string, session: LedgerSession): Promise<void> {
+    const result = await this.roster.hello(nodeId, session.epoch, ++this.#now);
+    if (result.kind === 'refused') {
+      this.highestKnown = Math.max(this.highestKnown, result.known.n);
+      return this.#replaced(session, nodeId, formatEpoch(result.known));
+    }
+    if (!session.alive) return;
+    if (result.kind === 'silent') {
+      this.#options.logger.debug({ nodeId, reason: firstLine(result.reason) }, 'worker did not answer hello');
+      return this.roster.doubt(nodeId);
+    }
+    const { list } = result;
     const finalTries = new Map<string, boolean>();
-    for (const { jobId, signedJob, tryNumber } of result.list.attempts) {
+    for (const { jobId, signedJob, tryNumber } of list.attempts) {
       const known = this.table.get(jobId);
       if (signedJob === undefined || (known !== undefined && known.record.tryNumber >= tryNumber)) continue;
       try {
@@ -100,22 +205,9 @@ export class DispatchLoop {
         this.#options.logger.error({ jobId, nodeId, reason: firstLine(error) }, 'worker runs a job that is not signed for us');
       }
     }
-    return { result, mail: { type: 'list', list: result.list, finalTries } };
-  }
-
-  /** Greets workers while leading: those that have not answered yet, or all, to compare lists. */
-  greet(all: boolean): void {
-    const { session } = this;
-    if (!this.leading || session === undefined) return;
-    for (const nodeId of this.roster.toAsk(session.epoch, all)) void this.#greetOne(nodeId, session);
-  }
-
-  async #greetOne(nodeId: string, session: LedgerSession): Promise<void> {
-    const { result, mail } = await this.hello(nodeId, session.epoch);
-    if (session !== this.session || !session.alive) return;
-    if (mail !== undefined) return this.post(mail);
-    if (result.kind === 'refused') this.#replaced(session, nodeId, formatEpoch(result.known));
-    else this.roster.doubt(nodeId);
+    const mail: ListMail = { type: 'list', list, finalTries, session };
+    if (this.#opening?.session === session) this.#opening.lists.push(mail);
+    else this.post(mail);
   }
 
   /** A worker obeys another dispatcher. */
@@ -124,7 +216,7 @@ export class DispatchLoop {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#paused || this.#closed) return;
+    if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -142,10 +234,15 @@ export class DispatchLoop {
   #handle(mail: Mail): void {
     switch (mail.type) {
       case 'received': return this.#onReceived(mail.received);
-      case 'job': return this.#step(mail.jobId, mail.event);
+      case 'job': {
+        // A wish that nobody may fulfil now is kept for the next session.
+        if (mail.event.type === 'cancelRequested' && !this.#isLive()) return;
+        return this.#step(mail.jobId, mail.event);
+      }
       case 'answered': return this.#onAnswered(mail);
       case 'worker': return this.#onWorker(mail);
-      case 'list': return this.#onList(mail);
+      case 'left': return this.#onLeft(mail.nodeId);
+      case 'list': return mail.session === this.session && mail.session.alive ? this.#onList(mail) : undefined;
       case 'tick': return this.#onTick();
     }
   }
@@ -215,22 +312,45 @@ export class DispatchLoop {
     if (delayMs !== undefined) entry.ineligible.set(nodeId, { reason: evidence, untilMs: this.#options.clock.monotonicMs() + delayMs });
   }
 
+  /** Signs of life are mail only when they change something: a worker that does not obey us yet is greeted. */
+  #onWorkerEvent(nodeId: string, event: WorkerEvent): void {
+    if (event.type === 'alive') {
+      if (this.session !== undefined && !this.roster.obeys(nodeId, this.session.epoch)) this.greet(false);
+      return;
+    }
+    if (event.type === 'slots' && !this.leading) return;
+    this.post({ type: 'worker', nodeId, event });
+  }
+
   #onWorker({ nodeId, event }: Mail & { type: 'worker' }): void {
-    this.roster.onEvent(nodeId, event);
-    if (event.type === 'slots') return;
+    if (event.type === 'slots' || event.type === 'alive') return;
+    if (event.type === 'gone') {
+      this.#options.logger.info({ nodeId, refused: event.refused, reason: event.reason }, 'worker is gone');
+      return this.giveUpLost();
+    }
     const { jobId, attemptId } = event;
+    const entry = this.table.get(jobId);
+    const isCurrent = entry?.record.attempt?.attemptId === attemptId;
     if (event.type === 'ended') {
+      // Who does not lead knows its own jobs only: an end that another dispatcher is to take is kept in case that there is none.
+      if (!this.#isLive() && !isCurrent) return this.#keptEnds.add({ nodeId, event });
       const { tryNumber, outcome, startedAtMs: startedAtWallMs, endedAtMs: endedAtWallMs } = event;
       const nodeName = this.roster.nodeName(nodeId);
       return this.#step(jobId, { type: 'ended', attemptId, tryNumber, nodeName, outcome, startedAtWallMs, endedAtWallMs });
     }
-    const entry = this.table.get(jobId);
-    if (entry?.record.state !== 'Dispatched' || entry.record.attempt?.attemptId !== attemptId) return;
+    if (entry === undefined || !isCurrent) return;
+    entry.progress = event.progress;
+    if (entry.record.state !== 'Dispatched') return;
     entry.knownAt ??= ++this.#now;
     this.#step(jobId, { type: 'progress', attemptId });
   }
 
-  #onList({ list: { nodeId, attempts, askedAt }, finalTries }: Mail & { type: 'list' }): void {
+  /** Without the right to act it is given up later, for its silence. */
+  #onLeft(nodeId: string): void {
+    if (this.session?.mayAct() === true) this.#giveUp(nodeId, { reason: 'it is not a member any more', also: 'unanswered' });
+  }
+
+  #onList({ list: { nodeId, attempts, askedAt }, finalTries }: ListMail): void {
     const listed = new Set(attempts.map((attempt) => attempt.attemptId));
     for (const entry of this.table.on(nodeId)) {
       const { attempt } = entry.record;
@@ -239,45 +359,39 @@ export class DispatchLoop {
       this.#step(entry.jobId, { type: 'notListed', nodeId });
     }
     for (const attempt of attempts) {
+      const { jobId, attemptId, progress } = attempt;
       // It ended after the list was made.
-      if (this.#endedAttempts.has(attempt.attemptId)) continue;
-      const finalTry = finalTries.get(attempt.jobId);
+      if (this.#endedAttempts.has(attemptId)) continue;
+      const finalTry = finalTries.get(jobId);
       const { signedJob: _unverified, ...rest } = attempt;
-      this.#step(attempt.jobId, { type: 'listed', nodeId, attempt: finalTry === undefined ? rest : attempt, finalTry: finalTry ?? false });
-      const entry = this.table.get(attempt.jobId);
-      if (entry?.record.attempt?.attemptId === attempt.attemptId) entry.knownAt ??= askedAt;
+      const current = this.table.get(jobId)?.progress;
+      this.#step(jobId, { type: 'listed', nodeId, attempt: finalTry === undefined ? rest : attempt, finalTry: finalTry ?? false, current });
+      const entry = this.table.get(jobId);
+      if (entry?.record.attempt?.attemptId !== attemptId) continue;
+      entry.knownAt ??= askedAt;
+      entry.progress ??= progress;
     }
   }
 
-  /** A node that has said nothing for too long, or that does not exist any more, has lost its attempts. */
-  giveUp(nodeId: string): void {
-    for (const entry of this.table.on(nodeId)) if (entry.knownAt !== undefined) this.#step(entry.jobId, { type: 'notListed', nodeId });
+  /**
+   * A node has lost its attempts: they are placed again. An attempt whose dispatch is not answered yet is left alone, unless it cannot
+   * be answered any more.
+   */
+  #giveUp(nodeId: string, { reason, also }: { reason: string; also?: 'unanswered' }): void {
+    const lost = this.table.on(nodeId).filter((entry) => also === 'unanswered' || entry.knownAt !== undefined);
+    if (lost.length > 0) this.#options.logger.warn({ nodeId, jobs: lost.length, reason }, 'worker is given up, its jobs wait again');
+    this.roster.forsake(nodeId);
+    for (const entry of lost) this.#step(entry.jobId, { type: 'notListed', nodeId });
   }
 
-  forget(jobId: string): void {
-    this.#step(jobId, { type: 'forgotten' });
-  }
-
-  place(): void {
-    const { session } = this;
-    if (!this.leading || session === undefined || !session.alive || this.table.waitingCount === 0) return;
-    const nowMs = this.#options.clock.monotonicMs();
-    const waiting = [...this.table.waiting()];
-    const { assignments, passedOver } = placeJobs(
-      waiting.map((entry) => asWaitingJob(entry, nowMs)), this.roster.nodes(session.epoch, (nodeId) => this.table.activeOn(nodeId)),
-    );
-    const stranded = new Set(passedOver.map((one) => one.jobId));
-    // Without any node nobody is stranded: the window has to close.
-    for (const entry of waiting) entry.stranded = entry.ineligible.size > 0 && stranded.has(entry.jobId);
-    for (const { jobId, nodeId, step } of assignments) {
-      this.#step(jobId, { type: 'placed', attemptId: newId(this.#options.random), nodeId, step });
-    }
+  #nodes(session: LedgerSession): PlacementNode[] {
+    return this.roster.nodes(session.epoch, (nodeId) => this.table.activeOn(nodeId));
   }
 
   #room(): number {
     const { session } = this;
     if (session === undefined) return 0;
-    const free = this.roster.nodes(session.epoch, (nodeId) => this.table.activeOn(nodeId)).reduce((sum, node) => sum + node.freeSlots, 0);
+    const free = takingNodes(this.#nodes(session)).reduce((sum, node) => sum + node.freeSlots, 0);
     return free + this.#settings.surplus - this.table.waitingForSlot();
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { attemptOf, jobOf, kinds, openWorld, running, sign, testErrors, World, type WorldOptions } from './testing/world.ts';
+import { jobOf, sign, testErrors } from './testing/test-jobs.ts';
+import { attemptOf, kinds, openWorld, running, World, type WorldOptions } from './testing/world.ts';
 
 async function open(context: TestContext, options: WorldOptions = {}): Promise<World> {
   const world = await openWorld(context, options);
@@ -215,22 +216,6 @@ describe('workers', () => {
     world.worker.finish(attemptOf(world, 'a'));
     await world.settle();
     assert.deepEqual(kinds(world), ['a succeeded']);
-  });
-
-  test('a worker that is silent beyond its limit has lost its attempts; when it comes back it is greeted first', async (context) => {
-    const world = await open(context, { settings: { auditIntervalMs: 2_000 } });
-    await world.send(jobOf('a'));
-    world.worker.helloTrouble = testErrors.AWAY.create();
-    await world.advance(4_000);
-    assert.deepEqual(world.dispatcher.report()?.waiting, []);
-    await world.advance(5_000);
-    assert.deepEqual(world.dispatcher.report()?.waiting, ['a']);
-    await world.send(jobOf('b'));
-    assert.deepEqual(world.worker.begun.length, 1, 'nobody gets a job who has not answered hello');
-    world.worker.helloTrouble = undefined;
-    await world.advance(2_000);
-    assert.deepEqual(running(world), ['a', 'b']);
-    assert.equal(world.worker.begun.length, 2, 'the attempt that still ran was adopted');
   });
 
   test('a list that was made before an attempt ended does not bring it back', async (context) => {

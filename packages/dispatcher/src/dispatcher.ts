@@ -1,18 +1,23 @@
-import { firstLine, StopReason, type Timer, withDeadline } from '@dmg/base';
-import { type DispatcherReport, formatEpoch } from '@dmg/model';
+import { firstLine, type Timer, withDeadline } from '@dmg/base';
+import { compareEpochs, type DispatcherReport, type Epoch, formatEpoch } from '@dmg/model';
 import { DispatchLoop } from './dispatch-loop.ts';
 import { Leadership } from './leadership.ts';
 import { dispatcherMetrics } from './metrics.ts';
 import { defaultSettings, type DispatcherOptions, type DispatcherSettings } from './options.ts';
+import { Reception } from './reception.ts';
+import type { WorkerSight } from './roster.ts';
 
-/** The queue stops within 500 ms; beyond this we go on without it. */
-const queueStopLimitMs = 2_000;
+/** A tick that comes so much late means that this process did not run: what it did not hear, nobody failed to say. */
+const pauseMs = 1_000;
 
 export interface Dispatcher {
-  /** Begins to lead as soon as ledger and workers let it, and again whenever it had to step down. */
+  /** Becomes a candidate: leads whenever it has the right to act and ledger and workers let it, and again after it had to step down. */
   start(): void;
-  /** Stops receiving and dispatching. Attempts go on; their ends are still taken, written and reported until `close`. */
-  stop(): Promise<void>;
+  /**
+   * Gives the right to act back, then stops receiving. Attempts go on; their ends are still taken and reported until `close`.
+   * `successor`: the node that should take over.
+   */
+  stop(successor?: string): Promise<void>;
   /** After `stop`: takes no more ends. */
   close(): Promise<void>;
   /** The user wants this job cancelled; may be said again and again, also before the job has come. */
@@ -20,18 +25,21 @@ export interface Dispatcher {
   /** For the node's alive report; undefined while this node has never led. */
   report(): DispatcherReport | undefined;
   status(): DispatcherStatus;
-  /** Why this node does not lead; undefined when it does, or was not started. */
+  /** Why this node does not lead; undefined when it does, when another node rightly does, or when it was not started. */
   readonly trouble: string | undefined;
 }
 
 export interface DispatcherStatus {
-  readonly state: 'stopped' | 'opening' | 'leading';
+  /** `standby`: waits for the right to act; `opening`: has it and does not lead yet. */
+  readonly state: 'stopped' | 'standby' | 'opening' | 'leading';
+  /** Of the session that stands, or stood last. */
   readonly epoch: string | undefined;
   readonly waiting: number;
   readonly active: number;
   readonly ended: number;
   /** Ends that the control plane has not acknowledged. */
   readonly unreported: number;
+  readonly workers: readonly WorkerSight[];
 }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -43,13 +51,14 @@ class DispatcherOfNode implements Dispatcher {
   readonly #settings: DispatcherSettings;
   readonly #loop: DispatchLoop;
   readonly #leadership: Leadership;
-  readonly #unsubscribe: (() => void)[];
-  #running: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  readonly #reception: Reception;
+  #isRunning = false;
   #tick: Timer | undefined;
-  #receiving = false;
   #draining = false;
   #auditedMs: number;
   #drainedMs = Number.NEGATIVE_INFINITY;
+  /** Since when another dispatcher has led without a gap, as far as we know. */
+  #othersLeadSinceMs: number | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -58,37 +67,40 @@ class DispatcherOfNode implements Dispatcher {
     this.#loop = new DispatchLoop(options, this.#settings, {
       onTick: () => this.#onTick(), onDeadLettered: () => this.#drainDeadLetters(),
     });
+    this.#reception = new Reception({ ...options, receiver: this.#loop.receiver });
     this.#leadership = new Leadership(this.#loop, options, this.#settings, {
-      onLead: () => this.#onLead(), onStepDown: () => this.#stopReceiving(),
-    });
-    this.#unsubscribe = options.workers.map((worker) => {
-      const { nodeId } = worker;
-      return worker.subscribe((event) => this.#loop.post({ type: 'worker', nodeId, event }));
+      onGrant: () => this.#reception.prepare(), onLead: (epoch) => this.#onLead(epoch), onStepDown: () => this.#onStepDown(),
     });
   }
 
   start(): void {
-    if (this.#running !== undefined) return;
-    const controller = new AbortController();
-    this.#running = { controller, done: this.#leadership.run(controller.signal) };
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#reception.warm();
+    this.#leadership.start();
     this.#armTick();
   }
 
-  async stop(): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
-    this.#running = undefined;
-    this.#loop.leading = false;
+  async stop(successor?: string): Promise<void> {
+    if (!this.#isRunning) return;
+    this.#isRunning = false;
     this.#tick?.cancel();
-    running.controller.abort(new StopReason('shutdown'));
-    await running.done;
-    await this.#stopReceiving();
-    await Promise.all([...this.#loop.table.all()].map((entry) => entry.tail));
+    const { clock } = this.#options;
+    const wasActing = this.#loop.session?.mayAct() === true;
+    this.#loop.leading = false;
+    const stopped = this.#reception.end();
+    if (wasActing) {
+      // What is on its way to the ledger need not be found out by the next one. It is fenced when that takes longer.
+      const limitMs = this.#settings.handOverMs;
+      await withDeadline({ clock, limitMs, what: 'finish writing' }, () => this.#written()).catch(() => undefined);
+    }
+    await this.#leadership.stop(successor);
+    await stopped;
+    await this.#written();
   }
 
   async close(): Promise<void> {
     await this.stop();
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.#loop.close();
   }
 
@@ -104,21 +116,23 @@ class DispatcherOfNode implements Dispatcher {
     for (const { jobId, record } of table.all()) if (record.state !== 'Running' && !record.reported) waiting.push(jobId);
     const queue = this.#options.queue.state();
     return {
-      epoch: formatEpoch(session.epoch), waiting, receivedUpTo: receiver.receivedUpTo,
-      queueEmpty: leading && this.#receiving && queue.connected && queue.empty,
+      epoch: formatEpoch(session.epoch), leading, waiting, receivedUpTo: receiver.receivedUpTo,
+      queueEmpty: leading && this.#reception.isOn && queue.connected && queue.empty,
     };
   }
 
   status(): DispatcherStatus {
-    const { session, table, leading } = this.#loop;
+    const { session, table, roster } = this.#loop;
     const states = [...table.all()].map(({ record }) => record);
+    const { phase } = this.#leadership;
     return {
-      state: this.#running === undefined ? 'stopped' : leading ? 'leading' : 'opening',
+      state: !this.#isRunning || phase === 'idle' ? 'stopped' : phase === 'waiting' ? 'standby' : phase,
       epoch: session === undefined ? undefined : formatEpoch(session.epoch),
       waiting: table.waitingCount,
       active: states.filter((record) => record.attempt !== undefined).length,
       ended: states.filter((record) => record.state === 'Ended').length,
       unreported: states.filter((record) => record.state === 'Ended' && !record.reported).length,
+      workers: roster.sights(session?.epoch, (nodeId) => table.activeOn(nodeId)),
     };
   }
 
@@ -126,62 +140,55 @@ class DispatcherOfNode implements Dispatcher {
     return this.#leadership.trouble?.message;
   }
 
-  #onLead(): void {
-    const { table, effects, receiver } = this.#loop;
+  #onLead(epoch: Epoch): void {
+    const { table, effects } = this.#loop;
+    this.#options.onLeading?.(epoch);
     for (const entry of table.all()) {
       const { end, reported } = entry.record;
       if (end !== undefined && !reported) effects.perform(entry, [{ type: 'report', end }]);
     }
-    receiver.open();
-    this.#startReceiving();
+    this.#reception.open();
+    this.#loop.greet(false);
     this.#loop.place();
     this.#drainDeadLetters();
   }
 
-  #startReceiving(): void {
-    const { queue, logger } = this.#options;
-    this.#receiving = true;
-    queue.start((delivery) => this.#loop.receiver.receive(delivery)).catch((error: unknown) => {
-      // Repeated with the next tick.
-      this.#receiving = false;
-      logger.warn({ reason: firstLine(error) }, 'queue could not be started');
-    });
+  #onStepDown(): void {
+    this.#options.onLeading?.(undefined);
+    if (this.#isRunning) this.#reception.close();
   }
 
-  async #stopReceiving(): Promise<void> {
-    const { queue, clock, logger } = this.#options;
-    this.#loop.receiver.close();
-    if (!this.#receiving) return;
-    this.#receiving = false;
-    try {
-      await withDeadline({ clock, limitMs: queueStopLimitMs, what: 'stop receiving' }, () => queue.stop());
-    } catch (error) {
-      // Whatever still comes is left to its lock.
-      logger.warn({ reason: firstLine(error) }, 'queue did not stop in time');
-    }
+  /** Resolves when every job's effects that wait for the ledger are through. */
+  async #written(): Promise<void> {
+    await Promise.all([...this.#loop.table.all()].map((entry) => entry.tail));
   }
 
   #armTick(): void {
-    this.#tick = this.#options.clock.after(this.#settings.tickMs, () => {
+    const { clock } = this.#options;
+    const dueMs = clock.monotonicMs() + this.#settings.tickMs;
+    this.#tick = clock.after(this.#settings.tickMs, () => {
+      const lateMs = clock.monotonicMs() - dueMs;
+      if (lateMs >= pauseMs) this.#loop.roster.listenAnew();
+      if (lateMs >= this.#settings.forgetMs) this.#leadership.noteAbsence();
       this.#loop.post({ type: 'tick' });
-      if (this.#running !== undefined) this.#armTick();
+      if (this.#isRunning) this.#armTick();
     }, { unref: true });
   }
 
   /** Everything that depends on time alone; part of the loop. */
   #onTick(): void {
     const loop = this.#loop;
-    const { session } = loop;
-    if (!loop.leading || session === undefined) return;
     const nowMs = this.#options.clock.monotonicMs();
+    this.#forgetEnded(nowMs);
+    if (!loop.leading) return this.#forgetWhatOthersLead(nowMs);
+    this.#othersLeadSinceMs = undefined;
+    if (loop.session?.mayAct() !== true) return;
     const audit = nowMs - this.#auditedMs >= this.#settings.auditIntervalMs;
     if (audit) this.#auditedMs = nowMs;
     loop.greet(audit);
-    const nodeIds = new Set([...loop.table.active()].flatMap(({ record }) => record.attempt?.nodeId ?? []));
-    for (const nodeId of nodeIds) if (loop.roster.silentForMs(nodeId, session.epoch) >= this.#settings.silentLimitMs) loop.giveUp(nodeId);
-    this.#forgetEnded(nowMs);
+    loop.giveUpLost();
     if (nowMs - this.#drainedMs >= this.#settings.deadLetterIntervalMs) this.#drainDeadLetters();
-    if (!this.#receiving) this.#startReceiving();
+    this.#reception.open();
   }
 
   #forgetEnded(nowMs: number): void {
@@ -192,6 +199,16 @@ class DispatcherOfNode implements Dispatcher {
       if (index >= ended.length - keepEndedMax && nowMs - atMs < keepEndedMs) return;
       this.#loop.forget(jobId);
     }
+  }
+
+  /** While nobody can lead, memory is all that there is. Another dispatcher, once it leads, knows more than we do. */
+  #forgetWhatOthersLead(nowMs: number): void {
+    const { session } = this.#loop;
+    const obeyed = this.#options.obeyed?.();
+    const obeysOther = session !== undefined && obeyed !== undefined && compareEpochs(obeyed, session.epoch) > 0;
+    const othersLead = this.#leadership.phase === 'waiting' && (obeysOther || this.#leadership.trouble === undefined);
+    this.#othersLeadSinceMs = othersLead ? (this.#othersLeadSinceMs ?? nowMs) : undefined;
+    if (nowMs - (this.#othersLeadSinceMs ?? nowMs) >= this.#settings.forgetMs) this.#loop.table.forgetAllButOwed();
   }
 
   #drainDeadLetters(): void {
@@ -205,8 +222,13 @@ class DispatcherOfNode implements Dispatcher {
 
   async #drain(): Promise<void> {
     const { queue, reports, logger, meter } = this.#options;
+    const { session } = this.#loop;
     try {
-      const count = await queue.drainDeadLetters((report) => reports.deadLettered(report));
+      const count = await queue.drainDeadLetters(async (report) => {
+        await reports.deadLettered(report);
+        // Taken out only by who may act; otherwise it is reported again.
+        if (!(await (session?.ready() ?? false))) throw await session?.lost;
+      });
       if (count > 0) meter.add(dispatcherMetrics.messages, count, { settlement: 'drained' });
     } catch (error) {
       // Those that were not taken stay in the dead-letter queue until the next time.

@@ -64,7 +64,8 @@ export class EffectRunner {
       case 'complete': return received?.settle('complete');
       case 'report': return this.#options.reporter.add(entry.jobId, effect.end);
       case 'dispatch': return void this.#dispatch(entry, effect);
-      case 'stop': return void this.#stop(entry, effect);
+      case 'stop':
+      case 'supersede': return void this.#end(entry, effect);
       case 'remove': return void this.#chain(entry, async () => void await this.#options.session()?.remove(entry.jobId));
     }
   }
@@ -83,11 +84,13 @@ export class EffectRunner {
     const { roster, clock, dispatchLimitMs: limitMs, post, meter, logger } = this.#options;
     const { jobId } = entry;
     const job = await this.#jobOf(entry);
-    const { record } = entry;
     const session = this.#options.session();
+    const ready = await (session?.ready() ?? false);
+    // From here to the call nothing else happens.
+    const { record } = entry;
     const port = roster.port(nodeId);
     const stillWanted = record.attempt?.attemptId === attemptId && record.state === 'Dispatched' && nextStep(record) === step;
-    if (job === undefined || port === undefined || session === undefined || !stillWanted || !this.#options.mayDispatch()) {
+    if (job === undefined || port === undefined || session === undefined || !ready || !stillWanted || !this.#options.mayDispatch()) {
       this.#undispatched(entry, attemptId);
       if (job === undefined) post({ type: 'job', jobId, event: { type: 'forgotten' } });
       return;
@@ -120,15 +123,20 @@ export class EffectRunner {
     }
   }
 
-  async #stop(entry: JobEntry, { attemptId, nodeId }: JobEffect & { type: 'stop' }): Promise<void> {
+  /** Ends an attempt on its worker. Nothing is done without the right to act: a new session learns from the lists what still runs. */
+  async #end(entry: JobEntry, { type, attemptId, nodeId }: JobEffect & { type: 'stop' | 'supersede' }): Promise<void> {
     const { roster, clock, dispatchLimitMs: limitMs, logger } = this.#options;
+    if (!(await (this.#options.session()?.ready() ?? false))) return;
     const port = roster.port(nodeId);
     if (port === undefined) return;
     try {
-      await withDeadline({ clock, limitMs, what: `stop an attempt on ${port.nodeName}` }, () => port.cancel(attemptId));
+      await withDeadline({ clock, limitMs, what: `${type} an attempt on ${port.nodeName}` }, async () => {
+        if (type === 'stop') await port.cancel(attemptId);
+        else await port.supersede?.(attemptId);
+      });
     } catch (error) {
-      // The node stops it too, from its desired state; a repeated cancel asks again.
-      logger.warn({ jobId: entry.jobId, attemptId, nodeId, reason: firstLine(error) }, 'worker did not answer a cancel');
+      // The node stops a cancelled one too, from its desired state; the next list brings up what still runs.
+      logger.warn({ jobId: entry.jobId, attemptId, nodeId, type, reason: firstLine(error) }, 'worker did not answer');
     }
   }
 }

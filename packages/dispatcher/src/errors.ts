@@ -22,4 +22,11 @@ export const dispatcherErrors = defineErrors('DISPATCHER', {
     message: 'Cannot lead: node {nodeName} already obeys epoch {known}.',
     fix: 'The node asks for a larger epoch by itself.',
   },
+  STOPPED: {
+    category: 'transient',
+    retry: 'backoff',
+    scope: 'node',
+    message: 'Cannot lead: the dispatcher was stopped.',
+    fix: 'Nothing: another node leads, or this one does when it is started again.',
+  },
 });

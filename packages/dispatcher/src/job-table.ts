@@ -1,4 +1,4 @@
-import type { Job } from '@dmg/model';
+import type { AttemptProgress, Job } from '@dmg/model';
 import {
   type JobContext, type JobEffect, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
 } from '@dmg/core';
@@ -16,6 +16,8 @@ export interface JobEntry {
    * Only a list that was asked for later can say that the attempt is gone. Undefined: the answer is still to come.
    */
   knownAt: number | undefined;
+  /** How far the current attempt was when it was heard of last. */
+  progress: AttemptProgress | undefined;
   /** Nodes that may not run it for now. */
   readonly ineligible: Map<string, { readonly reason: string; readonly untilMs: number }>;
   /** No live node may run it for now. */
@@ -103,13 +105,15 @@ export class JobTable {
 
   /**
    * Takes over what the ledger holds. Of two records the one with the larger (epochN, version) stands: memory after an outage,
-   * the ledger when another dispatcher wrote meanwhile.
+   * the ledger when another dispatcher wrote meanwhile. What the ledger does not hold it has lost, unless another dispatcher may have
+   * led for long: then that one has ended and removed it, and only an end that is still to be reported is kept.
    */
-  merge(records: readonly JobRecord[], nowMs: number): void {
+  merge(records: readonly JobRecord[], nowMs: number, options: { othersLed: boolean }): void {
     const stored = new Map(records.map((record) => [record.jobId, record]));
-    for (const entry of this.#entries.values()) {
+    for (const entry of [...this.#entries.values()]) {
       const held = stored.get(entry.jobId);
       entry.written = held && { epochN: held.epochN, version: held.version };
+      if (held === undefined && options.othersLed && !isOwed(entry.record)) this.#drop(entry);
     }
     for (const record of records) {
       const known = this.#entries.get(record.jobId);
@@ -121,17 +125,25 @@ export class JobTable {
     }
   }
 
+  /** Forgets all but the ends that are still to be reported: another dispatcher has the rest. */
+  forgetAllButOwed(): void {
+    for (const entry of [...this.#entries.values()]) if (!isOwed(entry.record)) this.#drop(entry);
+  }
+
   #add(record: JobRecord): JobEntry {
     const entry: JobEntry = {
-      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, ineligible: new Map(), stranded: false,
-      waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
+      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, progress: undefined, ineligible: new Map(),
+      stranded: false, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
     };
     this.#entries.set(record.jobId, entry);
     return entry;
   }
 
   #set(entry: JobEntry, record: JobRecord, nowMs: number): void {
-    if (record.attempt?.attemptId !== entry.record.attempt?.attemptId) entry.knownAt = undefined;
+    if (record.attempt?.attemptId !== entry.record.attempt?.attemptId) {
+      entry.knownAt = undefined;
+      entry.progress = undefined;
+    }
     entry.record = record;
     entry.reportedAtMs = record.reported ? (entry.reportedAtMs ?? nowMs) : undefined;
     if (record.attempt === undefined) this.#active.delete(entry.jobId);
@@ -159,6 +171,11 @@ export function asWaitingJob(entry: JobEntry, nowMs: number): WaitingJob {
   for (const [nodeId, { untilMs }] of entry.ineligible) if (untilMs <= nowMs) entry.ineligible.delete(nodeId);
   const ineligible = new Map([...entry.ineligible].map(([nodeId, { reason }]) => [nodeId, reason]));
   return { jobId: entry.jobId, sendNo: entry.record.sendNo, step: nextStep(entry.record), ineligible };
+}
+
+/** The control plane is still to hear of its end. */
+function isOwed(record: JobRecord): boolean {
+  return record.end !== undefined && !record.reported;
 }
 
 function isNewer(a: JobRecord, b: JobRecord): boolean {

@@ -1,10 +1,10 @@
-import { asDmgError, backoffMs, type DmgError, hasCode, isStopReason, sleep } from '@dmg/base';
+import { asDmgError, backoffMs, type DmgError, hasCode, isStopReason, sleep, StopReason, withDeadline } from '@dmg/base';
+import type { JobRecord } from '@dmg/core';
 import { type Epoch, formatEpoch } from '@dmg/model';
 import type { DispatchLoop } from './dispatch-loop.ts';
+import type { Grant } from './epoch-source.ts';
 import { dispatcherErrors } from './errors.ts';
-import { createSoleEpochSource, type EpochSource } from './epoch-source.ts';
 import { LedgerSession } from './ledger-session.ts';
-import type { Mail } from './mail.ts';
 import { dispatcherMetrics } from './metrics.ts';
 import type { DispatcherOptions, DispatcherSettings } from './options.ts';
 
@@ -12,33 +12,41 @@ import type { DispatcherOptions, DispatcherSettings } from './options.ts';
 const steadyMs = 10_000;
 /** How often a repeated failure to get a grant is logged. */
 const logEveryFailures = 20;
+/** Giving the lease back is a few commands with deadlines of their own. */
+const releaseLimitMs = 1_000;
 
 export interface LeadershipHooks {
-  onLead(): void;
-  onStepDown(): Promise<void>;
+  /** The right is there; ledger and lists are being read. */
+  onGrant(): void;
+  onLead(epoch: Epoch): void;
+  /** Called also when the right was there and nothing came of it. */
+  onStepDown(): void;
 }
 
 /**
- * Gets the right to act and keeps to it (DESIGN-RULES 12, steps 5 to 9):
+ * Gets the right to act and keeps to it (DESIGN-RULES 12, steps 5 to 10):
  * 1. a grant: an epoch larger than all before it,
- * 2. Hello to every worker, whose answer is the complete list of its attempts,
- * 3. the ledger's records, merged with what memory holds,
- * 4. the lists: listed and known → adopted; listed and unknown → written; known and not listed → waits again,
- * 5. everything that the ledger does not hold is written to it,
- * 6. only then jobs are received and placed, and ends that are not reported yet are reported.
- * When a write is not taken, nothing is received or placed until all of this was done again. Running attempts do not notice, and
- * ends go on being reported.
+ * 2. Hello to every worker, whose answer is the complete list of its attempts; at the same time the ledger's records, which nobody with
+ *    a smaller epoch can change any more, merged with what memory holds,
+ * 3. the lists: listed and known → adopted; listed and unknown → written; known and not listed → waits again,
+ * 4. everything that the ledger does not hold is written to it,
+ * 5. only then jobs are received and placed, and ends that are not reported yet are reported.
+ * When the grant is lost or a write is not taken, nothing is received or placed until all of this was done again. Running attempts do
+ * not notice, and ends go on being reported.
  */
 export class Leadership {
   readonly #loop: DispatchLoop;
   readonly #options: DispatcherOptions;
   readonly #settings: DispatcherSettings;
-  readonly #epochs: EpochSource;
   readonly #hooks: LeadershipHooks;
-  /** Largest epoch number that any worker has told. */
-  #above = 0;
+  #running: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  #phase: 'idle' | 'waiting' | 'opening' | 'leading' = 'idle';
+  #grant: Grant | undefined;
+  #session: LedgerSession | undefined;
+  /** Another node may have led for long since memory was last compared with the ledger. */
+  #othersLed = false;
   #life: string | undefined;
-  #trouble: DmgError | undefined;
+  #failure: DmgError | undefined;
   #failures = 0;
 
   constructor(loop: DispatchLoop, options: DispatcherOptions, settings: DispatcherSettings, hooks: LeadershipHooks) {
@@ -46,80 +54,127 @@ export class Leadership {
     this.#options = options;
     this.#settings = settings;
     this.#hooks = hooks;
-    this.#epochs = options.epochs ?? createSoleEpochSource(options);
   }
 
-  /** Why this node does not lead; undefined when it does. */
+  /** `waiting`: another node leads, or nobody can. */
+  get phase(): 'idle' | 'waiting' | 'opening' | 'leading' {
+    return this.#phase;
+  }
+
+  /** Why this node does not lead; undefined when it does, or when another one rightly does. */
   get trouble(): DmgError | undefined {
-    return this.#trouble;
+    if (this.#phase === 'idle' || this.#phase === 'leading') return undefined;
+    return this.#phase === 'waiting' ? this.#options.epochs.trouble : this.#failure;
   }
 
-  /** Leads until the signal is aborted. Never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { clock, random, logger } = this.#options;
-    const aborted = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
+  start(): void {
+    if (this.#running !== undefined) return;
+    const controller = new AbortController();
+    this.#running = { controller, done: this.#run(controller.signal) };
+  }
+
+  /** This process did not run for so long that what it knows may be of the past: the ledger knows better. */
+  noteAbsence(): void {
+    this.#othersLed = true;
+  }
+
+  /** Gives the right to act back at once, then winds up. Never rejects. `successor`: the node that should take over. */
+  async stop(successor?: string): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    running.controller.abort(new StopReason('shutdown'));
+    this.#session?.end(dispatcherErrors.STOPPED.create());
+    await this.#release(successor);
+    await running.done;
+    this.#phase = 'idle';
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     for (let repetition = 0; !signal.aborted; ) {
-      const sinceMs = clock.monotonicMs();
+      const sinceMs = this.#options.clock.monotonicMs();
+      let isLikelyToSucceed: boolean;
       try {
-        const session = await this.#acquire(signal);
+        const reason = await this.#lead(signal, repetition === 0);
         if (signal.aborted) return;
-        this.#trouble = undefined;
-        this.#failures = 0;
-        this.#hooks.onLead();
-        this.#trouble = await Promise.race([session.lost, aborted]);
-        this.#loop.leading = false;
-        await this.#hooks.onStepDown();
-        if (signal.aborted) return;
-        const { code, message: reason } = this.#trouble ?? {};
-        logger.warn({ epoch: formatEpoch(session.epoch), code, reason }, 'dispatcher stepped down');
         // A loss of data is mended at once; one that repeats itself is not.
-        repetition = clock.monotonicMs() - sinceMs > steadyMs ? 0 : repetition + 1;
-        if (repetition <= 1) continue;
+        repetition = this.#options.clock.monotonicMs() - sinceMs > steadyMs ? 0 : repetition + 1;
+        isLikelyToSucceed = repetition <= 1;
+        this.#failure = reason;
       } catch (error) {
         if (signal.aborted) return;
         this.#onFailure(asDmgError(error));
         repetition += 1;
-        // After a loss of data the workers know more than the ledger: what they told is all that was missing.
-        if (repetition === 1 && hasCode(error, dispatcherErrors.HELLO_REFUSED.code)) continue;
+        // After a loss of data the workers know more than the masters: what they told is all that was missing.
+        isLikelyToSucceed = repetition === 1 && hasCode(error, dispatcherErrors.HELLO_REFUSED.code);
       }
-      await sleep(clock, backoffMs(repetition - 1, random.unit(), this.#settings.grantBackoff), signal).catch(rethrowUnlessStopped);
+      if (isLikelyToSucceed) continue;
+      // Another node may have more luck.
+      await this.#release();
+      const delayMs = backoffMs(repetition - 1, this.#options.random.unit(), this.#settings.grantBackoff);
+      await sleep(this.#options.clock, delayMs, signal).catch(rethrowUnlessStopped);
     }
   }
 
-  async #acquire(signal: AbortSignal): Promise<LedgerSession> {
-    const { ledger, clock, logger, meter } = this.#options;
-    const { epoch, life } = await this.#epochs.grant(this.#above);
-    const lostData = this.#life !== undefined && this.#life !== life;
-    const lists = await this.#helloAll(epoch);
-    const records = await ledger.readAll();
-    signal.throwIfAborted();
-    const session = new LedgerSession(ledger, epoch);
-    this.#loop.table.merge(records, clock.monotonicMs());
-    this.#loop.session = session;
-    // Ends that came meanwhile belong to the attempts of the ledger's records; the lists then say what is left.
-    for (const list of lists) this.#loop.post(list);
-    this.#loop.resume();
-    // The loop handles the lists in the next microtask; what they change is written with the rest.
-    await Promise.resolve();
+  /** Leads once; resolves with the reason when it is over, rejects when it did not come to it. */
+  async #lead(signal: AbortSignal, isFirst: boolean): Promise<DmgError> {
+    this.#phase = 'waiting';
+    const grant = await this.#options.epochs.grant(this.#loop.highestKnown, signal);
+    this.#grant = grant;
+    if (signal.aborted) {
+      await this.#release();
+      throw signal.reason as Error;
+    }
+    this.#phase = 'opening';
+    const session = new LedgerSession({ ledger: this.#options.ledger, grant, clock: this.#options.clock });
+    this.#session = session;
+    try {
+      if (isFirst) this.#hooks.onGrant();
+      await this.#open(session, grant);
+      this.#phase = 'leading';
+      this.#failure = undefined;
+      this.#failures = 0;
+      this.#hooks.onLead(session.epoch);
+      const reason = await session.lost;
+      const { code, message } = reason;
+      if (!signal.aborted) this.#options.logger.warn({ epoch: formatEpoch(session.epoch), code, reason: message }, 'dispatcher stepped down');
+      return reason;
+    } finally {
+      this.#phase = 'opening';
+      this.#loop.leading = false;
+      session.end(dispatcherErrors.STOPPED.create());
+      this.#hooks.onStepDown();
+    }
+  }
+
+  async #open(session: LedgerSession, grant: Grant): Promise<void> {
+    const { clock, logger, meter } = this.#options;
+    const { epoch } = session;
+    const sinceMs = clock.monotonicMs();
+    const cause = this.#causeOf(grant);
+    this.#loop.roster.listenAnew();
+    const records = await orLost(session, Promise.all([this.#read(), this.#loop.greetAll(session)]).then(([read]) => read));
+    this.#loop.begin(session, records, { othersLed: this.#othersLed });
+    this.#othersLed = false;
     await this.#writeBack(session);
-    signal.throwIfAborted();
-    this.#life = life;
-    meter.add(dispatcherMetrics.grants, 1, { cause: lostData ? 'data_lost' : this.#trouble === undefined ? 'start' : 'unreachable' });
-    logger.info({ epoch: formatEpoch(epoch), records: records.length, jobs: this.#loop.table.size, lostData }, 'dispatcher leads');
+    if (!session.alive) throw await session.lost;
+    this.#life = grant.life;
+    meter.add(dispatcherMetrics.grants, 1, { cause });
+    const tookMs = Math.round(clock.monotonicMs() - sinceMs);
+    const jobs = this.#loop.table.size;
+    logger.info({ epoch: formatEpoch(epoch), records: records.length, jobs, cause, tookMs }, 'dispatcher leads');
     this.#loop.leading = true;
-    return session;
   }
 
-  async #helloAll(epoch: Epoch): Promise<Mail[]> {
-    const { roster } = this.#loop;
-    const answers = await Promise.all(roster.nodeIds.map(async (nodeId) => ({ nodeId, ...await this.#loop.hello(nodeId, epoch) })));
-    const refused = answers.flatMap(({ nodeId, result }) => (result.kind === 'refused' ? [{ nodeId, known: result.known }] : []));
-    const [first] = refused;
-    if (first !== undefined) {
-      this.#above = Math.max(this.#above, ...refused.map(({ known }) => known.n));
-      throw dispatcherErrors.HELLO_REFUSED.create({ nodeName: roster.nodeName(first.nodeId), known: formatEpoch(first.known) });
-    }
-    return answers.flatMap(({ mail }) => (mail === undefined ? [] : [mail]));
+  /** Why a grant was needed; for logs and metrics. */
+  #causeOf({ life }: Grant): string {
+    if (this.#life !== undefined && this.#life !== life) return 'data_lost';
+    return this.#life === undefined ? 'start' : 'regained';
+  }
+
+  #read(): Promise<JobRecord[]> {
+    const { clock, ledger } = this.#options;
+    return withDeadline({ clock, limitMs: this.#settings.readLimitMs, what: 'read the ledger' }, () => ledger.readAll());
   }
 
   /** What the lists changed and what the ledger has lost. */
@@ -127,15 +182,34 @@ export class Leadership {
     const behind = [...this.#loop.table.all()].filter(
       ({ written, record }) => written?.version !== record.version || written.epochN !== record.epochN,
     );
-    await Promise.all(behind.map((entry) => this.#loop.effects.write(entry)));
-    if (!session.alive) throw await session.lost;
+    await orLost(session, Promise.all(behind.map((entry) => this.#loop.effects.write(entry))));
+  }
+
+  async #release(successor?: string): Promise<void> {
+    const grant = this.#grant;
+    this.#grant = undefined;
+    if (grant === undefined) return;
+    const { clock, logger } = this.#options;
+    try {
+      await withDeadline({ clock, limitMs: releaseLimitMs, what: 'release the lease' }, () => grant.release(successor));
+    } catch (error) {
+      // It ends by itself a second later.
+      logger.debug({ reason: asDmgError(error).message }, 'lease not released in time');
+    }
   }
 
   #onFailure(error: DmgError): void {
-    this.#trouble = error;
+    this.#failure = error;
     if (this.#failures++ % logEveryFailures !== 0) return;
     this.#options.logger.warn({ code: error.code, reason: error.message, failures: this.#failures }, 'dispatcher cannot lead yet');
   }
+}
+
+/** Rejects with the reason when the session is over first. */
+async function orLost<T>(session: LedgerSession, work: Promise<T>): Promise<T> {
+  const result = await Promise.race([work, session.lost.then((reason) => Promise.reject(reason))]);
+  if (!session.alive) throw await session.lost;
+  return result;
 }
 
 /** The wait for the next attempt ends early when the dispatcher stops. */

@@ -1,30 +1,52 @@
-import { asDmgError, type DmgError } from '@dmg/base';
+import { asDmgError, type Clock, type DmgError } from '@dmg/base';
 import type { Ledger } from '@dmg/core';
 import type { Epoch } from '@dmg/model';
+import type { Grant } from './epoch-source.ts';
 import { dispatcherErrors } from './errors.ts';
 import type { JobEntry } from './job-table.ts';
 
+/** How often a session that may not act for the moment looks whether it may again. */
+const pollMs = 25;
+
+export interface LedgerSessionOptions {
+  readonly ledger: Ledger;
+  readonly grant: Grant;
+  readonly clock: Clock;
+}
+
 /**
- * Writing to the ledger under one grant. The first write that is not taken ends the session: nothing is written, completed or
- * dispatched any more until a new grant begins the next one.
+ * What is done under one grant. It is over when the grant is lost or when the ledger does not take a write: then nothing is written,
+ * completed or dispatched any more until a new grant begins the next one. While the grant is in doubt everything waits.
  */
 export class LedgerSession {
   readonly epoch: Epoch;
   /** Resolves with the reason when the session is over. */
   readonly lost: Promise<DmgError>;
-  readonly #ledger: Ledger;
+  readonly #options: LedgerSessionOptions;
   #lose: (reason: DmgError) => void;
   #alive = true;
 
-  constructor(ledger: Ledger, epoch: Epoch) {
-    this.#ledger = ledger;
-    this.epoch = epoch;
+  constructor(options: LedgerSessionOptions) {
+    this.#options = options;
+    this.epoch = options.grant.epoch;
     const { promise, resolve } = Promise.withResolvers<DmgError>();
     this.lost = promise;
     this.#lose = resolve;
+    void options.grant.lost.then((reason) => this.end(reason));
   }
 
   get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Whether an effect may be brought about at this instant. */
+  mayAct(): boolean {
+    return this.#alive && this.#options.grant.mayAct();
+  }
+
+  /** Resolves true as soon as there may be effects, at once when there may now; false when the session is over. */
+  async ready(): Promise<boolean> {
+    while (this.#alive && !this.#options.grant.mayAct()) await this.#moment();
     return this.#alive;
   }
 
@@ -33,11 +55,11 @@ export class LedgerSession {
    * already: it may have lost it. Gives false when it could not; never rejects.
    */
   async write(entry: JobEntry, again: boolean): Promise<boolean> {
+    if (!(await this.ready()) || entry.removed) return false;
     const { record } = entry;
-    if (!this.#alive || entry.removed) return false;
     if (!again && entry.written?.version === record.version && entry.written.epochN === record.epochN) return true;
     return await this.#guard(async () => {
-      const answer = await this.#ledger.put(this.epoch, record);
+      const answer = await this.#options.ledger.put(this.epoch, record);
       if (answer === 'ok') entry.written = { epochN: record.epochN, version: record.version };
       return answer;
     });
@@ -45,8 +67,8 @@ export class LedgerSession {
 
   /** Takes a record out. Gives false when it could not; never rejects. */
   async remove(jobId: string): Promise<boolean> {
-    if (!this.#alive) return false;
-    return await this.#guard(() => this.#ledger.remove(this.epoch, jobId));
+    if (!(await this.ready())) return false;
+    return await this.#guard(() => this.#options.ledger.remove(this.epoch, jobId));
   }
 
   /** Ends the session; later calls change nothing. */
@@ -54,6 +76,16 @@ export class LedgerSession {
     if (!this.#alive) return;
     this.#alive = false;
     this.#lose(reason);
+  }
+
+  #moment(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(pollMs, resolve, { unref: true });
+      void this.lost.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   async #guard(work: () => Promise<'ok' | 'stale' | 'old'>): Promise<boolean> {

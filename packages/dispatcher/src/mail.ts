@@ -1,4 +1,5 @@
 import type { DispatchAnswer, JobEvent, WorkerEvent } from '@dmg/core';
+import type { LedgerSession } from './ledger-session.ts';
 import type { ReceivedJob } from './receiver.ts';
 import type { HelloList } from './roster.ts';
 
@@ -13,5 +14,7 @@ export type Mail =
   }
   | { readonly type: 'worker'; readonly nodeId: string; readonly event: WorkerEvent }
   /** `finalTries` holds, for jobs that were unknown when the list came, what their verified copy says. */
-  | { readonly type: 'list'; readonly list: HelloList; readonly finalTries: ReadonlyMap<string, boolean> }
+  | { readonly type: 'list'; readonly list: HelloList; readonly finalTries: ReadonlyMap<string, boolean>; readonly session: LedgerSession }
+  /** It is not a member any more. */
+  | { readonly type: 'left'; readonly nodeId: string }
   | { readonly type: 'tick' };

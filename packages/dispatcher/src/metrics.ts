@@ -16,6 +16,7 @@ export const dispatcherMetrics = {
   waiting: { name: 'dmg_dispatch_waiting_jobs', kind: 'gauge', help: 'Jobs that are bound to no node.' },
   grants: {
     name: 'dmg_dispatch_grants_total', kind: 'counter', labels: ['cause'],
-    help: 'Epochs under which this node led, by why it needed one: start, unreachable (the ledger was), data_lost (by the ledger).',
+    help: 'Epochs under which this node led, by why it needed one: start (the first of this process), regained (it had stepped down), '
+      + 'data_lost (by the ledger).',
   },
 } as const satisfies Record<string, MetricDefinition>;

@@ -1,26 +1,30 @@
 import type { BackoffPolicy, Clock, Logger, Meter, Random } from '@dmg/base';
-import type { JobQueue, Ledger, ReportGateway, WorkerPort } from '@dmg/core';
-import type { Job } from '@dmg/model';
+import type { JobQueue, Ledger, ReportGateway, Workers } from '@dmg/core';
+import type { Epoch, Job, NodeStatus } from '@dmg/model';
 import type { EpochSource } from './epoch-source.ts';
 
 export interface DispatcherOptions {
   readonly queue: JobQueue;
   readonly ledger: Ledger;
   /** All nodes of the gateway, this one included. */
-  readonly workers: readonly WorkerPort[];
+  readonly workers: Workers;
   readonly reports: ReportGateway;
   /** Checks a job's signature, gateway and shape; rejects when it must not be run. */
   verify(signedJob: string): Promise<Job>;
-  /** Default: this node is the only candidate. */
-  readonly epochs?: EpochSource;
+  /** Where the right to act comes from. */
+  readonly epochs: EpochSource;
+  /** How a node stands that answers us; asked before each placement. Default: every node is Online. */
+  statusOf?(nodeId: string): NodeStatus;
+  /** The largest epoch that this node's own worker has promised to obey: another dispatcher's, when it is larger than ours. */
+  obeyed?(): Epoch | undefined;
+  /** This node leads under `epoch` now; undefined: it does not any more. */
+  onLeading?(epoch: Epoch | undefined): void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
   readonly nodeId: string;
   readonly nodeName: string;
-  /** Where other nodes reach this one; a hint that is left in the ledger. */
-  readonly address: string;
   readonly settings?: Partial<DispatcherSettings>;
 }
 
@@ -29,11 +33,19 @@ export interface DispatcherSettings {
   readonly surplus: number;
   /** A worker that has not answered Hello by then gets no job until it does. */
   readonly helloLimitMs: number;
+  /** A worker that was silent for so long gets no new job until it is heard again. */
+  readonly quietMs: number;
   /** A worker that was silent for so long has lost its attempts: they are placed again. */
   readonly silentLimitMs: number;
   readonly dispatchLimitMs: number;
   /** Completing or dead-lettering a message. */
   readonly settleLimitMs: number;
+  /** Reading the whole ledger. */
+  readonly readLimitMs: number;
+  /** What a clean stop gives to writes on their way before the next dispatcher may take over. */
+  readonly handOverMs: number;
+  /** After another dispatcher has led for so long, this one forgets what it knew of jobs that are not over. */
+  readonly forgetMs: number;
   /** Jobs that ended and were reported are kept so long, to recognise duplicates. */
   readonly keepEndedMs: number;
   /** Not more of them than this: the oldest go first. */
@@ -57,9 +69,13 @@ export interface DispatcherSettings {
 export const defaultSettings: DispatcherSettings = {
   surplus: 4,
   helloLimitMs: 300,
+  quietMs: 1_500,
   silentLimitMs: 5_000,
   dispatchLimitMs: 5_000,
   settleLimitMs: 5_000,
+  readLimitMs: 5_000,
+  handOverMs: 50,
+  forgetMs: 10_000,
   keepEndedMs: 3_600_000,
   keepEndedMax: 20_000,
   auditIntervalMs: 30_000,

@@ -28,6 +28,8 @@ export interface ReceiverOptions {
   onJob(job: ReceivedJob): void;
   /** A message was dead-lettered: the dead-letter queue is worth a look. */
   onDeadLettered(): void;
+  /** Resolves true when messages may be settled: this node still has the right to act; false when it has lost it. */
+  ready(): Promise<boolean>;
   /** Room for how many jobs more; a delivery keeps its place in the window until there is some (DESIGN-RULES 15). */
   room(): number;
 }
@@ -36,7 +38,9 @@ export interface ReceiverOptions {
 export class Receiver {
   readonly #options: ReceiverOptions;
   #held: (() => void)[] = [];
-  #open = false;
+  #state: 'closed' | 'opening' | 'open' = 'closed';
+  /** Deliveries that came before we lead. */
+  #early: (() => void)[] = [];
   #receivedUpTo = 0;
 
   constructor(options: ReceiverOptions) {
@@ -48,14 +52,25 @@ export class Receiver {
     return this.#receivedUpTo;
   }
 
+  /** This was settled once, by whomever. */
+  noteReceived(sendNo: number): void {
+    this.#receivedUpTo = Math.max(this.#receivedUpTo, sendNo);
+  }
+
+  /** Deliveries are held until `open` or `close`: the link is attached while the ledger is still being read. */
+  prepare(): void {
+    this.#state = 'opening';
+  }
+
   open(): void {
-    this.#open = true;
+    this.#state = 'open';
+    for (const go of this.#early.splice(0)) go();
   }
 
   /** Lets go of all deliveries in hand. */
   close(): void {
-    this.#open = false;
-    for (const release of this.#held.splice(0)) release();
+    this.#state = 'closed';
+    for (const go of [...this.#early.splice(0), ...this.#held.splice(0)]) go();
   }
 
   /** Lets as many held deliveries go as there is room for. */
@@ -67,12 +82,17 @@ export class Receiver {
 
   /** The handler for the queue. Never rejects. */
   async receive(delivery: Delivery): Promise<void> {
-    if (!this.#open) return this.#count('left');
+    if (this.#state === 'opening') await new Promise<void>((resolve) => void this.#early.push(resolve));
+    if (!this.#isOpen()) return this.#count('left');
     const read = await this.#read(delivery);
     if (read === undefined) return;
-    if (!this.#open) return this.#count('left');
+    if (!this.#isOpen()) return this.#count('left');
     await this.#handOver(delivery, read);
-    if (this.#open && this.#options.room() <= 0) await new Promise<void>((resolve) => void this.#held.push(resolve));
+    if (this.#isOpen() && this.#options.room() <= 0) await new Promise<void>((resolve) => void this.#held.push(resolve));
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open';
   }
 
   #handOver(delivery: Delivery, { job, signedJob }: { job: Job; signedJob: string }): Promise<void> {
@@ -125,8 +145,9 @@ export class Receiver {
   }
 
   async #complete(delivery: Delivery): Promise<void> {
-    const { clock, settleLimitMs: limitMs, logger } = this.#options;
-    this.#receivedUpTo = Math.max(this.#receivedUpTo, delivery.sendNo);
+    const { clock, settleLimitMs: limitMs, logger, ready } = this.#options;
+    if (!(await ready())) return this.#count('left');
+    this.noteReceived(delivery.sendNo);
     try {
       await withDeadline({ clock, limitMs, what: 'complete a message' }, () => delivery.complete());
       this.#count('completed');
@@ -138,8 +159,9 @@ export class Receiver {
   }
 
   async #deadLetter(delivery: Delivery, reason: string, description: string): Promise<void> {
-    const { clock, settleLimitMs: limitMs, logger, onDeadLettered } = this.#options;
-    this.#receivedUpTo = Math.max(this.#receivedUpTo, delivery.sendNo);
+    const { clock, settleLimitMs: limitMs, logger, onDeadLettered, ready } = this.#options;
+    if (!(await ready())) return this.#count('left');
+    this.noteReceived(delivery.sendNo);
     try {
       await withDeadline({ clock, limitMs, what: 'dead-letter a message' }, () => delivery.deadLetter(reason, description));
       this.#count('dead_lettered');

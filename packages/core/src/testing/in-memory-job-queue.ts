@@ -145,6 +145,7 @@ export class InMemoryJobQueue implements JobQueue {
   readonly #queue: Queue;
   readonly #window: number;
   #receive: ((delivery: Delivery) => Promise<void>) | undefined;
+  #isWarm = false;
   #inHand = 0;
   #receivedUpTo = 0;
   #idleSinceMs = 0;
@@ -165,21 +166,28 @@ export class InMemoryJobQueue implements JobQueue {
     return Promise.resolve();
   }
 
+  warm(): Promise<void> {
+    this.#isWarm = true;
+    return Promise.resolve();
+  }
+
   stop(): Promise<void> {
     this.#receive = undefined;
+    this.#isWarm = false;
     this.#queue.listeners.delete(this.#pump);
     return Promise.resolve();
   }
 
   state(): QueueState {
     const { trouble, clock } = this.#queues;
-    const connected = this.#receive !== undefined && trouble === undefined;
+    const isReceiving = this.#receive !== undefined;
+    const connected = (isReceiving || this.#isWarm) && trouble === undefined;
     const isIdle = this.#inHand < this.#window && clock.monotonicMs() - this.#idleSinceMs >= emptyAfterMs;
     return {
       connected,
       receivedUpTo: this.#receivedUpTo,
-      empty: connected && (this.#queue.messages.size === 0 || isIdle),
-      trouble: trouble?.message ?? (this.#receive === undefined ? 'the queue was not started' : undefined),
+      empty: connected && isReceiving && (this.#queue.messages.size === 0 || isIdle),
+      trouble: trouble?.message ?? (isReceiving || this.#isWarm ? undefined : 'the queue was not started'),
     };
   }
 

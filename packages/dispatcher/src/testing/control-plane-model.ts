@@ -1,5 +1,6 @@
 import type { JobReport } from '@dmg/model';
-import { jobOf, type World } from './world.ts';
+import { jobOf } from './test-jobs.ts';
+import type { World } from './world.ts';
 
 interface Run {
   readonly jobId: string;
@@ -57,21 +58,25 @@ export class ControlPlaneModel {
     this.#contactInMs -= ms;
     if (this.#contactInMs > 0) return;
     this.#contactInMs = contactMs;
-    const { worker } = this.#world;
-    const report = this.#world.leads ? this.#world.dispatcher.report() : undefined;
-    const named = new Set([...report?.waiting ?? [], ...worker.running.map((attemptId) => worker.request(attemptId)?.job.jobId ?? '')]);
+    const reports = this.#world.dispatcherReports;
+    const named = new Set(reports.flatMap(({ waiting }) => waiting));
+    for (const { worker, isFrozen } of this.#world.nodes) {
+      for (const attemptId of isFrozen ? [] : worker.running) named.add(worker.request(attemptId)?.job.jobId ?? '');
+    }
     for (const run of this.open) {
       if (run.cancelWanted) this.#cancel(run.jobId);
       if (named.has(run.jobId)) run.quietMs = 0;
-      else if ((report?.queueEmpty ?? false) || (report?.receivedUpTo ?? 0) >= run.sendNo) run.quietMs += contactMs;
+      else if (reports.some(({ queueEmpty, receivedUpTo }) => queueEmpty || receivedUpTo >= run.sendNo)) run.quietMs += contactMs;
       if (run.quietMs >= resendAfterMs) await this.send(run);
     }
   }
 
   #cancel(jobId: string): void {
-    const { worker } = this.#world;
-    if (this.#world.leads) this.#world.dispatcher.cancelJob(jobId);
-    for (const attemptId of worker.running) if (worker.request(attemptId)?.job.jobId === jobId) void worker.cancel(attemptId);
+    for (const { worker, life, isFrozen } of this.#world.nodes) {
+      if (isFrozen) continue;
+      if (life?.process.isFrozen === false) life.dispatcher.cancelJob(jobId);
+      for (const attemptId of worker.running) if (worker.request(attemptId)?.job.jobId === jobId) void worker.cancel(attemptId);
+    }
   }
 
   #onReport({ jobId, tryNumber, attemptId, outcome }: JobReport): void {

@@ -1,99 +1,167 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { defineErrors, ManualClock, type Random, seededRandom, silentLogger, silentMeter } from '@dmg/base';
-import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway, WorkerPort } from '@dmg/core';
+import { ManualClock, type Random, seededRandom, silentLogger, silentMeter } from '@dmg/base';
+import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway } from '@dmg/core';
 import {
-  InMemoryJobQueue, InMemoryJobSender, InMemoryLedger, InMemoryLedgerData, InMemoryQueues, InMemoryReportGateway, InMemorySinks,
-  InMemoryWorker,
+  InMemoryJobQueue, InMemoryJobSender, InMemoryLeaseStore, InMemoryLedger, InMemoryMaster, InMemoryQueues, InMemoryReportGateway,
+  InMemorySinks, InMemoryWorker,
 } from '@dmg/core/testing';
-import type { Epoch, Job, RefusalReason } from '@dmg/model';
+import type { DispatcherReport, Epoch, Job, NodeStatus, RefusalReason } from '@dmg/model';
 import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
 import type { DispatcherSettings } from '../options.ts';
+import { LinkModel, type LinkState, MembersModel } from './link-model.ts';
+import { PlainEpochs } from './plain-epochs.ts';
+import { ProcessModel } from './process-model.ts';
+import { sign, verify } from './test-jobs.ts';
 
 const queueName = 'gateway';
+const beatMs = 500;
+/** A dispatcher that has had an open link to a worker for so long knows what runs there. */
+const knowsAfterMs = 12_000;
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
-
-export const testErrors = defineErrors('TEST', {
-  FORGED: { category: 'config', retry: 'never', scope: 'job', message: 'Cannot take the job: forged.', fix: 'Do not forge.' },
-  AWAY: { category: 'transient', retry: 'reconnect', scope: 'node', message: 'Cannot reach the ledger.', fix: 'Wait.' },
-});
-
-export function jobOf(jobId: string, more: Partial<Job> = {}): Job {
-  const end = { connector: 'file', connection: { host: '/data' }, location: {}, settings: {}, format: { type: 'Binary' } } as const;
-  return {
-    formatVersion: 1, jobId, gatewayId: 'g', tryNumber: 1, finalTry: true, policy: { timeoutMs: 60_000, retry: 0, retryIntervalMs: 0 },
-    origin: { factoryName: 'f', pipelineName: 'p', runId: 'r', activityName: 'a', activityRunId: 'ar' },
-    activity: { type: 'Copy', source: end, sink: end, parallelCopies: 0, validateDataConsistency: false },
-    ...more,
-  };
-}
-
-export function sign(job: Job): string {
-  return `signed ${JSON.stringify(job)}`;
-}
-
-function verify(text: string): Promise<Job> {
-  if (!text.startsWith('signed ')) return Promise.reject(testErrors.FORGED.create());
-  return Promise.resolve(JSON.parse(text.slice('signed '.length)) as Job);
-}
 
 export interface WorldOptions {
   readonly seed?: number;
+  /** Slots of each worker. */
   readonly limit?: number;
+  readonly nodes?: number;
   readonly settings?: Partial<DispatcherSettings>;
 }
 
-/** Everything around a dispatcher, in memory and under one manual clock; the dispatcher itself may crash and be started again. */
+/** One start of a dispatcher. */
+export interface Life {
+  readonly process: ProcessModel;
+  readonly dispatcher: Dispatcher;
+  readonly members: MembersModel;
+  readonly epochs: PlainEpochs;
+  /** What it was told about leading, in order; undefined: not any more. */
+  readonly led: (Epoch | undefined)[];
+  die(): void;
+}
+
+export interface NodeModel {
+  readonly nodeId: string;
+  readonly worker: InMemoryWorker;
+  life: Life | undefined;
+  isFrozen: boolean;
+}
+
+/** What a dispatcher's process does elsewhere; a test may freeze or kill it there, before or after. */
+export type CallHook = (nodeId: string, what: string, when: 'before' | 'after') => void;
+
+/** Everything around the dispatchers, in memory and under one manual clock; each of them may crash, freeze and be started again. */
 export class World {
   readonly clock = new ManualClock();
   readonly random: Random;
   readonly queues: InMemoryQueues;
   readonly sender: InMemoryJobSender;
-  readonly ledger: InMemoryLedgerData;
+  readonly ledger: InMemoryMaster;
   readonly reports = new InMemoryReportGateway();
   readonly sinks = new InMemorySinks();
-  readonly worker: InMemoryWorker;
-  /** Broken promises of the dispatcher, as they were seen. */
+  readonly nodes: NodeModel[] = [];
+  readonly statuses = new Map<string, NodeStatus>();
+  /** Broken promises of the dispatchers, as they were seen. */
   readonly violations: string[] = [];
-  /** Why the worker refused jobs. */
+  /** Why workers refused jobs. */
   readonly refusals: RefusalReason[] = [];
   losses = 0;
   /** So many times starting the queue fails. */
   failingQueueStarts = 0;
-  #settings: Partial<DispatcherSettings>;
-  #life: { dispatcher: Dispatcher; die(): void } | undefined;
+  onCall: CallHook = () => undefined;
+  readonly #settings: Partial<DispatcherSettings>;
+  readonly #limit: number;
   readonly #lossesAtPut = new Map<string, number>();
   #sendNo = 0;
+  #beatInMs = beatMs;
 
   constructor(options: WorldOptions = {}) {
     this.random = seededRandom(options.seed ?? 1);
     this.queues = new InMemoryQueues({ clock: this.clock });
     this.sender = new InMemoryJobSender(this.queues);
-    this.ledger = new InMemoryLedgerData(this.random);
-    this.worker = new InMemoryWorker({ nodeId: 'n1', nodeName: 'one', limit: options.limit ?? 2, clock: this.clock, sinks: this.sinks });
+    this.ledger = new InMemoryMaster({ clock: this.clock, random: this.random });
     this.#settings = options.settings ?? {};
+    this.#limit = options.limit ?? 2;
+    for (let index = 0; index < (options.nodes ?? 1); index++) this.addNode();
+  }
+
+  /** A further node; every dispatcher hears of it. */
+  addNode(): NodeModel {
+    const nodeId = `n${this.nodes.length + 1}`;
+    const nodeName = ['one', 'two', 'three', 'four'][this.nodes.length] ?? nodeId;
+    const worker = new InMemoryWorker({ nodeId, nodeName, limit: this.#limit, clock: this.clock, sinks: this.sinks });
+    const node: NodeModel = { nodeId, worker, life: undefined, isFrozen: false };
+    this.nodes.push(node);
+    for (const { life } of this.nodes) if (life !== undefined) life.members.join(this.#link(life.process, life.epochs, worker));
+    return node;
+  }
+
+  node(index: number): NodeModel {
+    const node = this.nodes[index];
+    if (node === undefined) throw new Error(`no node ${index}`);
+    return node;
+  }
+
+  get worker(): InMemoryWorker {
+    return this.node(0).worker;
+  }
+
+  get workers(): InMemoryWorker[] {
+    return this.nodes.map(({ worker }) => worker);
+  }
+
+  life(index = 0): Life {
+    const { life } = this.node(index);
+    if (life === undefined) throw new Error(`no dispatcher was started on node ${index}`);
+    return life;
   }
 
   get dispatcher(): Dispatcher {
-    if (this.#life === undefined) throw new Error('no dispatcher was started');
-    return this.#life.dispatcher;
+    return this.life().dispatcher;
+  }
+
+  get lives(): Life[] {
+    return this.nodes.flatMap(({ life }) => (life === undefined ? [] : [life]));
+  }
+
+  /** The dispatcher that leads, as it sees it itself. */
+  get leader(): Dispatcher | undefined {
+    return this.lives.find(({ process, dispatcher }) => !process.isFrozen && dispatcher.status().state === 'leading')?.dispatcher;
+  }
+
+  /** The stream of one node's dispatcher to another node's worker. */
+  link(to: number, from = 0): LinkModel {
+    const link = this.life(from).members.get(this.node(to).nodeId);
+    if (link === undefined) throw new Error(`node ${to} is no member`);
+    return link;
+  }
+
+  /** All streams to a worker. */
+  setLinks(to: number, state: LinkState, options?: { refused: boolean }): void {
+    for (const { members } of this.lives) members.get(this.node(to).nodeId)?.set(state, options);
   }
 
   /** A new dispatcher in a new process. */
-  async start(): Promise<void> {
-    const life = { dead: false };
-    const alive = <T>(work: () => Promise<T>): Promise<T> => silentAfterDeath(life, work);
+  async start(index = 0): Promise<void> {
+    const node = this.node(index);
+    const { nodeId, worker } = node;
+    const process = new ProcessModel(this.clock);
+    const store = new InMemoryLeaseStore([this.ledger]);
+    const epochs = new PlainEpochs({ store, process, random: this.random, nodeId });
     const queue = new InMemoryJobQueue({ queues: this.queues, queueName });
+    const members = new MembersModel();
+    for (const other of this.nodes) members.join(this.#link(process, epochs, other.worker));
+    for (const other of this.nodes) if (other.isFrozen) members.get(other.nodeId)?.set('held');
+    const led: (Epoch | undefined)[] = [];
     const dispatcher = createDispatcher({
-      queue: this.#watched(queue, life), ledger: this.#watchedLedger(new InMemoryLedger(this.ledger), alive),
-      workers: [this.#watchedWorker(life, alive)], reports: this.#watchedReports(alive), verify,
-      clock: this.clock, random: this.random, logger: silentLogger, meter: silentMeter,
-      nodeId: 'n1', nodeName: 'one', address: 'here', settings: this.#settings,
+      queue: this.#watchedQueue(queue, process, epochs), ledger: this.#watchedLedger(new InMemoryLedger([this.ledger]), process, epochs, nodeId),
+      workers: members, reports: watchedReports(this.reports, process), verify, epochs, statusOf: (id) => this.statuses.get(id) ?? 'Online',
+      obeyed: () => worker.epoch, onLeading: (epoch) => void led.push(epoch), clock: process, random: this.random, logger: silentLogger, meter: silentMeter,
+      nodeId, nodeName: worker.nodeName, settings: this.#settings,
     });
-    this.#life = {
-      dispatcher,
+    node.life = {
+      process, dispatcher, members, epochs, led,
       die: () => {
-        life.dead = true;
+        process.kill();
         void queue.stop();
         void dispatcher.close();
       },
@@ -102,18 +170,38 @@ export class World {
     await this.settle();
   }
 
-  /** Kills the process of the dispatcher: nothing that it began is finished, nothing that comes reaches it. */
-  async crash(): Promise<void> {
-    this.#life?.die();
-    this.#life = undefined;
+  /** Kills the process of a dispatcher. `seized`: somebody has noticed and ended its lease; otherwise it runs out. */
+  async crash(index = 0, options: { seized: boolean } = { seized: true }): Promise<void> {
+    const node = this.node(index);
+    const token = this.ledger.lead?.nodeId === node.nodeId ? this.ledger.lease?.token : undefined;
+    node.life?.die();
+    node.life = undefined;
+    if (options.seized && token !== undefined && token === this.ledger.lead?.token) this.ledger.lease = undefined;
     await this.settle();
   }
 
+  /** The whole node stands still: its dispatcher, its worker, its end of every stream. */
+  freeze(index: number): void {
+    const node = this.node(index);
+    node.isFrozen = true;
+    node.life?.process.freeze();
+    for (const other of this.nodes) if (other !== node) other.life?.members.get(node.nodeId)?.set('held');
+  }
+
+  thaw(index: number): void {
+    const node = this.node(index);
+    node.isFrozen = false;
+    node.life?.process.thaw();
+    for (const other of this.nodes) if (other !== node) other.life?.members.get(node.nodeId)?.set('open');
+  }
+
   async close(): Promise<void> {
-    const closed = this.#life?.dispatcher.close();
+    for (const [index, node] of this.nodes.entries()) if (node.isFrozen) this.thaw(index);
+    for (const { process } of this.lives) process.thaw();
+    const closed = this.lives.map(({ dispatcher }) => dispatcher.close());
     for (let turn = 0; turn < 10; turn++) await this.settle();
     this.clock.advance(10_000);
-    await closed;
+    await Promise.all(closed);
   }
 
   /** Lets everything happen that does not need time. */
@@ -121,10 +209,16 @@ export class World {
     await nextTurn();
   }
 
-  /** Moves time on, step by step, letting everything happen in between. */
+  /** Moves time on, step by step, letting everything happen in between. Workers give their signs of life. */
   async advance(ms: number, stepMs = 250): Promise<void> {
     for (let left = ms; left > 0; left -= stepMs) {
-      this.clock.advance(Math.min(left, stepMs));
+      const passedMs = Math.min(left, stepMs);
+      this.#beatInMs -= passedMs;
+      if (this.#beatInMs <= 0) {
+        this.#beatInMs = beatMs;
+        for (const { worker, isFrozen } of this.nodes) if (!isFrozen) worker.beat();
+      }
+      this.clock.advance(passedMs);
       await nextTurn();
     }
   }
@@ -138,9 +232,9 @@ export class World {
     return sendNo;
   }
 
-  /** Whether there is a dispatcher at all. */
-  get leads(): boolean {
-    return this.#life !== undefined;
+  /** What the dispatchers tell the control plane of themselves. */
+  get dispatcherReports(): DispatcherReport[] {
+    return this.lives.flatMap(({ process, dispatcher }) => (process.isFrozen ? [] : (dispatcher.report() ?? [])));
   }
 
   /** The ledger goes back to an older state. */
@@ -178,82 +272,103 @@ export class World {
     return this.#lossesAtPut.has(jobId) && this.#lossesAtPut.get(jobId) !== this.losses;
   }
 
-  #watched(queue: InMemoryJobQueue, life: { dead: boolean }): JobQueue {
+  #mustAct(epochs: PlainEpochs, what: string): void {
+    if (!epochs.mayAct()) this.violations.push(`${what} without the right to act`);
+  }
+
+  #watchedQueue(queue: InMemoryJobQueue, process: ProcessModel, epochs: PlainEpochs): JobQueue {
     const watch = (delivery: Delivery): Delivery => ({
       ...delivery,
       complete: () => {
         const jobId = delivery.messageId.split('.')[0] ?? '';
         const has = this.ledger.jobs.has(jobId) || this.#lostSincePut(jobId);
         if (!has) this.violations.push(`message ${delivery.messageId} completed before the ledger had it`);
-        return delivery.complete();
+        this.#mustAct(epochs, `message ${delivery.messageId} completed`);
+        return process.call(() => delivery.complete());
+      },
+      deadLetter: (reason, description) => {
+        this.#mustAct(epochs, `message ${delivery.messageId} dead-lettered`);
+        return process.call(() => delivery.deadLetter(reason, description));
       },
     });
     return {
       start: (receive) => {
         if (this.failingQueueStarts-- > 0) return Promise.reject(new Error('no such queue'));
-        return queue.start((delivery) => (life.dead ? new Promise<void>(() => undefined) : receive(watch(delivery))));
+        return queue.start((delivery) => new Promise((resolve) => {
+          process.run(() => void receive(watch(delivery)).then(resolve));
+        }));
       },
-      stop: () => queue.stop(),
+      warm: () => queue.warm(),
+      stop: () => process.call(() => queue.stop()),
       state: () => queue.state(),
       drainDeadLetters: (take) => queue.drainDeadLetters(take),
     };
   }
 
-  #watchedLedger(ledger: Ledger, alive: <T>(work: () => Promise<T>) => Promise<T>): Ledger {
+  #watchedLedger(ledger: Ledger, process: ProcessModel, epochs: PlainEpochs, nodeId: string): Ledger {
+    const call = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+      this.onCall(nodeId, what, 'before');
+      const answer = await process.call(work);
+      this.onCall(nodeId, what, 'after');
+      return answer;
+    };
     return {
-      head: () => alive(() => ledger.head()),
-      install: (epoch, node) => alive(() => ledger.install(epoch, node)),
-      put: (epoch, record) => alive(async () => {
-        const { losses } = this;
-        const answer = await ledger.put(epoch, record);
-        if (answer === 'ok') this.#lossesAtPut.set(record.jobId, losses);
-        return answer;
-      }),
-      readAll: () => alive(() => ledger.readAll()),
-      remove: (epoch, jobId) => alive(() => ledger.remove(epoch, jobId)),
+      put: (epoch, record) => {
+        this.#mustAct(epochs, `${record.jobId} written`);
+        return call('put', async () => {
+          const { losses } = this;
+          const answer = await ledger.put(epoch, record);
+          if (answer === 'ok') this.#lossesAtPut.set(record.jobId, losses);
+          return answer;
+        });
+      },
+      readAll: () => call('readAll', () => ledger.readAll()),
+      remove: (epoch, jobId) => {
+        this.#mustAct(epochs, `${jobId} removed`);
+        return call('remove', () => ledger.remove(epoch, jobId));
+      },
       close: () => ledger.close(),
     };
   }
 
-  #watchedWorker(life: { dead: boolean }, alive: <T>(work: () => Promise<T>) => Promise<T>): WorkerPort {
-    const { worker } = this;
-    return {
-      nodeId: worker.nodeId, nodeName: worker.nodeName,
-      hello: (epoch: Epoch) => alive(() => worker.hello(epoch)),
-      dispatch: (request) => alive(async () => {
+  #link(process: ProcessModel, epochs: PlainEpochs, worker: InMemoryWorker): LinkModel {
+    const link: LinkModel = new LinkModel(process, worker, {
+      onEffect: (what, request) => {
+        this.#mustAct(epochs, `${what} on ${worker.nodeId}`);
+        if (request === undefined) return;
         const { jobId } = request.job;
         const has = this.ledger.record(jobId)?.attempt?.attemptId === request.attemptId || this.#lostSincePut(jobId);
-        if (!has) this.violations.push(`an attempt of ${jobId} was dispatched before the ledger had it`);
-        const answer = await worker.dispatch(request);
+        if (!has && this.ledger.lead?.n === request.epoch.n) this.violations.push(`an attempt of ${jobId} was dispatched before the ledger had it`);
+        if (request.step === 'copy') this.#mustNotRun(process, request.epoch, jobId);
+      },
+      onAnswer: (request, answer) => {
         if (!answer.accepted) this.refusals.push(answer.reason);
-        return answer;
-      }),
-      cancel: (attemptId) => alive(() => worker.cancel(attemptId)),
-      subscribe: (listen) => worker.subscribe((event) => {
-        if (!life.dead) listen(event);
-      }),
-    };
+        else if (worker.epoch?.n !== request.epoch.n) this.violations.push(`${worker.nodeId} took a job under epoch ${request.epoch.n}`);
+      },
+    });
+    return link;
   }
 
-  #watchedReports(alive: <T>(work: () => Promise<T>) => Promise<T>): ReportGateway {
-    const { reports } = this;
-    return {
-      report: (report) => alive(() => reports.report(report)),
-      deadLettered: (report) => alive(() => reports.deadLettered(report)),
-      fetchSignedJob: (address) => alive(() => reports.fetchSignedJob(address)),
-    };
+  /** A job that runs where its dispatcher can see it is not begun again. */
+  #mustNotRun(process: ProcessModel, epoch: Epoch, jobId: string): void {
+    const members = this.lives.find((life) => life.process === process)?.members;
+    for (const { worker } of this.nodes) {
+      const sees = this.clock.monotonicMs() - (members?.get(worker.nodeId)?.openSinceMs ?? Number.POSITIVE_INFINITY) >= knowsAfterMs;
+      const runs = worker.running.some((attemptId) => worker.request(attemptId)?.job.jobId === jobId);
+      if (sees && runs && worker.epoch?.n === epoch.n) this.violations.push(`${jobId} was begun again although ${worker.nodeId} runs it`);
+    }
   }
 }
 
-/** A process that was killed hears no answers and makes no calls. */
-function silentAfterDeath<T>(life: { dead: boolean }, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (life.dead) return;
-    work().then((value) => void (life.dead || resolve(value)), (error: unknown) => void (life.dead || reject(error as Error)));
-  });
+function watchedReports(reports: InMemoryReportGateway, process: ProcessModel): ReportGateway {
+  return {
+    report: (report) => process.call(() => reports.report(report)),
+    deadLettered: (report) => process.call(() => reports.deadLettered(report)),
+    fetchSignedJob: (address) => process.call(() => reports.fetchSignedJob(address)),
+  };
 }
 
-/** A world whose dispatcher was started; the test's end closes it and looks for broken promises. */
+/** A world whose first dispatcher was started; the test's end closes it and looks for broken promises. */
 export async function openWorld(context: TestContext, options: WorldOptions = {}): Promise<World> {
   const world = new World(options);
   context.after(async () => {
@@ -264,14 +379,31 @@ export async function openWorld(context: TestContext, options: WorldOptions = {}
   return world;
 }
 
-/** Ids of the jobs whose attempts run, in the order in which they were begun. */
-export function running(world: World): string[] {
-  return world.worker.running.map((attemptId) => world.worker.request(attemptId)?.job.jobId ?? '');
+/** Ids of the jobs whose attempts run on a node, in the order in which they were begun. */
+export function running(world: World, index = 0): string[] {
+  const { worker } = world.node(index);
+  return worker.running.map((attemptId) => worker.request(attemptId)?.job.jobId ?? '');
 }
 
-/** The running attempt of a job; empty when there is none. */
+/** The node on which a job runs, and its attempt there; undefined when there is none. */
+export function whereIs(world: World, jobId: string): { readonly worker: InMemoryWorker; readonly attemptId: string } | undefined {
+  for (const worker of world.workers) {
+    const attemptId = worker.running.find((id) => worker.request(id)?.job.jobId === jobId);
+    if (attemptId !== undefined) return { worker, attemptId };
+  }
+  return undefined;
+}
+
+/** The running attempt of a job on the first node that has one; empty when there is none. */
 export function attemptOf(world: World, jobId: string): string {
-  return world.worker.running.find((id) => world.worker.request(id)?.job.jobId === jobId) ?? '';
+  return whereIs(world, jobId)?.attemptId ?? '';
+}
+
+/** A job finishes where it runs. */
+export async function finish(world: World, jobId: string): Promise<void> {
+  const at = whereIs(world, jobId);
+  at?.worker.finish(at.attemptId);
+  await world.settle();
 }
 
 /** What was reported: `‹job› ‹outcome›`. */
