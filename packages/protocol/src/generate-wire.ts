@@ -25,20 +25,18 @@ export interface GeneratedWireFile {
  */
 export async function generateWire(root: string): Promise<GeneratedWireFile[]> {
   const folder = 'packages/protocol/src/generated';
-  const protoFolder = join(root, 'proto');
-  const types = await generateTypes(protoFolder);
-  const descriptor = `${JSON.stringify(await loadDescriptor(protoFolder), undefined, 1)}\n`;
+  const types = await generateTypes(root);
+  const descriptor = `${JSON.stringify(await loadDescriptor(root), undefined, 1)}\n`;
   return [...types, { path: 'descriptor.json', content: descriptor }].map(({ path, content }) => ({ path: `${folder}/${path}`, content }));
 }
 
-async function generateTypes(protoFolder: string): Promise<GeneratedWireFile[]> {
+async function generateTypes(root: string): Promise<GeneratedWireFile[]> {
   const tool = join(dirname(fileURLToPath(import.meta.resolve('@grpc/proto-loader'))), '../bin/proto-loader-gen-types.js');
   const out = await mkdtemp(join(tmpdir(), 'dmg-wire-'));
   try {
     const flags = [...optionFlags(), '--includeComments', '--grpcLib', '@grpc/grpc-js', '--importFileExtension', '.ts'];
-    await run(process.execPath, [tool, ...flags, '-O', out, '-I', protoFolder, '--', mainFile], {
-      cwd: dirname(protoFolder), timeout: generationLimitMs,
-    });
+    // A relative folder: the tool writes the paths of its sources into what it makes.
+    await run(process.execPath, [tool, ...flags, '-O', out, '-I', 'proto', '--', mainFile], { cwd: root, timeout: generationLimitMs });
     const paths = (await readdir(out, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => relative(out, join(entry.parentPath, entry.name)))
@@ -61,9 +59,9 @@ function optionFlags(): string[] {
   return flags;
 }
 
-async function loadDescriptor(protoFolder: string): Promise<protobuf.INamespace> {
-  const root = new protobuf.Root();
-  root.resolvePath = (_origin, target) => join(protoFolder, target);
-  await root.load(mainFile);
-  return root.toJSON({ keepComments: false });
+async function loadDescriptor(root: string): Promise<protobuf.INamespace> {
+  const wire = new protobuf.Root();
+  wire.resolvePath = (_origin, target) => join(root, 'proto', target);
+  await wire.load(mainFile);
+  return wire.toJSON({ keepComments: false });
 }

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/attempt.proto
+// Original file: proto/dmg/cluster/v1/attempt.proto
 
 import type { ProgressStep as _dmg_cluster_v1_ProgressStep, ProgressStep__Output as _dmg_cluster_v1_ProgressStep__Output } from '../../../dmg/cluster/v1/ProgressStep.ts';
 import type { Long } from '@grpc/proto-loader';

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 import type { Open as _dmg_cluster_v1_Open, Open__Output as _dmg_cluster_v1_Open__Output } from '../../../dmg/cluster/v1/Open.ts';
 import type { Hello as _dmg_cluster_v1_Hello, Hello__Output as _dmg_cluster_v1_Hello__Output } from '../../../dmg/cluster/v1/Hello.ts';

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 export const ConnectRefusal = {
   /**
@@ -10,10 +10,6 @@ export const ConnectRefusal = {
    * There is no wire that both sides speak.
    */
   CONNECT_REFUSAL_PROTOCOL: 'CONNECT_REFUSAL_PROTOCOL',
-  /**
-   * The caller is no member of this gateway, as far as this node knows.
-   */
-  CONNECT_REFUSAL_NOT_A_MEMBER: 'CONNECT_REFUSAL_NOT_A_MEMBER',
   /**
    * The caller looks for another gateway or another node.
    */
@@ -36,19 +32,14 @@ export type ConnectRefusal =
   | 'CONNECT_REFUSAL_PROTOCOL'
   | 1
   /**
-   * The caller is no member of this gateway, as far as this node knows.
-   */
-  | 'CONNECT_REFUSAL_NOT_A_MEMBER'
-  | 2
-  /**
    * The caller looks for another gateway or another node.
    */
   | 'CONNECT_REFUSAL_WRONG_TARGET'
-  | 3
+  | 2
   /**
    * The node stops.
    */
   | 'CONNECT_REFUSAL_CLOSING'
-  | 4
+  | 3
 
 export type ConnectRefusal__Output = typeof ConnectRefusal[keyof typeof ConnectRefusal]

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/attempt.proto
+// Original file: proto/dmg/cluster/v1/attempt.proto
 
 import type { FaultCategory as _dmg_cluster_v1_FaultCategory, FaultCategory__Output as _dmg_cluster_v1_FaultCategory__Output } from '../../../dmg/cluster/v1/FaultCategory.ts';
 import type { FaultRetry as _dmg_cluster_v1_FaultRetry, FaultRetry__Output as _dmg_cluster_v1_FaultRetry__Output } from '../../../dmg/cluster/v1/FaultRetry.ts';

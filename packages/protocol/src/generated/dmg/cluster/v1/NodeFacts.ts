@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/node.proto
+// Original file: proto/dmg/cluster/v1/node.proto
 
 import type { ProtocolVersion as _dmg_cluster_v1_ProtocolVersion, ProtocolVersion__Output as _dmg_cluster_v1_ProtocolVersion__Output } from '../../../dmg/cluster/v1/ProtocolVersion.ts';
 import type { NodeStage as _dmg_cluster_v1_NodeStage, NodeStage__Output as _dmg_cluster_v1_NodeStage__Output } from '../../../dmg/cluster/v1/NodeStage.ts';

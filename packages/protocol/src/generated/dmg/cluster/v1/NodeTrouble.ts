@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/node.proto
+// Original file: proto/dmg/cluster/v1/node.proto
 
 import type { TroubledPart as _dmg_cluster_v1_TroubledPart, TroubledPart__Output as _dmg_cluster_v1_TroubledPart__Output } from '../../../dmg/cluster/v1/TroubledPart.ts';
 

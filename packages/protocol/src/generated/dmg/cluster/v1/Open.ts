@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 import type { ProtocolRange as _dmg_cluster_v1_ProtocolRange, ProtocolRange__Output as _dmg_cluster_v1_ProtocolRange__Output } from '../../../dmg/cluster/v1/ProtocolRange.ts';
 import type { NodeFacts as _dmg_cluster_v1_NodeFacts, NodeFacts__Output as _dmg_cluster_v1_NodeFacts__Output } from '../../../dmg/cluster/v1/NodeFacts.ts';

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 import type { ConnectRefusal as _dmg_cluster_v1_ConnectRefusal, ConnectRefusal__Output as _dmg_cluster_v1_ConnectRefusal__Output } from '../../../dmg/cluster/v1/ConnectRefusal.ts';
 

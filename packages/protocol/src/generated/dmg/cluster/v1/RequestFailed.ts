@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 import type { Fault as _dmg_cluster_v1_Fault, Fault__Output as _dmg_cluster_v1_Fault__Output } from '../../../dmg/cluster/v1/Fault.ts';
 

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/attempt.proto
+// Original file: proto/dmg/cluster/v1/attempt.proto
 
 import type { AttemptStep as _dmg_cluster_v1_AttemptStep, AttemptStep__Output as _dmg_cluster_v1_AttemptStep__Output } from '../../../dmg/cluster/v1/AttemptStep.ts';
 import type { AttemptProgress as _dmg_cluster_v1_AttemptProgress, AttemptProgress__Output as _dmg_cluster_v1_AttemptProgress__Output } from '../../../dmg/cluster/v1/AttemptProgress.ts';

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 import type { Opened as _dmg_cluster_v1_Opened, Opened__Output as _dmg_cluster_v1_Opened__Output } from '../../../dmg/cluster/v1/Opened.ts';
 import type { Refused as _dmg_cluster_v1_Refused, Refused__Output as _dmg_cluster_v1_Refused__Output } from '../../../dmg/cluster/v1/Refused.ts';

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/node.proto
+// Original file: proto/dmg/cluster/v1/node.proto
 
 export const TroubledPart = {
   /**

@@ -1,5 +1,5 @@
 // Generated from proto/ by `npm run gen`. Do not edit.
-// Original file: /work/main/proto/dmg/cluster/v1/cluster.proto
+// Original file: proto/dmg/cluster/v1/cluster.proto
 
 import type { AttemptProgress as _dmg_cluster_v1_AttemptProgress, AttemptProgress__Output as _dmg_cluster_v1_AttemptProgress__Output } from '../../../dmg/cluster/v1/AttemptProgress.ts';
 import type { AttemptOutcome as _dmg_cluster_v1_AttemptOutcome, AttemptOutcome__Output as _dmg_cluster_v1_AttemptOutcome__Output } from '../../../dmg/cluster/v1/AttemptOutcome.ts';
