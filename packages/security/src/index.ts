@@ -7,7 +7,7 @@ export {
   deriveGatewayKeySecret, formatGatewayKey, type GatewayKey, type GatewayKeyName, gatewayKeyNames, gatewayKeySecretMatches,
   hashGatewayKeySecret, parseGatewayKey,
 } from './gateway-key.ts';
-export { unwrapWithKey, wrapForCertificate } from './key-wrapping.ts';
+export { unwrapWithKey, wrapForKey } from './key-wrapping.ts';
 export { loadMasterSecret, MasterSecret } from './master-secret.ts';
 export {
   certificateTimes, type CertifiedNode, createCertificateRequest, createGatewayCa, createNodeKeyPair, type GatewayCa, issueNodeCertificate,

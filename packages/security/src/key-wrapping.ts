@@ -1,19 +1,24 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { CompactEncrypt, compactDecrypt } from 'jose';
 import { securityErrors } from './errors.ts';
-import { readCertificate } from './node-certificates.ts';
 
 const algorithm = 'ECDH-ES+A256KW';
 const encryption = 'A256GCM';
 
 /**
- * Encrypts `bytes` so that only the holder of the certificate's key reads them: JWE compact, ECDH-ES+A256KW with A256GCM (RFC 7518 §4.6).
- * Whether the certificate is the right node's is the caller's to know, from the mTLS connection that it came over.
+ * Encrypts `bytes` so that only the holder of the key reads them: JWE compact, ECDH-ES+A256KW with A256GCM (RFC 7518 §4.6). `pem` is a
+ * node's certificate or the public key in it; whether it is the right node's is the caller's to know, from the mTLS connection that
+ * it came over.
  *
  * @throws `DMG_SECURITY_CERTIFICATE_UNUSABLE`
  */
-export async function wrapForCertificate(bytes: Uint8Array, certificatePem: string): Promise<string> {
-  const { publicKey } = readCertificate(certificatePem);
+export async function wrapForKey(bytes: Uint8Array, pem: string): Promise<string> {
+  let publicKey: KeyObject;
+  try {
+    publicKey = createPublicKey(pem);
+  } catch (error) {
+    throw securityErrors.CERTIFICATE_UNUSABLE.create({}, { cause: error });
+  }
   if (publicKey.asymmetricKeyType !== 'ec') throw securityErrors.CERTIFICATE_UNUSABLE.create();
   return new CompactEncrypt(bytes).setProtectedHeader({ alg: algorithm, enc: encryption }).encrypt(publicKey);
 }

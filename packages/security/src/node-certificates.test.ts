@@ -1,13 +1,13 @@
 import 'reflect-metadata'; // Before x509, whose dependency injection needs it.
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type webcrypto, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type webcrypto, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { hasCode, ManualClock, systemClock } from '@dmg/base';
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
-import { unwrapWithKey, wrapForCertificate } from './key-wrapping.ts';
+import { unwrapWithKey, wrapForKey } from './key-wrapping.ts';
 import {
   certificateTimes, createCertificateRequest, createGatewayCa, createNodeKeyPair, type GatewayCa, issueNodeCertificate, nodeHostName,
   nodeOfCertificate,
@@ -138,7 +138,9 @@ test('what is wrapped for a certificate is read with its key and with no other',
   const ca = await createGatewayCa({ gatewayId, clock: systemClock });
   const [one, two] = await Promise.all([identity(ca, 'one'), identity(ca, 'two')]);
   const bytes = Buffer.from('{"canary":1}');
-  const wrapped = await wrapForCertificate(bytes, one.certificatePem);
+  const wrapped = await wrapForKey(bytes, one.certificatePem);
+  const publicKeyPem = createPublicKey(one.certificatePem).export({ type: 'spki', format: 'pem' }).toString();
+  assert.deepEqual(Buffer.from(await unwrapWithKey(await wrapForKey(bytes, publicKeyPem), one.keyPem)), Buffer.from(bytes));
   assert.deepEqual(Buffer.from(await unwrapWithKey(wrapped, one.keyPem)), bytes);
   assert.ok(!wrapped.includes(bytes.toString('base64url')));
   const other = (error: unknown): boolean => hasCode(error, 'DMG_SECURITY_WRAPPED_FOR_ANOTHER');
@@ -148,5 +150,5 @@ test('what is wrapped for a certificate is read with its key and with no other',
   await assert.rejects(unwrapWithKey(wrapped, 'nonsense'), (error) => hasCode(error, 'DMG_SECURITY_NODE_KEY_UNUSABLE'));
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' });
   await assert.rejects(unwrapWithKey(wrapped, String(rsa)), other);
-  await assert.rejects(wrapForCertificate(bytes, 'nonsense'), (error) => hasCode(error, 'DMG_SECURITY_CERTIFICATE_UNUSABLE'));
+  await assert.rejects(wrapForKey(bytes, 'nonsense'), (error) => hasCode(error, 'DMG_SECURITY_CERTIFICATE_UNUSABLE'));
 });
