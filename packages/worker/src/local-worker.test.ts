@@ -165,6 +165,60 @@ test('drain lets running attempts finish within the grace and stops the rest', {
   assert.deepEqual((await scripted.ended('endless')).outcome, { kind: 'stopped' });
 });
 
+test('a drain by the user refuses work, hands over what does not end in its grace, and can be taken back', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 3 });
+  const { worker } = scripted;
+  await scripted.accepted('quick', { behaviour: 'succeed', afterMs: 100 });
+  await scripted.accepted('endless', { behaviour: 'wait' });
+  assert.equal(worker.draining, false);
+  for (let round = 0; round < 3; round++) worker.setDraining({ graceMs: 600 });
+  assert.equal(worker.draining, true);
+  const refused = await scripted.dispatch('late', { behaviour: 'wait' });
+  assert(!refused.accepted && refused.reason === 'DRAINING' && refused.evidence.includes('by the user'), JSON.stringify(refused));
+  assert.equal((await scripted.ended('quick')).outcome.kind, 'succeeded');
+  assert.deepEqual((await scripted.ended('endless')).outcome, { kind: 'stopped' });
+  const told = scripted.events.length;
+  worker.setDraining(undefined);
+  assert.deepEqual(scripted.events.slice(told), [{ type: 'slots', limit: 3, used: 0 }], 'the dispatcher need not wait to ask again');
+  await scripted.accepted('late', { behaviour: 'succeed' });
+  assert.equal((await scripted.ended('late')).outcome.kind, 'succeeded');
+  await scripted.accepted('spared', { behaviour: 'succeed', afterMs: 300 });
+  worker.setDraining({ graceMs: 100 });
+  worker.setDraining(undefined);
+  assert.equal((await scripted.ended('spared')).outcome.kind, 'succeeded', 'a drain taken back in time stops nothing');
+});
+
+test('executors that do not stop for a hand-over are killed within two seconds, and the sink is left alone', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 2, times: { tickLimitMs: 60_000 } });
+  await scripted.accepted('ignores', { behaviour: 'ignore' });
+  await scripted.accepted('frozen', { behaviour: 'freeze' });
+  const before = performance.now();
+  scripted.worker.setDraining({ graceMs: 0 });
+  for (const jobId of ['ignores', 'frozen']) assert.deepEqual((await scripted.ended(jobId)).outcome, { kind: 'stopped' }, jobId);
+  const tookMs = performance.now() - before;
+  context.diagnostic(`handed over in ${Math.round(tookMs)} ms`);
+  assert(tookMs >= 1_900 && tookMs < 5_000, `${tookMs} ms`);
+  assert.equal(scripted.worker.slots.used, 0);
+});
+
+test('a superseded attempt ends stopped and leaves its sink open', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context);
+  await scripted.accepted('job', { behaviour: 'wait' });
+  await scripted.worker.supersede(scripted.worker.running()[0]?.attemptId ?? '');
+  assert.deepEqual((await scripted.ended('job')).outcome, { kind: 'stopped' });
+});
+
+test('a worker says that it lives about twice a second, also when it has nothing to do', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 0, times: { watchIntervalMs: 250 } });
+  const seenAtMs: number[] = [];
+  scripted.worker.subscribe((event) => {
+    if (event.type === 'alive') seenAtMs.push(performance.now());
+  });
+  while (seenAtMs.length < 4) await scripted.nextEvent(1_000);
+  const meanMs = ((seenAtMs.at(-1) ?? 0) - (seenAtMs[0] ?? 0)) / (seenAtMs.length - 1);
+  assert(meanMs > 400 && meanMs < 1_500, `every ${meanMs} ms`);
+});
+
 test('close stops what listens, kills what does not, and leaves no process', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 3, times: { tickLimitMs: 60_000 } });
   await scripted.accepted('listens', { behaviour: 'wait' });

@@ -61,3 +61,58 @@ test('a storm never reserves at or above the limit, tells each end once, and lea
   await scripted.close();
   assert.deepEqual([...(await readHeldSlots(nodeId))], []);
 });
+
+/** As above, but what changes is whether and how much work the node takes. */
+test('limits that go up and down and drains that come and go: no reservation at the limit or while draining', { timeout }, async (context) => {
+  const seed = Buffer.from(systemRandom.bytes(4)).readUInt32LE();
+  context.diagnostic(`seed ${seed}`);
+  const random = seededRandom(seed);
+  const pick = (count: number): number => Math.floor(random.unit() * count);
+  const nodeId = `test-${newId(systemRandom)}`;
+  const scripted = await startScriptedWorker(context, { nodeId, concurrentJobsLimit: 2 });
+  const { worker } = scripted;
+  const seen = { reservations: 0, above: 0, drains: 0, refusedForDrain: 0 };
+  let before = { limit: 2, used: 0 };
+  worker.subscribe((event) => {
+    if (event.type !== 'slots') return;
+    if (event.used > before.used) {
+      seen.reservations++;
+      assert.equal(worker.draining, false, 'a slot was reserved while draining');
+      assert(event.used <= event.limit, `used ${event.used} of ${event.limit}`);
+    }
+    if (event.used > event.limit) seen.above++;
+    before = { limit: event.limit, used: event.used };
+  });
+  const accepted: string[] = [];
+  const answers: Promise<void>[] = [];
+  const take = (jobId: string, behaviour: 'succeed' | 'wait'): void => {
+    answers.push(scripted.dispatch(jobId, { behaviour, afterMs: pick(80) }).then((answer) => {
+      if (answer.accepted) accepted.push(jobId);
+      else if (answer.reason === 'DRAINING') seen.refusedForDrain++;
+    }));
+  };
+  for (let step = 0; (accepted.length < 12 || seen.drains < 3 || seen.above < 1) && !context.signal.aborted; step++) {
+    take(`job-${step}`, pick(3) === 0 ? 'wait' : 'succeed');
+    const action = pick(8);
+    if (action < 2) worker.setLimit(1 + pick(3));
+    else if (action < 5) worker.setDraining(undefined);
+    else if (action === 5) worker.cancelJob(worker.running()[pick(4)]?.jobId ?? '');
+    else if (action === 6) {
+      worker.setDraining({ graceMs: pick(100) });
+      seen.drains++;
+      take(`drained-${step}`, 'succeed');
+    }
+    await scripted.nextEvent(pick(30));
+  }
+  await Promise.all(answers);
+  worker.setLimit(1);
+  worker.setDraining({ graceMs: 0 });
+  await until(context, () => worker.running().length === 0 && worker.slots.used === 0);
+  worker.setDraining(undefined);
+  await scripted.accepted('after all', { behaviour: 'succeed' });
+  await scripted.ended('after all');
+  for (const jobId of accepted) assert.equal(scripted.endsOf(jobId), 1, jobId);
+  assert(seen.reservations > 5 && seen.above > 0 && seen.refusedForDrain > 0, JSON.stringify(seen));
+  await scripted.close();
+  assert.deepEqual([...(await readHeldSlots(nodeId))], []);
+});
