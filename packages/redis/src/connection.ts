@@ -104,13 +104,13 @@ export class RedisConnection {
     return this.#use((redis) => Promise.all(keys.map((key) => redis.hget(key, field))));
   }
 
-  /** How long an empty command takes to Redis and back, in milliseconds. */
-  async roundTripMs(): Promise<number> {
-    // A connection that has to be made first is none of it.
-    await this.check();
-    const startMs = this.#clock.monotonicMs();
-    await this.#use((redis) => redis.ping());
-    return this.#clock.monotonicMs() - startMs;
+  /** How long an empty command takes to Redis and back, in milliseconds; a connection that has to be made first is none of it. */
+  roundTripMs(): Promise<number> {
+    return this.#use(async (redis) => {
+      const startMs = this.#clock.monotonicMs();
+      await redis.ping();
+      return this.#clock.monotonicMs() - startMs;
+    });
   }
 
   /**
@@ -118,7 +118,10 @@ export class RedisConnection {
    * a command has.
    */
   check(): Promise<readonly DmgError[]> {
-    return this.#use(() => this.#checked ?? Promise.resolve([]), checkDeadlines * this.#commandTimeoutMs);
+    return this.#use(async (redis) => {
+      await redis.ping();
+      return await (this.#checked ?? []);
+    }, checkDeadlines * this.#commandTimeoutMs);
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { baseErrors, type Clock, hasCode, withDeadline } from '@dmg/base';
-import Redlock, { ExecutionError, Lock, type RedlockClient, ResourceLockedError } from 'redlock';
+import Redlock, { ExecutionError, type ExecutionStats, Lock, type RedlockClient, ResourceLockedError } from 'redlock';
 import type { RedisConnection } from './connection.ts';
-import { majorityOf } from './quorum.ts';
+import { graceMsOf, majorityOf } from './quorum.ts';
 import { type Script, scriptOf } from './scripts.ts';
 
 /**
@@ -54,19 +54,23 @@ export class LeaseLock {
     this.#commandTimeoutMs = commandTimeoutMs;
   }
 
-  /** Takes the lease on a majority. What a try that failed has taken is given back, on its way while this returns. */
+  /** Takes the lease on a majority, or gives back what it got, as far as masters answer. */
   async acquire(token: string, leaseMs: number): Promise<boolean> {
     const acquiring = this.#redlock.acquireFor(token, [this.#key], leaseMs);
     try {
-      await withDeadline({ clock: this.#clock, limitMs: this.#commandTimeoutMs, what: 'take the lease' }, () => acquiring);
+      const limitMs = this.#commandTimeoutMs;
+      const { attempts } = await withDeadline({ clock: this.#clock, limitMs, what: 'take the lease' }, () => acquiring);
+      await this.#others(attempts);
       return true;
     } catch (error) {
-      if (error instanceof ExecutionError) return false;
-      if (!hasCode(error, baseErrors.DEADLINE.code)) throw error;
-      // A majority is silent. Redlock will give back what it got, but only then, and whoever asks next must not find it; on masters
-      // that are late this follows the command that takes the lease, on the same connection.
-      acquiring.catch(() => undefined);
-      void this.release(token);
+      // Redlock gives back by itself what it got, but waits for a majority only; whoever asks next must not find anything.
+      if (error instanceof ExecutionError) await this.release(token);
+      else if (!hasCode(error, baseErrors.DEADLINE.code)) throw error;
+      else {
+        // A majority is silent. On masters that are late this follows the command that takes the lease, on the same connection.
+        acquiring.catch(() => undefined);
+        void this.release(token);
+      }
       return false;
     }
   }
@@ -87,10 +91,20 @@ export class LeaseLock {
   /** Gives the lease back wherever it is ours and the master answers; elsewhere it ends by itself. */
   async release(token: string): Promise<void> {
     try {
-      await this.#redlock.release(this.#lockOf(token));
+      const { attempts } = await this.#redlock.release(this.#lockOf(token));
+      await this.#others(attempts);
     } catch (error) {
       if (!(error instanceof ExecutionError)) throw error;
+      await this.#others(error.attempts);
     }
+  }
+
+  /** Redlock goes on as soon as a majority has voted. The others have the grace, so that, where all are well, all have done it. */
+  async #others(attempts: readonly Promise<ExecutionStats>[]): Promise<void> {
+    const grace = Promise.withResolvers<void>();
+    const timer = this.#clock.after(graceMsOf(this.#commandTimeoutMs), grace.resolve);
+    await Promise.race([...attempts, grace.promise]);
+    timer.cancel();
   }
 
   /**

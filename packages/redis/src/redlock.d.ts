@@ -50,7 +50,7 @@ declare module 'redlock' {
     on(event: 'error', listen: (error: Error) => void): this;
     acquire(resources: string[], durationMs: number): Promise<Lock>;
     extend(lock: Lock, durationMs: number): Promise<Lock>;
-    release(lock: Lock): Promise<unknown>;
+    release(lock: Lock): Promise<{ readonly attempts: readonly Promise<ExecutionStats>[] }>;
     /** Makes the value of the next lock. Private by its own declaration; called once, and at once, by `acquire`. */
     protected _random(): string;
   }

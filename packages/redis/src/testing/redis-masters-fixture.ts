@@ -1,6 +1,7 @@
 import { type Clock, Secret, seededRandom, silentLogger, sleep, systemClock } from '@dmg/base';
 import type { MastersFixture } from '@dmg/core/testing';
 import { Redis } from 'ioredis';
+import { majorityOf } from '../quorum.ts';
 import { RedisLeaseStore } from '../redis-lease-store.ts';
 import { RedisLedger } from '../redis-ledger.ts';
 import type { RedisProcess } from './redis-process.ts';
@@ -56,6 +57,8 @@ export function redisMasters(processes: readonly RedisProcess[]): MastersFixture
     async speak(master) {
       silent.delete(master);
       processOf(master).resume();
+      // Before a majority speaks no client can be used; the one with whom there is a majority waits for all before it.
+      if (processes.length - silent.size < majorityOf(processes.length)) return;
       await Promise.all([...stores, ...ledgers].map((client) => untilAllAnswer(client, silent.size)));
     },
     empty: async (master) => void await administer(processOf(master), 'FLUSHALL'),
