@@ -26,7 +26,11 @@ export interface NodeView {
 export interface GatewayView {
   readonly name: string;
   readonly state: string;
+  readonly evidence: string;
+  readonly remedy: string;
   readonly nodes: readonly NodeView[];
+  /** Nodes that take jobs. */
+  readonly availableNodes: number;
   /** Jobs that no node has taken yet. */
   readonly queueLength: number | undefined;
   /** How long jobs waited for a node lately, in seconds. */
@@ -42,7 +46,9 @@ interface GatewayItem {
 export interface StatusAnswer {
   readonly properties: {
     readonly state: string;
-    readonly typeProperties: { readonly nodes?: readonly StatusNode[] } & QueueFacts;
+    readonly evidence?: string;
+    readonly remedy?: string;
+    readonly typeProperties: { readonly nodes?: readonly StatusNode[] };
   };
 }
 
@@ -50,6 +56,8 @@ interface StatusNode {
   readonly nodeName: string;
   readonly machineName?: string;
   readonly status: string;
+  /** The REST API has no word for Inactive; here it is. */
+  readonly statusDetail?: string;
   readonly version?: string;
   readonly concurrentJobsLimit?: number;
   readonly maxConcurrentJobs?: number;
@@ -60,7 +68,10 @@ interface StatusNode {
 }
 
 /** `IntegrationRuntimeMonitoringData` with what we add to it. */
-export interface MonitoringAnswer extends QueueFacts {
+export interface MonitoringAnswer {
+  readonly queueLength?: number;
+  readonly averageTaskPickupDelayInSeconds?: number;
+  readonly availableNodes?: number;
   readonly nodes?: readonly {
     readonly nodeName: string;
     readonly concurrentJobsLimit?: number;
@@ -71,11 +82,6 @@ export interface MonitoringAnswer extends QueueFacts {
     readonly sentBytes?: number;
     readonly receivedBytes?: number;
   }[];
-}
-
-interface QueueFacts {
-  readonly queueLength?: number;
-  readonly averageTaskPickupDelaySeconds?: number;
 }
 
 export interface GatewayAnswers {
@@ -109,13 +115,17 @@ export async function readGateway(context: Context, name: string, signal?: Abort
 
 /** Joins what two operations say of a gateway. */
 export function gatewayView(name: string, { status, monitoring }: GatewayAnswers): GatewayView {
-  const { state, typeProperties } = status.properties;
+  const { state, evidence = '', remedy = '', typeProperties } = status.properties;
+  const nodes = (typeProperties.nodes ?? []).map((node) => nodeView(node, monitoring));
   return {
     name,
     state,
-    nodes: (typeProperties.nodes ?? []).map((node) => nodeView(node, monitoring)),
-    queueLength: monitoring.queueLength ?? typeProperties.queueLength,
-    pickupDelaySeconds: monitoring.averageTaskPickupDelaySeconds ?? typeProperties.averageTaskPickupDelaySeconds,
+    evidence,
+    remedy,
+    nodes,
+    availableNodes: monitoring.availableNodes ?? nodes.filter((node) => node.status === 'Online').length,
+    queueLength: monitoring.queueLength,
+    pickupDelaySeconds: monitoring.averageTaskPickupDelayInSeconds,
   };
 }
 
@@ -124,7 +134,7 @@ function nodeView(node: StatusNode, monitoring: MonitoringAnswer): NodeView {
   return {
     name: node.nodeName,
     machine: node.machineName ?? '',
-    status: node.status,
+    status: node.statusDetail ?? node.status,
     version: node.version ?? '',
     isDispatcher: node.isActiveDispatcher === true,
     running: measured?.concurrentJobsRunning,
@@ -140,7 +150,12 @@ function nodeView(node: StatusNode, monitoring: MonitoringAnswer): NodeView {
   };
 }
 
-/** Every status has its evidence and its remedy; what is well needs none. */
-export function adviceFor({ name, status, evidence, remedy }: NodeView): string[] {
+/** Every status has its evidence and its remedy; what is well needs none. The gateway's own says what those of its nodes say. */
+export function adviceFor({ name, state, evidence, remedy, nodes }: GatewayView): string[] {
+  const ofNodes = nodes.flatMap((node) => advice(node.name, node.status, node.evidence, node.remedy));
+  return ofNodes.length > 0 ? ofNodes : advice(name, state, evidence, remedy);
+}
+
+function advice(name: string, status: string, evidence: string, remedy: string): string[] {
   return status === 'Online' || evidence === '' ? [] : [`${name}: ${evidence}${remedy === '' ? '' : ` ${remedy}`}`];
 }

@@ -26,12 +26,12 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
   const context = answering((what, { body }) => {
     asked.push(what);
     if (what.startsWith('read the status')) {
-      const nodes = [{ nodeName: 'n1', status: 'Online', isActiveDispatcher: true }];
+      const nodes = [{ nodeName: 'n1', status: 'Limited', statusDetail: 'Inactive', isActiveDispatcher: true }];
       return { properties: { state: 'Online', typeProperties: { nodes } } };
     }
     if (what.startsWith('read the monitoring')) {
       const measured = { nodeName: 'n1', concurrentJobsLimit: 4, concurrentJobsRunning: 1, sentBytes: 7, receivedBytes: 8 };
-      return { nodes: [measured], queueLength: 2, averageTaskPickupDelaySeconds: 0.5 };
+      return { nodes: [measured], queueLength: 2, averageTaskPickupDelayInSeconds: 0.5 };
     }
     if (what === 'list open runs') {
       assert.deepEqual((body as { filters: unknown }).filters, [
@@ -58,8 +58,8 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
   const reader = new TopReader({ context, gateway: 'local', clock: new ManualClock() });
   const { gateway, jobs, moreRuns } = await reader.read(new AbortController().signal);
   assert.deepEqual([gateway.queueLength, gateway.pickupDelaySeconds, moreRuns], [2, 0.5, 0]);
-  const nodes = gateway.nodes.map(({ name, running, limit, isDispatcher }) => [name, running, limit, isDispatcher]);
-  assert.deepEqual(nodes, [['n1', 1, 4, true]]);
+  const nodes = gateway.nodes.map(({ name, status, running, limit, isDispatcher }) => [name, status, running, limit, isDispatcher]);
+  assert.deepEqual(nodes, [['n1', 'Inactive', 1, 4, true]]);
   assert.deepEqual(jobs.map(({ activity, node, bytes, bytesTotal, seconds }) => [activity, node, bytes, bytesTotal, seconds]), [
     ['runs', 'n1', 3, 9, 1.5], ['waits', '', 0, 0, 0],
   ]);

@@ -19,7 +19,7 @@ const job = (change: Partial<TopJob> = {}): TopJob => ({
 const data: TopData = {
   atMs: Date.UTC(2026, 10, 23, 12, 0, 1),
   gateway: {
-    name: 'local', state: 'Limited', queueLength: 3, pickupDelaySeconds: 0.21,
+    name: 'local', state: 'Limited', evidence: 'Not all is well.', remedy: '', availableNodes: 3, queueLength: 3, pickupDelaySeconds: 0.21,
     nodes: [
       node({ isDispatcher: true }),
       node({ name: 'node-2', running: 8, cpuPercent: 97 }),
@@ -41,7 +41,7 @@ const data: TopData = {
 
 test('a wide terminal shows every column', () => {
   assert.deepEqual(renderTop(data, { columns: 132, rows: 24, colours: false }), [
-    'gateway local: Limited   2 of 4 nodes online   10 running   3 waiting   pick-up 0.2 s   12:00:01 UTC',
+    'gateway local: Limited   3 of 4 nodes available   10 running   3 waiting   pick-up 0.2 s   12:00:01 UTC',
     '',
     'NODE    ROLE        STATUS   VERSION  JOBS   CPU  FREE MEM     NET IN  NET OUT  LAST CONTACT',
     'node-1  dispatcher  Online   0.1.0     2/8  12 %   21.5 GB  12.3 MB/s  950 B/s  13:37:14',
@@ -59,7 +59,7 @@ test('a wide terminal shows every column', () => {
 
 test('a narrow terminal keeps the columns that matter most', () => {
   assert.deepEqual(renderTop(data, { columns: 40, rows: 24, colours: false }), [
-    'gateway local: Limited   2 of 4 nodes o…',
+    'gateway local: Limited   3 of 4 nodes a…',
     '',
     'NODE    STATUS   JOBS   CPU  FREE MEM',
     'node-1  Online    2/8  12 %   21.5 GB',

@@ -61,19 +61,18 @@ export function renderTop(data: TopData, size: TopSize): string[] {
   const room = Math.max(4, size.rows);
   const { gateway } = data;
   const nodes = tableLines(nodeColumns(data), gateway.nodes, size);
-  const advice = gateway.nodes.flatMap(adviceFor).map((line) => paintLine(cut(line, size.columns), 'warning', size));
+  const advice = adviceFor(gateway).map((line) => paintLine(cut(line, size.columns), 'warning', size));
   const head = [headLine(data, size), ...troubleLine(data, size), '', ...nodes, ...advice];
   const jobRoom = Math.max(jobRowsMin, room - head.length - 1);
   return [...head, '', ...jobLines(data, jobRoom, size)].slice(0, room);
 }
 
 function headLine({ atMs, gateway }: TopData, size: TopSize): string {
-  const { name, state, nodes, queueLength, pickupDelaySeconds } = gateway;
-  const online = nodes.filter(({ status }) => status === 'Online').length;
+  const { name, state, nodes, availableNodes, queueLength, pickupDelaySeconds } = gateway;
   const running = nodes.reduce((sum, node) => sum + (node.running ?? 0), 0);
   const parts = [
     `gateway ${name}: ${state}`,
-    `${online} of ${nodes.length} nodes online`,
+    `${availableNodes} of ${nodes.length} nodes available`,
     `${running} running`,
     ...(queueLength === undefined ? [] : [`${queueLength} waiting`]),
     ...(pickupDelaySeconds === undefined ? [] : [`pick-up ${secondsText(pickupDelaySeconds)}`]),

@@ -29,11 +29,12 @@ const goneStatuses: readonly string[] = ['Offline', 'NeedRegistration'];
 
 /** `dmg node list`. */
 export async function listNodes(gateway: string | undefined, context: Context, output: Output): Promise<void> {
-  const { nodes, name } = await view(await chosenGateway(gateway, context), context);
+  const found = await view(await chosenGateway(gateway, context), context);
+  const { nodes, name } = found;
   output.result({ gateway: name, value: nodes }, () =>
     nodes.length === 0
       ? `no node is registered; give one a key from: dmg gateway keys ${name}`
-      : [nodeTable(nodes), ...nodes.flatMap(adviceFor)].join('\n'),
+      : [nodeTable(nodes), ...adviceFor(found)].join('\n'),
   );
 }
 

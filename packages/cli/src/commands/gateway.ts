@@ -26,15 +26,14 @@ export async function status(name: string | undefined, context: Context, output:
 }
 
 export function describeGateway(view: GatewayView): string {
-  const { name, state, nodes, queueLength, pickupDelaySeconds } = view;
+  const { name, state, nodes, availableNodes, queueLength, pickupDelaySeconds } = view;
   if (nodes.length === 0) return `gateway ${name}: ${state}\nno node is registered; give one a key from: dmg gateway keys ${name}`;
-  const online = nodes.filter(({ status: each }) => each === 'Online').length;
   const queue = queueLength === undefined ? '' : `; ${countText(queueLength)} jobs wait for a node`;
   const delay = pickupDelaySeconds === undefined ? '' : `, picked up after ${secondsText(pickupDelaySeconds)} lately`;
   return [
-    `gateway ${name}: ${state}; ${online} of ${nodes.length} nodes online${queue}${delay}`,
+    `gateway ${name}: ${state}; ${availableNodes} of ${nodes.length} nodes available${queue}${delay}`,
     nodeTable(nodes),
-    ...nodes.flatMap(adviceFor),
+    ...adviceFor(view),
   ].join('\n');
 }
 
