@@ -2,17 +2,18 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createCipheriv, createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
-import { Secret, systemClock } from '@dmg/base';
-import { HttpsJsonClient } from '@dmg/https-json';
 import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
 import { findProcesses, killIfThere } from '../harness/left-processes.ts';
 import { type RunningProcess, startRoot } from '../harness/processes.ts';
+import { Rest } from '../harness/rest.ts';
 import { tempDir } from '../harness/temp-dir.ts';
 import { readUpLine, type UpLine } from '../harness/up-line.ts';
 import { waitFor } from '../harness/wait-for.ts';
 
+export type { ActivityRun } from '../harness/rest.ts';
+
 /**
- * One whole gateway for tests that break it: `dmg up` with one node, which starts again whatever is killed, and a file and a blob
+ * One whole gateway for tests that break it: `dmg up` with nodes, which starts again whatever is killed, and a file and a blob
  * store whose sinks are judged here with nothing but the file system and the bare SDK.
  */
 export interface Rig {
@@ -43,6 +44,11 @@ export async function startRig(context: CleanupContext, options: { nodes?: numbe
   const rest = new Rest(line);
   onCleanup(context, () => rest.close());
   const rig: Rig = { folder, files, up, line, rest };
+  if (options.nodes === 0) {
+    // With nodes `dmg up` has made both.
+    await rest.call('PUT', '', { location: 'local' });
+    await rest.put('integrationRuntimes', 'local', { type: 'SelfHosted' });
+  }
   await rest.put('linkedServices', 'files', { type: 'FileServer', typeProperties: { host: files }, connectVia: via });
   await rest.put('linkedServices', 'blob', {
     type: 'AzureBlobStorage', typeProperties: { connectionString: { type: 'SecureString', value: line.blob } }, connectVia: via,
@@ -51,71 +57,6 @@ export async function startRig(context: CleanupContext, options: { nodes?: numbe
 }
 
 const via = { type: 'IntegrationRuntimeReference', referenceName: 'local' };
-
-/** The few REST calls that fault tests need. Repeated while the control plane is away, which is what a client does. */
-export class Rest {
-  readonly #line: UpLine;
-  #client: HttpsJsonClient | undefined;
-
-  constructor(line: UpLine) {
-    this.#line = line;
-  }
-
-  close(): void {
-    this.#client?.close();
-  }
-
-  put(kind: string, name: string, properties: object): Promise<unknown> {
-    return this.call('PUT', `/${kind}/${name}`, { properties });
-  }
-
-  async createRun(pipeline: string): Promise<string> {
-    return ((await this.call('POST', `/pipelines/${pipeline}/createRun`, {})) as { runId: string }).runId;
-  }
-
-  run(runId: string): Promise<{ status: string; message?: string }> {
-    return this.call('GET', `/pipelineruns/${runId}`) as Promise<{ status: string; message?: string }>;
-  }
-
-  async activities(runId: string): Promise<ActivityRun[]> {
-    const window = { lastUpdatedAfter: '2000-01-01T00:00:00Z', lastUpdatedBefore: '2100-01-01T00:00:00Z' };
-    return ((await this.call('POST', `/pipelineruns/${runId}/queryActivityruns`, window)) as { value: ActivityRun[] }).value;
-  }
-
-  async cancel(runId: string): Promise<void> {
-    await this.call('POST', `/pipelineruns/${runId}/cancel`, {});
-  }
-
-  async call(method: 'GET' | 'POST' | 'PUT' | 'PATCH', below: string, body?: object): Promise<unknown> {
-    const { subscriptionId, resourceGroupName } = this.#line;
-    const group = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroupName}`;
-    const path = `${group}/providers/Microsoft.DataFactory/factories/local${below}?api-version=2018-06-01`;
-    return waitFor(`${method} ${below}`, async () => {
-      try {
-        const client = await this.#connect();
-        return { answer: await client.call(`${method} ${below}`, { method, path, body }) };
-      } catch (error) {
-        if ((error as { category?: string }).category === 'transient') return undefined;
-        throw error;
-      }
-    }, { withinMs: 30_000, everyMs: 100 }).then(({ answer }) => answer);
-  }
-
-  async #connect(): Promise<HttpsJsonClient> {
-    this.#client ??= new HttpsJsonClient({
-      endpoint: this.#line.endpoint, caPem: await readFile(this.#line.ca, 'utf8'), token: new Secret(this.#line.token), clock: systemClock,
-    });
-    return this.#client;
-  }
-}
-
-export interface ActivityRun {
-  readonly activityName: string;
-  readonly status: string;
-  readonly output?: { readonly receipt?: { readonly guarantee?: string }; readonly dataWritten?: number };
-  readonly error?: { readonly errorCode?: string; readonly message?: string };
-  readonly durationInMs?: number;
-}
 
 /** A binary copy of folder `from` of the file store to folder `to` of `store`; returns the pipeline's name. */
 export async function defineFolderCopy(

@@ -22,6 +22,8 @@ export interface ProcessOptions {
   readonly readyWithinMs?: number;
   /** Default 5 s: what every root promises after SIGTERM. */
   readonly stopWithinMs?: number;
+  /** Gets each line of standard error as it arrives. */
+  readonly onErrorLine?: (line: string) => void;
 }
 
 export interface ProcessExit {
@@ -109,6 +111,11 @@ export class RunningProcess {
     killIfThere(this.pid, signal);
   }
 
+  /** To the process and to all that it started and that did not leave its process group; false when it is gone. */
+  signalGroup(signal: NodeJS.Signals): boolean {
+    return this.#exit === undefined && killIfThere(-this.pid, signal);
+  }
+
   /** Ends its standard input: what it sees when its parent dies. */
   closeInput(): void {
     this.#child.stdin.end();
@@ -155,6 +162,7 @@ export function spawnProcess(context: CleanupContext, options: ProcessOptions): 
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  if (options.onErrorLine !== undefined) createInterface({ input: child.stderr }).on('line', options.onErrorLine);
   const running = new RunningProcess(child, { name: options.name, mark, stopWithinMs: options.stopWithinMs ?? 5_000 });
   onCleanup(context, async () => {
     try {
