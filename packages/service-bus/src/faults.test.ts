@@ -237,3 +237,28 @@ test('a broker that is away at the start is found when it comes', async (t) => {
   await sendUntilStored(f, 'm-1');
   await waitFor('the message to be taken', async () => queue.state().empty && (await f.standIn.counts(f.queueName)).active === 0);
 });
+
+test('a warm queue attaches no link, and finds a broker again that went away', async (t) => {
+  const f = await fixture(t);
+  const queue = f.open();
+  await queue.warm();
+  assert.deepEqual([queue.state().connected, queue.state().empty], [true, false]);
+  assert.equal((await f.standIn.counts(f.queueName)).receivers, 0);
+  await f.standIn.kill();
+  await waitFor('the loss to be noticed', () => !queue.state().connected);
+  assert.match(queue.state().trouble ?? '', /cannot be reached|no answer|Cannot/);
+  await f.standIn.start();
+  await waitFor('the connection', () => queue.state().connected);
+  await sendUntilStored(f, 'm');
+  assert.equal((await f.standIn.counts(f.queueName)).receivers, 0);
+  const seen: string[] = [];
+  const startedMs = systemClock.monotonicMs();
+  let tookMs = 0;
+  await queue.start(async (delivery) => {
+    tookMs = systemClock.monotonicMs() - startedMs;
+    seen.push(delivery.messageId);
+    await delivery.complete();
+  });
+  await waitFor('the message', () => seen.length === 1);
+  t.diagnostic(`first message ${tookMs.toFixed(0)} ms after the start`);
+});

@@ -1,4 +1,4 @@
-import type { ServiceBusClient, ServiceBusReceivedMessage } from '@azure/service-bus';
+import type { ServiceBusClient, ServiceBusReceivedMessage, ServiceBusReceiver } from '@azure/service-bus';
 import {
   baseErrors, type Clock, firstLine, hasCode, type Logger, type Meter, type Timer, withDeadline,
 } from '@dmg/base';
@@ -34,7 +34,7 @@ const placeWaitMs = 3000;
 const stopLimitMs = 450;
 
 /**
- * One life of the queue, from start to stop. Messages are pushed by a subscription whose credit is the window; settling has a second
+ * One life of the queue, from being warm or started to stop. Messages are pushed by a subscription whose credit is the window; settling has a second
  * way; a watch asks a silent broker and rebuilds the connection.
  */
 export class QueueSession implements JobQueue {
@@ -46,9 +46,12 @@ export class QueueSession implements JobQueue {
   /** Called whenever a message leaves our hands. */
   readonly #onRelease = new Set<() => void>();
   #client: ServiceBusClient | undefined;
+  /** Asks for the first message while there is no link; attaches none itself. */
+  #peeker: { readonly client: ServiceBusClient; readonly receiver: ServiceBusReceiver } | undefined;
   #link: ReceivingLink | undefined;
   #receive: ((delivery: Delivery) => Promise<void>) | undefined;
   #isStopped = false;
+  #isWarm = false;
   #isReplacing = false;
   #isProbing = false;
   #watch;
@@ -77,9 +80,23 @@ export class QueueSession implements JobQueue {
   async start(receive: (delivery: Delivery) => Promise<void>): Promise<void> {
     if (this.#receive !== undefined) throw queueErrors.ALREADY_STARTED.create({ queue: this.#options.queueName });
     this.#receive = receive;
+    // What a question found while nobody listened says nothing of now.
+    this.#watch = { ...this.#watch, foundNothing: false, lastDeliveryMs: this.#options.clock.monotonicMs() };
     this.#openLink();
     await this.#probe();
     this.#tick();
+  }
+
+  /** Connects, and asks the broker every so often so that connection and token stay good. */
+  async warm(): Promise<void> {
+    if (this.#receive !== undefined || this.#isWarm) return;
+    this.#isWarm = true;
+    await this.#probe();
+    this.#tick();
+  }
+
+  get isReceiving(): boolean {
+    return this.#receive !== undefined;
   }
 
   async stop(): Promise<void> {
@@ -98,12 +115,12 @@ export class QueueSession implements JobQueue {
 
   state(): QueueState {
     const nowMs = this.#options.clock.monotonicMs();
-    const isRunning = this.#receive !== undefined && !this.#isStopped;
+    const isRunning = (this.isReceiving || this.#isWarm) && !this.#isStopped;
     const trouble = isRunning ? this.#watch.trouble : 'receiving was not started, or was stopped';
     return {
       connected: isRunning && isConnected(this.#watch),
       receivedUpTo: this.#receivedUpTo,
-      empty: isRunning && isEmpty(this.#watch, { nowMs, times: this.#times, creditSinceMs: this.#creditSinceMs }),
+      empty: isRunning && this.isReceiving && isEmpty(this.#watch, { nowMs, times: this.#times, creditSinceMs: this.#creditSinceMs }),
       trouble: trouble ?? (this.#watch.lastProbeMs === undefined ? 'connecting' : undefined),
     };
   }
@@ -234,7 +251,7 @@ export class QueueSession implements JobQueue {
     while (this.#inHand.size > 0 && !this.#isStopped) await this.#release(undefined);
     this.#isReplacing = false;
     if (this.#isStopped) return;
-    this.#openLink();
+    if (this.isReceiving) this.#openLink();
     if (!withConnection) await oldLink?.close(1000);
   }
 
@@ -248,10 +265,11 @@ export class QueueSession implements JobQueue {
   /** Looks every so often whether the broker must be asked. */
   #tick(): void {
     const { clock, meter } = this.#options;
-    if (this.#isStopped) return;
+    if (this.#isStopped || this.#ticker !== undefined) return;
     meter.set(queueMetrics.connected, isConnected(this.#watch) ? 1 : 0);
     const everyMs = Math.min(this.#times.troubleProbeMs, this.#times.emptyAfterMs) / 2;
     this.#ticker = clock.after(everyMs, () => {
+      this.#ticker = undefined;
       // `#probe` does not reject: it turns every failure into the watch's state.
       if (clock.monotonicMs() >= nextProbeMs(this.#watch, this.#times)) void this.#probe();
       this.#tick();
@@ -301,8 +319,9 @@ export class QueueSession implements JobQueue {
 
   async #peek(): Promise<{ sequence: string; lockedUntilMs: number | undefined } | undefined> {
     const { connection, queueName } = this.#options;
-    this.#client ??= openClient(connection, 0);
-    const receiver = this.#link?.receiver ?? this.#client.createReceiver(queueName);
+    const client = (this.#client ??= openClient(connection, 0));
+    if (this.#peeker?.client !== client) this.#peeker = { client, receiver: client.createReceiver(queueName) };
+    const receiver = this.#link?.receiver ?? this.#peeker.receiver;
     const from = this.#zero === undefined ? {} : { fromSequenceNumber: this.#zero };
     const [first] = await receiver.peekMessages(1, from);
     this.#zero ??= first?.sequenceNumber?.subtract(first.sequenceNumber);

@@ -8,7 +8,8 @@ export type ServiceBusJobQueueOptions = QueueSessionOptions;
 
 /**
  * The gateway's queue in Azure Service Bus (DESIGN-RULES 15). A dispatcher that steps down stops it and starts it again when it leads
- * again: each start is a session of its own, since what a stopped link or client still does behind our back must not reach the next.
+ * again: each start, with the time of being warm before it, is a session of its own, since what a stopped link or client still does
+ * behind our back must not reach the next.
  */
 export class ServiceBusJobQueue implements JobQueue {
   readonly #options: ServiceBusJobQueueOptions;
@@ -23,9 +24,15 @@ export class ServiceBusJobQueue implements JobQueue {
   }
 
   async start(receive: (delivery: Delivery) => Promise<void>): Promise<void> {
-    if (this.#session !== undefined) throw queueErrors.ALREADY_STARTED.create({ queue: this.#options.queueName });
-    this.#session = new QueueSession(this.#options);
+    if (this.#session?.isReceiving === true) throw queueErrors.ALREADY_STARTED.create({ queue: this.#options.queueName });
+    this.#session ??= new QueueSession(this.#options);
     await this.#session.start(receive);
+  }
+
+  async warm(): Promise<void> {
+    if (this.#session !== undefined) return;
+    this.#session = new QueueSession(this.#options);
+    await this.#session.warm();
   }
 
   async stop(): Promise<void> {

@@ -40,6 +40,7 @@ export function jobQueueContract(name: string, make: (options: JobQueueFixtureOp
     redelivery(contract);
     deadLetters(contract);
     states(contract);
+    warmth(contract);
   });
 }
 
@@ -217,6 +218,48 @@ function states(contract: Contract): void {
     await until('the queue to be empty', () => queue.state().empty);
     await queue.stop();
     assert.equal(queue.state().connected, false);
+  });
+}
+
+function warmth(contract: Contract): void {
+  contract('warm it is connected and takes nothing; started it gives what has come meanwhile', async ({ queueName, sender, open }) => {
+    const queue = open({ window: 4 });
+    await queue.warm();
+    await until('the connection', () => queue.state().connected);
+    assert.deepEqual([queue.state().trouble, queue.state().empty], [undefined, false]);
+    await sender.send({ queueName, messageId: 'm-1', sendNo: 1, body: '' });
+    await sender.send({ queueName, messageId: 'm-2', sendNo: 2, body: '' });
+    await queue.warm();
+    const other = new Inbox();
+    const rival = open({ window: 1 });
+    await rival.start(other.receive);
+    const taken = await other.next();
+    assert.deepEqual([taken.delivery.messageId, taken.delivery.deliveryCount], ['m-1', 0], 'it was not taken before');
+    await taken.delivery.complete();
+    await rival.stop();
+    const inbox = new Inbox();
+    await queue.start(inbox.receive);
+    assert.equal(queue.state().empty, false);
+    assert.equal(await inbox.settleNext(), 'm-2');
+    await queue.warm();
+    await sender.send({ queueName, messageId: 'm-3', sendNo: 3, body: '' });
+    assert.equal(await inbox.settleNext(), 'm-3', 'being warm is part of receiving');
+    await until('the queue to be empty', () => queue.state().empty);
+  });
+
+  contract('a stop ends being warm; it can be made warm again', async ({ queueName, sender, open }) => {
+    const queue = open({ window: 4 });
+    for (let round = 0; round < 2; round++) {
+      await queue.warm();
+      await until('the connection', () => queue.state().connected);
+      await queue.stop();
+      assert.equal(queue.state().connected, false);
+    }
+    await queue.warm();
+    const inbox = new Inbox();
+    await queue.start(inbox.receive);
+    await sender.send({ queueName, messageId: 'm', sendNo: 1, body: '' });
+    assert.equal(await inbox.settleNext(), 'm');
   });
 }
 
