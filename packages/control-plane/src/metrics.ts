@@ -29,8 +29,8 @@ export const longPollsActive: MetricDefinition = {
 
 /*
  * Gateways and nodes as the control plane judges them; the same answer as `getStatus` and `monitoringData`. Their labels are names that
- * users gave, not a closed set: as many series as there are gateways, and nodes in them (at most a handful each), which the database bounds.
- * A node or gateway that is deleted stays at 0 until the control plane starts again. Azure Monitor's names for the same are
+ * users gave, not a closed set: as many series as there are gateways, and nodes in them (at most a handful each), which the database
+ * bounds. A node or gateway that is deleted stays at 0 until the control plane starts again. Azure Monitor's names for the same are
  * IntegrationRuntimeQueueLength, IntegrationRuntimeAverageTaskPickupDelay, IntegrationRuntimeAvailableNodeNumber,
  * IntegrationRuntimeCpuPercentage and IntegrationRuntimeAvailableMemory.
  */

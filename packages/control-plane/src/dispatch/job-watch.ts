@@ -147,7 +147,10 @@ export class JobWatch {
     }
   }
 
-  /** Of the first send of the first try: a later one waits for its interval as well. A job that ended between two alive reports was never seen to run. */
+  /**
+   * Of the first send of the first try: a later one waits for its interval as well. A job that ended between two alive reports was
+   * never seen to run.
+   */
   #noteDelay(before: TrackedActivity | undefined, after: TrackedActivity): void {
     const { gatewayId, phase, tryNumber, resends, queuedAtMs, attemptMs } = after;
     if (before?.phase !== 'Queued' || tryNumber !== 1 || resends > 0 || queuedAtMs === undefined) return;

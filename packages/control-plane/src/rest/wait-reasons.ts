@@ -54,6 +54,11 @@ export class WaitReasons {
       const each = nodes.map(({ node, status, evidence }) => `${node.name} is ${status} (${evidence})`);
       return `No node of the gateway ${name} ${isSomeoneUp ? 'takes jobs' : 'is online'}: ${each.join('; ')}`;
     }
+    if (!nodes.some(({ leads }) => leads)) {
+      const troubles = nodes.flatMap(({ node, status, evidence }) => (status === 'Limited' ? [`${node.name} is ${status} (${evidence})`] : []));
+      const why = troubles.length === 0 ? '' : `: ${troubles.join('; ')}`;
+      return `The gateway ${name} has no dispatcher at present; its nodes choose one by themselves${why}`;
+    }
     return run.cancel_requested === 1 ? 'It waits for a node that closes its sink.' : 'It waits for a free place on a node.';
   }
 }
