@@ -13,6 +13,12 @@ export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './jo
 export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
 export { admitByMemory, type MemoryAdmission, type MemorySituation } from './memory-admission.ts';
 export { betterAfterMs, betterPeer, type LeadCandidate, leadRank, type LeadRank } from './lead-rank.ts';
+export { stepLease } from './lease-machine.ts';
+export { checkLeaseSettings, type LeaseSettings, leaseSettings } from './lease-settings.ts';
+export {
+  type EndCause, isMajority, leaderOf, leaseDueMs, type LeaseEffect, type LeaseEvent, type LeaseState, leaseTrouble, mayAct, type Moment,
+  type SeenLeader, type Standing, startLease,
+} from './lease-state.ts';
 export {
   type GatewaySight, isolatedAfterMs, judgeGateway, judgeNode, type LeaderSight, type NamedJudgement, type NodeJudgement, type NodeView,
   type StatusCause, takesJobs,

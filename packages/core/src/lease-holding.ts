@@ -2,8 +2,8 @@ import type { Epoch } from '@dmg/model';
 import type { LeaseSettings } from './lease-settings.ts';
 import { judgeInstall } from './lease-sights.ts';
 import {
-  type EndCause, handOverDueMs, isMajority, type LeaseEffect, type LeaseEvent, type LeaseState, type LeaseStep, type Moment,
-  type Standing, stay, type Tenure,
+  type EndCause, handOverDueMs, type LeaseEffect, type LeaseEvent, type LeaseState, type LeaseStep, type Moment,
+  stay, type Tenure,
 } from './lease-state.ts';
 import type { InstallAnswer } from './ports.ts';
 
@@ -25,11 +25,8 @@ export function stepHolding(state: LeaseState, event: LeaseEvent & Moment, setti
     case 'unwanted':
       if (tenure.raise) return end({ ...state, wanted: false }, tenure, event, { cause: 'released', settings });
       return stay({ ...state, wanted: false });
-    case 'standing': {
-      const betterSinceMs = hasBetter(event.standing) ? tenure.betterSinceMs ?? event.monotonicMs : undefined;
-      const changed = { ...tenure, betterSinceMs };
-      return onTick({ ...state, tenure: changed }, changed, event, settings);
-    }
+    case 'standing':
+      return onTick(state, tenure, event, settings);
     case 'release':
       if (event.token !== tenure.epoch.token) return stay(state);
       return end(state, tenure, event, { cause: 'released', successor: event.successor, settings });
@@ -43,38 +40,29 @@ export function stepHolding(state: LeaseState, event: LeaseEvent & Moment, setti
 export interface Installed {
   readonly epoch: Epoch;
   readonly answers: readonly InstallAnswer[];
-  readonly lives: readonly (string | undefined)[];
   /** When the acquisition of the lease was sent, by both clocks. */
   readonly sentMs: number;
   readonly sentWallMs: number;
 }
 
 /** A candidate's epoch was taken by a majority: it leads. */
-export function beginHolding(state: LeaseState, { epoch, answers, lives, sentMs, sentWallMs }: Installed): LeaseStep {
+export function beginHolding(state: LeaseState, { epoch, answers, sentMs, sentWallMs }: Installed): LeaseStep {
   const tenure: Tenure = {
-    epoch, ...livesOf(state, lives, answers), goodMs: sentMs, goodWallMs: sentWallMs, sentMs, sentWallMs, busy: undefined, raise: false,
-    betterSinceMs: hasBetter(state.standing) ? sentMs : undefined,
+    epoch, life: lifeOf(state, answers), goodMs: sentMs, goodWallMs: sentWallMs, sentMs, sentWallMs, busy: undefined, raise: false,
+    sinceMs: sentMs,
   };
   return {
     state: {
       ...state, phase: 'leading', wanted: false, candidacy: undefined, tenure, holders: new Map(), absentSinceMs: undefined,
-      unreachable: undefined, invitedUntilMs: -Infinity, refusedBy: undefined,
+      unreachable: undefined, invitedUntilMs: -Infinity, refused: undefined,
     },
     effects: [{ type: 'grant', epoch, life: tenure.life }],
   };
 }
 
-function hasBetter({ rank, better }: Standing): boolean {
-  return rank === 1 && better !== undefined;
-}
-
-function livesOf(
-  state: LeaseState, before: readonly (string | undefined)[], answers: readonly InstallAnswer[],
-): { lives: readonly (string | undefined)[]; life: string } {
-  // A master that did not count when it was claimed has taken our epoch and counts from now on.
-  const lives = answers.map((answer, index) => (answer.kind === 'installed' ? answer.life : before[index]));
-  // For a silent one what it showed last: that it does not answer is no loss of data.
-  return { lives, life: lives.map((life, index) => life ?? state.masters[index]?.life ?? '').join(',') };
+function lifeOf(state: LeaseState, answers: readonly InstallAnswer[]): string {
+  // Of a silent master, what it showed last: that it does not answer is no loss of data.
+  return answers.map((answer, index) => (answer.kind === 'installed' ? answer.life : state.masters[index]?.life ?? '')).join(',');
 }
 
 function onTick(state: LeaseState, tenure: Tenure, moment: Moment, settings: LeaseSettings): LeaseStep {
@@ -118,18 +106,16 @@ function onRaised(
   state: LeaseState, tenure: Tenure, event: Extract<LeaseEvent, { type: 'installed' }> & Moment, settings: LeaseSettings,
 ): LeaseStep {
   const { epoch, answers } = event;
-  const result = judgeInstall(tenure.lives, answers);
+  const result = judgeInstall(answers);
   const after = { ...state, highestN: Math.max(state.highestN, result.highestN) };
   const idle: Tenure = { ...tenure, busy: undefined };
   if (event.monotonicMs - tenure.goodMs >= settings.leaseMs) return end(after, idle, event, { cause: 'silent', settings });
-  if (isMajority(answers.filter(({ kind }) => kind === 'lost').length, answers.length)) {
-    return end(after, idle, event, { cause: 'lost', settings });
-  }
+  if (result.lost) return end(after, idle, event, { cause: 'lost', settings });
   // Another grant got in between, or a node has told a larger epoch meanwhile.
   if (result.behind || (result.installed && epoch.n <= after.above)) return installLarger(after, idle);
   // Undecided: again after the next renewal.
   if (!result.installed) return onTick({ ...after, tenure: idle }, idle, event, settings);
-  const raised: Tenure = { ...idle, epoch, ...livesOf(after, tenure.lives, answers), raise: false };
+  const raised: Tenure = { ...idle, epoch, life: lifeOf(after, answers), raise: false };
   const next = onTick({ ...after, wanted: false, tenure: raised }, raised, event, settings);
   return { state: next.state, effects: [{ type: 'grant', epoch, life: raised.life }, ...next.effects] };
 }

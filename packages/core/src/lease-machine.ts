@@ -85,16 +85,16 @@ function attempt(state: LeaseState, moment: Moment, settings: LeaseSettings): Le
   const nowMs = moment.monotonicMs;
   const waits = stay(waitForPeek(state, nowMs, settings));
   if (!mayTry(state) || nowMs < state.heldBackUntilMs) return waits;
-  const patienceMs = state.standing.rank === 0 || nowMs < state.invitedUntilMs ? 0 : settings.leaseMs;
+  const patienceMs = nowMs < state.invitedUntilMs ? 0 : (state.standing.rank ?? 0) * settings.leaseMs;
   if (state.absentSinceMs !== undefined) return nowMs - state.absentSinceMs >= patienceMs ? acquire(state, moment) : waits;
   const dead = [...state.holders.values()].find((holder) => isDead(state, holder, { nowMs, patienceMs }, settings));
   if (dead === undefined) return waits;
-  const beats = dead.beats.map((beat) => (beat === 'none' ? undefined : beat));
+  const beats = dead.beats.map((beat) => (beat === 'none' ? undefined : beat?.beat));
   return { state: { ...state, phase: 'seizing' }, effects: [{ type: 'seize', token: dead.token, beats }] };
 }
 
 function mayTry({ wanted, standing }: LeaseState): boolean {
-  return wanted && standing.rank !== 'never';
+  return wanted && standing.rank !== undefined;
 }
 
 function isDead(state: LeaseState, holder: Holder, at: { nowMs: number; patienceMs: number }, settings: LeaseSettings): boolean {
@@ -105,8 +105,8 @@ function isDead(state: LeaseState, holder: Holder, at: { nowMs: number; patience
 
 /** Its process is gone, as far as we can tell from here. */
 function isRefused(state: LeaseState, holder: Holder, nowMs: number, settings: LeaseSettings): boolean {
-  const { refusedBy } = state;
-  if (refusedBy === undefined || refusedBy.nodeId !== holder.nodeId || nowMs - refusedBy.sinceMs > settings.stillMs) return false;
+  const { refused } = state;
+  if (refused?.token !== holder.token || nowMs - refused.sinceMs > settings.stillMs) return false;
   return nowMs - state.endedEarlyMs >= settings.refusedEveryMs;
 }
 
@@ -126,12 +126,12 @@ function onSeized(state: LeaseState, { token, ended, ...moment }: Of<'seized'>, 
   if (!ended) return stay(waitForPeek(state, nowMs, settings));
   const holder = state.holders.get(token);
   const early = holder !== undefined && nowMs - holder.stillSinceMs < settings.stillMs;
-  const after = { ...state, endedEarlyMs: early ? nowMs : state.endedEarlyMs, refusedBy: undefined };
+  const after = { ...state, endedEarlyMs: early ? nowMs : state.endedEarlyMs, refused: undefined };
   return mayTry(after) ? acquire(after, moment) : stay(waitForPeek(after, nowMs, settings));
 }
 
 function acquire(state: LeaseState, { monotonicMs, wallMs }: Moment): LeaseStep {
-  const candidacy: Candidacy = { sentMs: monotonicMs, sentWallMs: wallMs, token: '', n: 0, lives: [] };
+  const candidacy: Candidacy = { sentMs: monotonicMs, sentWallMs: wallMs, token: '', n: 0 };
   return { state: { ...state, phase: 'acquiring', candidacy }, effects: [{ type: 'acquire' }] };
 }
 
@@ -158,15 +158,14 @@ function onClaimed(state: LeaseState, event: Of<'claimed'>, settings: LeaseSetti
   const { candidacy } = state;
   if (state.phase !== 'claiming' || candidacy?.token !== event.token) return stay(state);
   const nowMs = event.monotonicMs;
-  const lives = state.masters.map((master, index) => {
+  const claimed = state.masters.filter((master, index) => {
     const answer: ClaimAnswer | undefined = event.answers[index];
-    return answer?.kind === 'claimed' && counts(master, answer.life, nowMs, settings) ? answer.life : undefined;
-  });
-  const claimed = lives.filter((life) => life !== undefined).length;
+    return answer?.kind === 'claimed' && counts(master, answer.life, nowMs, settings);
+  }).length;
   const highestN = Math.max(state.highestN, ...event.answers.map((answer) => (answer.kind === 'claimed' ? answer.n : 0)));
   const after = { ...state, highestN };
   if (!isMajority(claimed, state.masters.length) || !goesOn(after, nowMs, settings)) return giveUp(after, nowMs, settings);
-  return install({ ...after, candidacy: { ...candidacy, lives } });
+  return install(after);
 }
 
 function install(state: LeaseState): LeaseStep {
@@ -183,12 +182,12 @@ function onInstalled(state: LeaseState, { epoch, answers, ...moment }: Of<'insta
   const { candidacy } = state;
   if (candidacy === undefined || epoch.token !== candidacy.token || epoch.n !== candidacy.n) return stay(state);
   const nowMs = moment.monotonicMs;
-  const result = judgeInstall(candidacy.lives, answers);
+  const result = judgeInstall(answers);
   const after = { ...state, highestN: Math.max(state.highestN, result.highestN) };
   if (!goesOn(after, nowMs, settings)) return giveUp(after, nowMs, settings);
   if (result.behind || (result.installed && epoch.n <= after.above)) return install(after);
   if (!result.installed) return giveUp(after, nowMs, settings);
-  return beginHolding(after, { epoch, answers, lives: candidacy.lives, sentMs: candidacy.sentMs, sentWallMs: candidacy.sentWallMs });
+  return beginHolding(after, { epoch, answers, sentMs: candidacy.sentMs, sentWallMs: candidacy.sentWallMs });
 }
 
 function giveUp(state: LeaseState, nowMs: number, settings: LeaseSettings): LeaseStep {
@@ -206,12 +205,10 @@ function onWanted(state: LeaseState, event: Of<'wanted'>, settings: LeaseSetting
 }
 
 function onLeaderGone(state: LeaseState, { nodeId, refused, monotonicMs: nowMs }: Of<'leaderGone'>, settings: LeaseSettings): LeaseStep {
-  if (!refused || state.phase !== 'watching') return stay(state);
-  const after = { ...state, refusedBy: { nodeId, sinceMs: nowMs } };
-  if (state.peeking) return stay(after);
-  const deadMs = [...state.holders.values()].flatMap((holder) =>
-    (holder.nodeId === nodeId ? [Math.max(nowMs, holder.stillSinceMs + settings.refusedStillMs)] : []));
-  return stay({ ...after, nextPeekMs: Math.min(state.nextPeekMs, ...deadMs) });
+  const holder = [...state.holders.values()].find((one) => one.nodeId === nodeId);
+  if (!refused || state.phase !== 'watching' || holder === undefined) return stay(state);
+  const nextPeekMs = Math.min(state.nextPeekMs, Math.max(nowMs, holder.stillSinceMs + settings.refusedStillMs));
+  return stay({ ...state, refused: { token: holder.token, sinceMs: nowMs }, nextPeekMs });
 }
 
 function onInvited(state: LeaseState, event: Of<'invited'>, settings: LeaseSettings): LeaseStep {

@@ -18,7 +18,7 @@ export interface LeaseSettings {
   readonly refusedStillMs: number;
   /** The lease is ended early at most once in so long: the witness may be wrong. */
   readonly refusedEveryMs: number;
-  /** A holder of lower rank hands over when a better node has been alive for so long. */
+  /** A holder that may lead hands over to a better node not before it has led for so long. */
   readonly handOverMs: number;
 }
 

@@ -1,6 +1,6 @@
 import { formatEpoch } from '@dmg/model';
 import type { LeaseSettings } from './lease-settings.ts';
-import { type Holder, isMajority, type KnownMaster, type LeaderSight, type LeaseState } from './lease-state.ts';
+import { type Beat, type Holder, isMajority, type KnownMaster, type SeenLeader, type LeaseState } from './lease-state.ts';
 import type { InstallAnswer, MasterSight } from './ports.ts';
 
 type Seen = Extract<MasterSight, { kind: 'seen' }>;
@@ -63,8 +63,10 @@ function holdersOf(known: ReadonlyMap<string, Holder>, seen: readonly (Seen | un
     const beats = seen.map((sight, index) => {
       const last = before?.beats[index];
       if (sight?.leaseToken !== token) return last;
-      const beat = leads[index]?.beat ?? 'none';
-      if (last !== undefined && last !== beat) moved = true;
+      const lead = leads[index];
+      // A larger epoch under the same lease begins to count beats anew.
+      const beat = lead === undefined ? 'none' : { n: lead.n, beat: lead.beat };
+      if (last !== undefined && !isSameBeat(last, beat)) moved = true;
       return beat;
     });
     const nodeId = leads.find((lead) => lead !== undefined)?.nodeId ?? before?.nodeId;
@@ -73,7 +75,12 @@ function holdersOf(known: ReadonlyMap<string, Holder>, seen: readonly (Seen | un
   return holders;
 }
 
-function leaderIn(seen: readonly (Seen | undefined)[]): LeaderSight | undefined {
+function isSameBeat(a: Beat, b: Beat): boolean {
+  if (a === 'none' || b === 'none') return a === b;
+  return a.n === b.n && a.beat === b.beat;
+}
+
+function leaderIn(seen: readonly (Seen | undefined)[]): SeenLeader | undefined {
   const leads = seen.flatMap((sight) => (sight?.lead !== undefined && sight.lead.token === sight.leaseToken ? [sight.lead] : []));
   const held = leads.filter(({ token }) => isMajority(seen.filter((sight) => sight?.leaseToken === token).length, seen.length));
   // A master that missed a larger epoch of the same lease shows the one before.
@@ -86,17 +93,24 @@ function silence(sights: readonly MasterSight[]): string {
   return [...reasons].join('; ');
 }
 
-/** What an installation came to. A master counts when it still has the life with which it was claimed. */
-export function judgeInstall(
-  lives: readonly (string | undefined)[], answers: readonly InstallAnswer[],
-): { readonly installed: boolean; readonly behind: boolean; readonly highestN: number } {
-  let installed = 0;
-  let highestN = 0;
-  for (const [index, answer] of answers.entries()) {
-    const life = lives[index];
-    // A master that had no life is given one by the installation.
-    if (answer.kind === 'installed' && life !== undefined && (life === '' || life === answer.life)) installed++;
-    if (answer.kind === 'behind') highestN = Math.max(highestN, answer.n);
-  }
-  return { installed: isMajority(installed, answers.length), behind: highestN > 0, highestN };
+/**
+ * What an installation came to. Every master that took it counts: when the lease was claimed, a majority that may be believed held
+ * nobody else's, and a master that lost it since would have said so.
+ */
+export function judgeInstall(answers: readonly InstallAnswer[]): InstallResult {
+  const count = (kind: InstallAnswer['kind']): number => answers.filter((answer) => answer.kind === kind).length;
+  return {
+    installed: isMajority(count('installed'), answers.length),
+    lost: isMajority(count('lost'), answers.length),
+    behind: count('behind') > 0,
+    highestN: Math.max(0, ...answers.map((answer) => (answer.kind === 'behind' ? answer.n : 0))),
+  };
+}
+
+export interface InstallResult {
+  readonly installed: boolean;
+  readonly lost: boolean;
+  readonly behind: boolean;
+  /** Of those that were behind another grant: its number; 0: none was. */
+  readonly highestN: number;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Epoch, formatEpoch } from '@dmg/model';
+import type { LeadRank } from './lead-rank.ts';
 import type { ClaimAnswer, InstallAnswer, MasterSight } from './ports.ts';
 import type { LeaseSettings } from './lease-settings.ts';
 
@@ -10,7 +11,7 @@ export interface LeaseState {
   /** By token: every lease that the masters showed at the last peek. */
   readonly holders: ReadonlyMap<string, Holder>;
   /** Whose lease and lead a majority showed last. */
-  readonly leader: LeaderSight | undefined;
+  readonly leader: SeenLeader | undefined;
   /** Largest epoch number ever seen at a master, installed, or told by a node. */
   readonly highestN: number;
   readonly standing: Standing;
@@ -30,8 +31,8 @@ export interface LeaseState {
   readonly heldBackUntilMs: number;
   /** We were named successor: no waiting for our rank until this. */
   readonly invitedUntilMs: number;
-  /** The machine of this node refused us since then. */
-  readonly refusedBy: { readonly nodeId: string; readonly sinceMs: number } | undefined;
+  /** The machine of this lease's holder refused us. Another lease of the same node is of a process that was started since. */
+  readonly refused: { readonly token: string; readonly sinceMs: number } | undefined;
   readonly endedEarlyMs: number;
   readonly candidacy: Candidacy | undefined;
   readonly tenure: Tenure | undefined;
@@ -42,13 +43,13 @@ export type LeasePhase = 'watching' | 'seizing' | 'acquiring' | 'claiming' | 'in
 
 /** How a node stands among those that may lead (DESIGN-RULES 17). */
 export interface Standing {
-  /** 0 tries at once, 1 one lease later, `never` does not try. */
-  readonly rank: 0 | 1 | 'never';
-  /** A node that lives and has rank 0, when this one has not. */
+  /** 0 tries at once, 1 one lease later, and so on; undefined: never. */
+  readonly rank: LeadRank;
+  /** To whom this node should hand over if it leads (see `betterPeer`). */
   readonly better?: string | undefined;
 }
 
-export interface LeaderSight {
+export interface SeenLeader {
   readonly nodeId: string;
   /** Where it says it can be reached; a hint, never an authority. Empty: not known. */
   readonly address: string;
@@ -70,11 +71,14 @@ export interface Holder {
   readonly token: string;
   /** Undefined until its lead was seen. */
   readonly nodeId: string | undefined;
-  /** Beat of its lead at each master; `none`: the lease is there without a lead; undefined: it was not seen there. */
-  readonly beats: readonly (number | 'none' | undefined)[];
+  /** At each master; undefined: its lease was not seen there. */
+  readonly beats: readonly (Beat | undefined)[];
   /** Since when no beat has moved, although the masters answered. */
   readonly stillSinceMs: number;
 }
+
+/** How far the holder of a lease has come; `none`: it has not installed an epoch yet. */
+export type Beat = { readonly n: number; readonly beat: number } | 'none';
 
 /** On the way to a grant: from the acquisition on. */
 export interface Candidacy {
@@ -84,8 +88,6 @@ export interface Candidacy {
   /** Empty until it was acquired. */
   readonly token: string;
   readonly n: number;
-  /** By master: its life when it was claimed; undefined: it does not count. */
-  readonly lives: readonly (string | undefined)[];
 }
 
 /** The time of one lease in our hands, under one epoch or several growing ones. */
@@ -93,7 +95,6 @@ export interface Tenure {
   readonly epoch: Epoch;
   /** Ids of the masters' data in one text. */
   readonly life: string;
-  readonly lives: readonly (string | undefined)[];
   /** When the last renewal (or the acquisition) that succeeded was sent, by both clocks. */
   readonly goodMs: number;
   readonly goodWallMs: number;
@@ -103,8 +104,8 @@ export interface Tenure {
   readonly busy: 'renewing' | 'raising' | undefined;
   /** A larger epoch is wanted; the one installed is not acted under any more. */
   readonly raise: boolean;
-  /** Since when a better node has been alive. */
-  readonly betterSinceMs: number | undefined;
+  /** When it began. */
+  readonly sinceMs: number;
 }
 
 /** The clocks when it happened. */
@@ -179,7 +180,7 @@ export function startLease(masters: number, moment: Moment, standing: Standing):
     absentSinceMs: undefined,
     heldBackUntilMs: -Infinity,
     invitedUntilMs: -Infinity,
-    refusedBy: undefined,
+    refused: undefined,
     endedEarlyMs: -Infinity,
     candidacy: undefined,
     tenure: undefined,
@@ -208,10 +209,10 @@ export function leaseDueMs(state: LeaseState, settings: LeaseSettings): number {
   return Math.min(endMs, tenure.sentMs + settings.renewMs, handOverDueMs(state, settings));
 }
 
-/** When a holder that is not the best node gives the lease to a better one. */
+/** When a holder gives the lease to a better node: at once if it may not lead, else not so soon that the lease would wander about. */
 export function handOverDueMs({ standing, tenure }: LeaseState, settings: LeaseSettings): number {
-  if (standing.rank === 'never') return -Infinity;
-  return tenure?.betterSinceMs === undefined ? Infinity : tenure.betterSinceMs + settings.handOverMs;
+  if (standing.rank === undefined) return -Infinity;
+  return standing.better === undefined || tenure === undefined ? Infinity : tenure.sinceMs + settings.handOverMs;
 }
 
 /** Why this node cannot lead; undefined when the masters answer. What fails for less than a lease's time is no trouble yet. */
@@ -221,7 +222,7 @@ export function leaseTrouble(state: LeaseState, nowMs: number, settings: LeaseSe
 }
 
 /** Who leads, as it was seen last, this node included. */
-export function leaderOf(state: LeaseState, self: { readonly nodeId: string; readonly address: string }): LeaderSight | undefined {
+export function leaderOf(state: LeaseState, self: { readonly nodeId: string; readonly address: string }): SeenLeader | undefined {
   return state.tenure === undefined ? state.leader : { ...self, epoch: formatEpoch(state.tenure.epoch) };
 }
 

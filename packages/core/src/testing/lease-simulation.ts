@@ -14,6 +14,8 @@ export interface SimulatedFaults {
   readonly losses: boolean;
   /** Masters whose clock is set forward: leases end before their time. */
   readonly clocksForward: boolean;
+  /** Masters that go back to an older state, as when an old replica is promoted: nothing in them shows it. */
+  readonly olderStates: boolean;
   /** Nodes that are told that the leader is gone when it is not. */
   readonly falseAlarms: boolean;
 }
@@ -63,7 +65,7 @@ export class LeaseSimulation {
   readonly parts: NodeParts;
   /** No more faults: commands arrive soon. */
   calm = false;
-  /** Until then two may act: a clock was set forward, or a living leader was called dead. */
+  /** Until then two may act: leases ended before their time, unnoticed, or a living leader was called dead. */
   excusedUntilMs = -Infinity;
 
   constructor(options: SimulationOptions) {
@@ -71,7 +73,8 @@ export class LeaseSimulation {
     this.parts = options.parts ?? soundParts;
     const { clock } = this;
     const { random } = options;
-    this.masters = Array.from({ length: options.masters }, () => ({ data: new this.parts.master({ clock, random }), losses: 0, bornMs: 0 }));
+    const Data = this.parts.master;
+    this.masters = Array.from({ length: options.masters }, () => ({ data: new Data({ clock, random }), losses: 0, bornMs: 0 }));
     this.nodes = Array.from({ length: options.nodes }, (_, index) => new SimulatedNode(this, `n${index}`));
     for (const node of this.nodes) node.boot();
   }
@@ -114,7 +117,7 @@ export class LeaseSimulation {
     for (const earlier of this.grants) {
       if (earlier.n === epoch.n && earlier.token === epoch.token) this.violations.push(`two grants are ${epoch.n}.${epoch.token}`);
       const kept = [...earlier.at].some(([master, losses]) => at.get(master) === losses);
-      if (kept && earlier.n >= epoch.n) this.violations.push(`${nodeId} was granted ${epoch.n} after ${earlier.nodeId} was granted ${earlier.n}`);
+      if (kept && earlier.n >= epoch.n) this.violations.push(`${epoch.n} was granted after ${earlier.n}`);
     }
     this.grants.push({ ...epoch, nodeId, at });
   }
@@ -189,7 +192,8 @@ export class SimulatedNode {
     if (frozen === undefined) return;
     this.#frozen = undefined;
     const pausedMs = this.#world.nowMs - frozen.sinceMs;
-    if (this.acts && pausedMs * this.#rate > settings.leaseMs) this.#world.violations.push(`${this.nodeId} acts after ${pausedMs} ms of frost`);
+    const wasLong = pausedMs * this.#rate > settings.leaseMs;
+    if (wasLong && this.acts) this.#world.violations.push(`${this.nodeId} acts after ${pausedMs} ms of frost`);
     for (const work of frozen.inbox) work();
     this.#arm();
   }
@@ -237,7 +241,8 @@ export class SimulatedNode {
           ({ type: 'installed', epoch: effect.epoch, answers }));
       case 'renew':
         return this.#ask((master) => master.renew(effect.token, settings.leaseMs), 'silent' as const, (answers) => {
-          const majority = (['renewed', 'lost'] as const).find((outcome) => 2 * answers.filter((it) => it === outcome).length > answers.length);
+          const isMajority = (outcome: string): boolean => 2 * answers.filter((it) => it === outcome).length > answers.length;
+          const majority = (['renewed', 'lost'] as const).find(isMajority);
           return { type: 'renewed', token: effect.token, outcome: majority ?? 'silent' };
         });
       case 'seize':

@@ -243,7 +243,8 @@ function silence(contract: MastersContract): void {
     assert.deepEqual((await two.claim(b)).map(({ kind }) => kind), ['claimed', 'silent', 'claimed']);
     assert.deepEqual((await two.install(epochOf(2, 'b'), node)).map(({ kind }) => kind), ['installed', 'silent', 'installed']);
     await two.release(b);
-    assert.deepEqual((await one.peek()).map((sight) => (sight.kind === 'seen' ? sight.leaseToken : 'silent')), [undefined, 'silent', undefined]);
+    const left = (await one.peek()).map((sight) => (sight.kind === 'seen' ? sight.leaseToken : 'silent'));
+    assert.deepEqual(left, [undefined, 'silent', undefined]);
   });
   contract('what one missed shows when it speaks again', async (fixture) => {
     const [one, two] = [fixture.leaseStore(), fixture.leaseStore()];
