@@ -120,6 +120,11 @@ export class LocalWorker implements WorkerPort {
     return this.#drain.active;
   }
 
+  /** The largest epoch that it has promised to obey; undefined: none yet. */
+  get promised(): Epoch | undefined {
+    return this.#promised;
+  }
+
   get slots(): { readonly limit: number; readonly used: number } {
     return this.#pool.slots;
   }
