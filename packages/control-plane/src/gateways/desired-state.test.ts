@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
 import { silentMeter, systemClock, systemRandom } from '@dmg/base';
 import type { DesiredState, DispatcherReport, GatewayDecision } from '@dmg/model';
 import { createSigningKey, hashToken, MasterSecret, newToken, verifyDesiredState } from '@dmg/security';
-import { type Db, openDatabase } from '../database/open-database.ts';
+import { openDatabase } from '../database/open-database.ts';
 import type { GatewayRow, NodeRow } from '../database/schema.ts';
 import { longPollsActive } from '../metrics.ts';
 import { factory, gateway, group, registeredNode, seed, startFixture } from '../testing/fixture.ts';
@@ -89,7 +92,6 @@ test('the roster names every node with what it said last, never heard ones as ve
 type Read = (known?: number) => Promise<DesiredState>;
 
 interface StoreWithNode {
-  readonly db: Db;
   readonly store: GatewayStore;
   readonly desired: DesiredStates;
   readonly row: GatewayRow;
@@ -98,9 +100,14 @@ interface StoreWithNode {
   readonly read: Read;
 }
 
-/** Store and polls on a database in memory, with one registered node. */
-async function storeWithNode(): Promise<StoreWithNode> {
-  const db = await openDatabase(':memory:');
+/** Store and polls on a database of their own, with one registered node. */
+async function storeWithNode(t: TestContext): Promise<StoreWithNode> {
+  const folder = await mkdtemp(join(tmpdir(), 'dmg-desired-state-'));
+  const db = await openDatabase(join(folder, 'control-plane.db'));
+  t.after(async () => {
+    await db.destroy();
+    await rm(folder, { recursive: true });
+  });
   const master = new MasterSecret(new Uint8Array(32).fill(3));
   const store = new GatewayStore({ db, clock: systemClock, random: systemRandom, master });
   const signingKey = await createSigningKey(master);
@@ -122,13 +129,12 @@ async function storeWithNode(): Promise<StoreWithNode> {
     const jws = await desired.poll({ gatewayId: row.id, nodeId: 'n', tokenHash, known, signal });
     return verifyDesiredState(jws, { signingKey: signingKey.publicJwk, gatewayId: row.id, nodeId: 'n' });
   };
-  return { db, store, desired, row, node: await store.node(row, 'node'), read };
+  return { store, desired, row, node: await store.node(row, 'node'), read };
 }
 
 
 test('a drain is wanted of its node until it is taken back, and an update until it has no target; each raises the version', async (t) => {
-  const { db, store, desired, row, node, read } = await storeWithNode();
-  t.after(() => db.destroy());
+  const { store, desired, row, node, read } = await storeWithNode(t);
   const first = await read();
   assert.ok(!('drain' in first) && !('targetVersion' in first));
   const poll = read(first.version);

@@ -1,4 +1,5 @@
 import { type Clock, hasCode, type Logger, newUuid, type Random } from '@dmg/base';
+import { offlineAfterMs } from '@dmg/core';
 import { compareVersions, type NodeCertificate, type RegisterRequest, type RegisterResponse } from '@dmg/model';
 import {
   credentialKeyId, type GatewayKey, gatewayKeySecretMatches, hashToken, newToken, parseGatewayKey, type SigningKey,
@@ -13,8 +14,6 @@ import { bumpDesiredVersion } from './desired-version.ts';
 import { decisionOf } from './gateway-store.ts';
 import type { PresenceBoard } from './presence.ts';
 
-/** A name is free for another machine when its node has been silent for so long: three alive reports missed. */
-const nameHeldMs = 15_000;
 /** What a node computed from its machine is believed within these bounds. */
 const concurrentJobsLimitMaximum = 64;
 
@@ -124,9 +123,9 @@ export class Registration {
     // Since it registered it may have got the gateway's key from a peer.
     const hasItsKey = keyId === (known.credential_key_id ?? gateway.credential_key_id) || keyId === gateway.credential_key_id;
     const isSame = isSameMachine(known, request) && hasItsKey;
-    if (isSame || silentMs > nameHeldMs) return;
+    if (isSame || silentMs > offlineAfterMs) return;
     throw controlPlaneErrors.NODE_NAME_TAKEN.create({
-      node: known.name, gateway: gateway.name, seconds: Math.round(silentMs / 1000), waitSeconds: nameHeldMs / 1000,
+      node: known.name, gateway: gateway.name, seconds: Math.round(silentMs / 1000), waitSeconds: offlineAfterMs / 1000,
     });
   }
 
