@@ -30,9 +30,9 @@ export const longPollsActive: MetricDefinition = {
 /*
  * Gateways and nodes as the control plane judges them; the same answer as `getStatus` and `monitoringData`. Their labels are names that
  * users gave, not a closed set: as many series as there are gateways, and nodes in them (at most a handful each), which the database
- * bounds. A node or gateway that is deleted stays at 0 until the control plane starts again. Azure Monitor's names for the same are
- * IntegrationRuntimeQueueLength, IntegrationRuntimeAverageTaskPickupDelay, IntegrationRuntimeAvailableNodeNumber,
- * IntegrationRuntimeCpuPercentage and IntegrationRuntimeAvailableMemory.
+ * bounds. What a node says of itself it says under `dmg_node_`. A node or gateway that is deleted stays at 0 until the control plane starts
+ * again. Azure Monitor's names for the same are IntegrationRuntimeQueueLength, IntegrationRuntimeAverageTaskPickupDelay,
+ * IntegrationRuntimeAvailableNodeNumber, IntegrationRuntimeCpuPercentage and IntegrationRuntimeAvailableMemory.
  */
 const ofGateway = ['factory', 'gateway'] as const;
 const ofNode = ['factory', 'gateway', 'node'] as const;
@@ -49,20 +49,20 @@ export const gatewayAvailableNodes: MetricDefinition = {
   name: 'dmg_gateway_available_nodes', kind: 'gauge', labels: ofGateway, help: 'Nodes that take jobs.',
 };
 export const nodeStatusNow: MetricDefinition = {
-  name: 'dmg_node_status', kind: 'gauge', labels: [...ofNode, 'status'], help: '1 for the status that the node has, 0 for the others.',
+  name: 'dmg_gateway_node_status', kind: 'gauge', labels: [...ofNode, 'status'], help: '1 for the status that the node has, 0 for the others.',
 };
 export const nodeIsDispatcher: MetricDefinition = {
-  name: 'dmg_node_is_dispatcher', kind: 'gauge', labels: ofNode, help: '1 for the node that leads its gateway, 0 for the others.',
+  name: 'dmg_gateway_node_is_dispatcher', kind: 'gauge', labels: ofNode, help: '1 for the node that leads its gateway, 0 for the others.',
 };
 export const nodeCpu: MetricDefinition = {
-  name: 'dmg_node_cpu_ratio', kind: 'gauge', labels: ofNode, help: 'Use of the processors of the node, 0 to 1.',
+  name: 'dmg_gateway_node_cpu_ratio', kind: 'gauge', labels: ofNode, help: 'Use of the processors of the node, 0 to 1.',
 };
 export const nodeAvailableMemory: MetricDefinition = {
-  name: 'dmg_node_available_memory_bytes', kind: 'gauge', labels: ofNode, help: 'Memory of the node that is free to use.',
+  name: 'dmg_gateway_node_available_memory_bytes', kind: 'gauge', labels: ofNode, help: 'Memory of the node that is free to use.',
 };
 export const nodeRunningJobs: MetricDefinition = {
-  name: 'dmg_node_running_jobs', kind: 'gauge', labels: ofNode, help: 'Places of the node that jobs occupy.',
+  name: 'dmg_gateway_node_running_jobs', kind: 'gauge', labels: ofNode, help: 'Places of the node that jobs occupy.',
 };
 export const nodeJobsLimit: MetricDefinition = {
-  name: 'dmg_node_jobs_limit', kind: 'gauge', labels: ofNode, help: 'Limit of concurrent jobs set for the node.',
+  name: 'dmg_gateway_node_jobs_limit', kind: 'gauge', labels: ofNode, help: 'Limit of concurrent jobs set for the node.',
 };

@@ -5,8 +5,8 @@ export {
 export { coreErrors } from './errors.ts';
 export { executorDeathsMax } from './job-ends.ts';
 export {
-  configWaitMs, countedForMs, type DecisionMemory, type DecisionStep, type DecisionView, decideGateway, emptyDecisionMemory, type HeardFacts,
-  laterDecision, memberView, offlineAfterMs, versionWaitMs,
+  configWaitMs, countedForMs, type DecisionMemory, type DecisionStep, type DecisionView, decideGateway, emptyDecisionMemory,
+  type HeardFacts, laterDecision, memberView, offlineAfterMs, versionWaitMs,
 } from './gateway-decision.ts';
 export type { JobContext, JobEffect, JobEvent, JobStep } from './job-events.ts';
 export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './job-machine.ts';

@@ -51,7 +51,7 @@ interface Shown {
 async function shown({ client }: Fixture): Promise<Shown> {
   const { properties } = await client.integrationRuntimes.getStatus(group, factory, gateway);
   const { nodes = [] } = properties as { nodes?: ShownNode[] };
-  return { state: properties?.state, properties: properties as unknown as Record<string, unknown>, nodes };
+  return { state: properties?.state, properties: { ...properties }, nodes };
 }
 
 /** The same answer of every place that shows a status; `[REST word, our word]` of the node. */
@@ -291,7 +291,7 @@ test('the gauges say what REST says; what is deleted goes to 0', async (t) => {
   const looks: (() => void)[] = [];
   const set = (metric: MetricDefinition, value: number, labels: Labels = {}): void => {
     values.set([metric.name, ...Object.values(labels)].join(' '), value);
-    if (metric.name === 'dmg_node_jobs_limit' || metric.name === 'dmg_gateway_available_nodes') for (const look of looks.splice(0)) look();
+    if (metric.name === 'dmg_gateway_node_jobs_limit' || metric.name === 'dmg_gateway_available_nodes') for (const look of looks.splice(0)) look();
   };
   const fixture = await startFixture(t, { meter: { ...silentMeter, set }, monitoringMs: 20 });
   const until = async (is: () => boolean): Promise<void> => {
@@ -301,16 +301,16 @@ test('the gauges say what REST says; what is deleted goes to 0', async (t) => {
   await one?.alive({ dispatcher: leading('1.a'), facts: { slots: { limit: 8, used: 2, maximum: 16 } } });
   await two?.alive({ facts: { troubles: [{ part: 'redis', reason: 'refused' }] } });
   const of = (name: string, ...labels: string[]): number | undefined => values.get([name, factory, gateway, ...labels].join(' '));
-  await until(() => of('dmg_node_status', 'two', 'Limited') === 1 && of('dmg_gateway_available_nodes') === 2);
-  const [ofOne, ofTwo] = [['one', 'Online'], ['two', 'Online']].map((labels) => of('dmg_node_status', ...labels));
-  assert.deepEqual([ofOne, ofTwo, of('dmg_node_status', 'one', 'Limited')], [1, 0, 0]);
-  assert.deepEqual([of('dmg_node_is_dispatcher', 'one'), of('dmg_node_is_dispatcher', 'two')], [1, 0]);
+  await until(() => of('dmg_gateway_node_status', 'two', 'Limited') === 1 && of('dmg_gateway_available_nodes') === 2);
+  const [ofOne, ofTwo] = [['one', 'Online'], ['two', 'Online']].map((labels) => of('dmg_gateway_node_status', ...labels));
+  assert.deepEqual([ofOne, ofTwo, of('dmg_gateway_node_status', 'one', 'Limited')], [1, 0, 0]);
+  assert.deepEqual([of('dmg_gateway_node_is_dispatcher', 'one'), of('dmg_gateway_node_is_dispatcher', 'two')], [1, 0]);
   assert.deepEqual(
-    ['cpu_ratio', 'available_memory_bytes', 'running_jobs', 'jobs_limit'].map((name) => of(`dmg_node_${name}`, 'one')),
+    ['cpu_ratio', 'available_memory_bytes', 'running_jobs', 'jobs_limit'].map((name) => of(`dmg_gateway_node_${name}`, 'one')),
     [0.12, 2048 * 1024 * 1024, 2, 8],
   );
   assert.deepEqual([of('dmg_gateway_queue_length'), of('dmg_gateway_pickup_delay_seconds')], [0, 0]);
   await fixture.client.integrationRuntimeNodes.delete(group, factory, gateway, 'two');
-  await until(() => of('dmg_node_status', 'two', 'Limited') === 0 && of('dmg_node_jobs_limit', 'two') === 0);
+  await until(() => of('dmg_gateway_node_status', 'two', 'Limited') === 0 && of('dmg_gateway_node_jobs_limit', 'two') === 0);
   assert.equal(of('dmg_gateway_available_nodes'), 1);
 });

@@ -55,7 +55,8 @@ export class WaitReasons {
       return `No node of the gateway ${name} ${isSomeoneUp ? 'takes jobs' : 'is online'}: ${each.join('; ')}`;
     }
     if (!nodes.some(({ leads }) => leads)) {
-      const troubles = nodes.flatMap(({ node, status, evidence }) => (status === 'Limited' ? [`${node.name} is ${status} (${evidence})`] : []));
+      const limited = nodes.filter(({ status }) => status === 'Limited');
+      const troubles = limited.map(({ node, evidence }) => `${node.name} is Limited (${evidence})`);
       const why = troubles.length === 0 ? '' : `: ${troubles.join('; ')}`;
       return `The gateway ${name} has no dispatcher at present; its nodes choose one by themselves${why}`;
     }
