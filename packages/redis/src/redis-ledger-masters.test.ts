@@ -35,7 +35,7 @@ function setUp(context: TestContext): Setting {
   const logger: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
   return {
     masters: processes, gatewayId, warnings,
-    ledger: openLedger(context, processes, { gatewayId, logger, commandTimeoutMs: 500 }),
+    ledger: openLedger(context, processes, { gatewayId, logger, commandTimeoutMs: 300 }),
     store: openStore(context, processes, { gatewayId }),
     async held(master, jobId) {
       const client = new Redis(master.url);
@@ -52,6 +52,10 @@ function setUp(context: TestContext): Setting {
 const versions = async (ledger: RedisLedger): Promise<string[]> =>
   (await ledger.readAll()).map(({ jobId, version }) => `${jobId} ${version}`).sort();
 
+async function putMany(ledger: RedisLedger, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, index) => ledger.put(epochOf(1), recordOf(`j${index}`))));
+}
+
 async function untilHeld({ held }: Setting, master: RedisProcess, jobId: string, version: number): Promise<void> {
   await untilDone(async () => assert.equal(await held(master, jobId), version));
 }
@@ -60,7 +64,7 @@ test('a master that lost its data is said, and filled again by the first write o
   const setting = setUp(context);
   const { masters: [, lost, other], ledger, store, warnings } = setting;
   await grantEpoch(store, epochOf(1));
-  for (let index = 0; index < 250; index++) await ledger.put(epochOf(1), recordOf(`j${index}`));
+  await putMany(ledger, 250);
   assert.equal((await ledger.readAll()).length, 250);
   await administer(lost, 'FLUSHALL');
   assert.equal((await ledger.readAll()).length, 250);
@@ -85,7 +89,7 @@ test('what is removed before it was written back stays removed', async (context)
   const setting = setUp(context);
   const { masters: [first, lost], ledger, store } = setting;
   await grantEpoch(store, epochOf(1));
-  for (let index = 0; index < 300; index++) await ledger.put(epochOf(1), recordOf(`j${index}`));
+  await putMany(ledger, 300);
   await administer(lost, 'FLUSHALL');
   await grantEpoch(store, epochOf(2, 'b'));
   await ledger.readAll();
