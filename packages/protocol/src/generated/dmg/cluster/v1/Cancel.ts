@@ -10,6 +10,9 @@ export interface Cancel {
    * As of hello.
    */
   'requestId'?: (number);
+  /**
+   * The attempt that is to stop.
+   */
   'attemptId'?: (string);
 }
 
@@ -21,5 +24,8 @@ export interface Cancel__Output {
    * As of hello.
    */
   'requestId': (number);
+  /**
+   * The attempt that is to stop.
+   */
   'attemptId': (string);
 }

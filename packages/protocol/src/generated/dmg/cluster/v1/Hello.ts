@@ -11,6 +11,9 @@ export interface Hello {
    * Chosen by the caller, from 1; unique among the requests that are not answered.
    */
   'requestId'?: (number);
+  /**
+   * Under which the caller means to lead.
+   */
   'epoch'?: (_dmg_cluster_v1_Epoch | null);
 }
 
@@ -22,5 +25,8 @@ export interface Hello__Output {
    * Chosen by the caller, from 1; unique among the requests that are not answered.
    */
   'requestId': (number);
+  /**
+   * Under which the caller means to lead.
+   */
   'epoch': (_dmg_cluster_v1_Epoch__Output | null);
 }

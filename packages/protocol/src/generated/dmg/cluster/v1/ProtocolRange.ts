@@ -6,6 +6,9 @@
  * The minors of one major that a node speaks.
  */
 export interface ProtocolRange {
+  /**
+   * Which major it is.
+   */
   'major'?: (number);
   /**
    * The lowest minor of it that the node speaks.
@@ -21,6 +24,9 @@ export interface ProtocolRange {
  * The minors of one major that a node speaks.
  */
 export interface ProtocolRange__Output {
+  /**
+   * Which major it is.
+   */
   'major': (number);
   /**
    * The lowest minor of it that the node speaks.

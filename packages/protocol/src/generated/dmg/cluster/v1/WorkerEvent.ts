@@ -6,11 +6,17 @@ import type { AttemptOutcome as _dmg_cluster_v1_AttemptOutcome, AttemptOutcome__
 import type { Long } from '@grpc/proto-loader';
 
 export interface _dmg_cluster_v1_WorkerEvent_Ended {
+  /**
+   * The job, as the control plane named it.
+   */
   'jobId'?: (string);
   /**
    * Which try of the job's retry policy it belonged to, from 1.
    */
   'tryNumber'?: (number);
+  /**
+   * The attempt that is over.
+   */
   'attemptId'?: (string);
   /**
    * How it ended.
@@ -27,11 +33,17 @@ export interface _dmg_cluster_v1_WorkerEvent_Ended {
 }
 
 export interface _dmg_cluster_v1_WorkerEvent_Ended__Output {
+  /**
+   * The job, as the control plane named it.
+   */
   'jobId': (string);
   /**
    * Which try of the job's retry policy it belonged to, from 1.
    */
   'tryNumber': (number);
+  /**
+   * The attempt that is over.
+   */
   'attemptId': (string);
   /**
    * How it ended.
@@ -48,7 +60,13 @@ export interface _dmg_cluster_v1_WorkerEvent_Ended__Output {
 }
 
 export interface _dmg_cluster_v1_WorkerEvent_Progress {
+  /**
+   * The job, as the control plane named it.
+   */
   'jobId'?: (string);
+  /**
+   * The attempt that has come further.
+   */
   'attemptId'?: (string);
   /**
    * How far it is. May be lost.
@@ -57,7 +75,13 @@ export interface _dmg_cluster_v1_WorkerEvent_Progress {
 }
 
 export interface _dmg_cluster_v1_WorkerEvent_Progress__Output {
+  /**
+   * The job, as the control plane named it.
+   */
   'jobId': (string);
+  /**
+   * The attempt that has come further.
+   */
   'attemptId': (string);
   /**
    * How far it is. May be lost.
