@@ -5,14 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { hasCode, ManualClock, seededRandom, systemRandom } from '@dmg/base';
+import { hasCode, ManualClock, seededRandom } from '@dmg/base';
 import { type ChunkFacts, connectorErrors, type Sink, type Source } from '@dmg/connector-api';
 import { testContext } from '@dmg/connector-testkit';
 import type { JsonObject, Plan, Receipt, SourceObject } from '@dmg/model';
 import { fileConnector } from './file-connector.ts';
 import { sweepEndedJobs } from './job-sweep.ts';
 import { PosixFiles } from './posix-files.ts';
-import { fileStoreId } from './store-id.ts';
 import { jobFolderPath } from './store-root.ts';
 import { fileEnd, openFilesBelow } from './testing/file-fixture.ts';
 
@@ -235,15 +234,6 @@ test('files under way stay open, but only a few of them', async (t) => {
   assert.ok(open > 0 && open <= 16, `${open} are open`);
   await source.close();
   assert.equal(await openFilesBelow(root), 0);
-});
-
-test('the store id is made once, whoever asks first', async (t) => {
-  const root = await newRoot(t);
-  const ids = await Promise.all(Array.from({ length: 8 }, () => fileStoreId(root, systemRandom)));
-  assert.equal(new Set(ids).size, 1);
-  assert.match(ids[0] ?? '', /^[0-9a-f]{32}$/);
-  assert.equal(await fileStoreId(`${root}/`, systemRandom), ids[0]);
-  assert.deepEqual(await readdir(join(root, '.dmg')), ['store-id']);
 });
 
 test('after the end only its record stays, and is swept after thirty days; open jobs are not', async (t) => {

@@ -1,4 +1,4 @@
 export { fileErrors, fromFileError } from './errors.ts';
 export { fileConnector } from './file-connector.ts';
 export { fileSpec } from './spec.ts';
-export { fileStoreId } from './store-id.ts';
+export { findStoreId, localRootsOf, storeIdPath } from './store-id.ts';
