@@ -70,6 +70,10 @@ const rows: readonly [NodeStatus, string, RegExp, RegExp, Change][] = [
     'Inactive', 'isolated', /leading has had no stream to it for 3 s/, /reach each other/,
     { node: { unreachableMs: 3000 }, gateway: { leader } },
   ],
+  [
+    'Inactive', 'isolated', /no stream to the dispatcher leading since it started/, /reach each other/,
+    { facts: sees({ lostForMs: Number.MAX_SAFE_INTEGER }), gateway: { leader } },
+  ],
   ['Inactive', 'isolated', /knows no dispatcher, while leading has led for 60 s/, /reach each other/, { gateway: { leader } }],
   [
     'Inactive', 'isolated', /obeys another dispatcher/, /reach each other/,

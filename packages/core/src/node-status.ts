@@ -168,12 +168,12 @@ function isolated(node: NodeView, facts: NodeFacts, gateway: GatewaySight): Node
 
 function isolationOf(node: NodeView, { dispatcher }: NodeFacts, leader: LeaderSight): string | undefined {
   if (node.unreachableMs !== undefined && node.unreachableMs >= isolatedAfterMs) {
-    return `The dispatcher ${leader.nodeName} has had no stream to it for ${durationText(node.unreachableMs)}.`;
+    return `The dispatcher ${leader.nodeName} has had no stream to it ${lostText(node.unreachableMs)}.`;
   }
   if (dispatcher?.nodeId === leader.nodeId) {
     const lostWhileItLedMs = Math.min(dispatcher.lostForMs, dispatcher.lostForMs + node.silentMs - leader.silentMs);
     if (lostWhileItLedMs < isolatedAfterMs) return undefined;
-    return `It has had no stream to the dispatcher ${leader.nodeName} for ${durationText(dispatcher.lostForMs)}.`;
+    return `It has had no stream to the dispatcher ${leader.nodeName} ${lostText(dispatcher.lostForMs)}.`;
   }
   // What it said may be older than the leader, or the leader may be one that gave way already: only what it said later on counts.
   const ledForMs = leader.knownForMs - leader.silentMs;
@@ -253,6 +253,11 @@ function targetText({ targetVersion }: GatewaySight): string {
 
 function list(nodes: readonly NamedJudgement[]): string {
   return nodes.map(({ nodeName }) => nodeName).join(', ');
+}
+
+/** A stream that never was is lost for a very large time. */
+function lostText(ms: number): string {
+  return ms > 10 * 365 * 86_400_000 ? 'since it started' : `for ${durationText(ms)}`;
 }
 
 /** Roughly, for a sentence: `4 s`, `12 min`, `3 h`, `5 d`. */
