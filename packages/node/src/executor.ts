@@ -40,6 +40,7 @@ runExecutorProcess({
         clock: systemClock,
         random: systemRandom,
         logger: log,
+        meter: context.meter,
         onProgress: (progress) => context.progress(progress),
         signal: context.signal,
       };
