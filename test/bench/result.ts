@@ -16,6 +16,8 @@ export interface BenchLine {
   readonly cpuPerMRows?: number;
   readonly peakMB?: number;
   readonly guarantees?: string;
+  /** What else must be known to read the figure. */
+  readonly note?: string;
 }
 
 export function median(values: readonly number[]): number {
@@ -26,4 +28,10 @@ export function median(values: readonly number[]): number {
 
 export function round(value: number, digits = 2): number {
   return Math.round(value * 10 ** digits) / 10 ** digits;
+}
+
+/** The smallest value that at least `share` of the values do not exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
