@@ -110,9 +110,9 @@ function isRefused(state: LeaseState, holder: Holder, nowMs: number, settings: L
   return nowMs - state.endedEarlyMs >= settings.refusedEveryMs;
 }
 
-/** At the next peek, or earlier: as soon as a holder that refused us has been still for long enough. */
+/** The next peek is soon when we were named successor, or as soon as a holder that refused us has been still for long enough. */
 function waitForPeek(state: LeaseState, nowMs: number, settings: LeaseSettings): LeaseState {
-  let nextPeekMs = nowMs + settings.peekMs;
+  let nextPeekMs = nowMs + (nowMs < state.invitedUntilMs ? settings.peekMs / 5 : settings.peekMs);
   for (const holder of state.holders.values()) {
     const deadMs = holder.stillSinceMs + settings.refusedStillMs;
     if (deadMs > nowMs && isRefused(state, holder, nowMs, settings)) nextPeekMs = Math.min(nextPeekMs, deadMs);
