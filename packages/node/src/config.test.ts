@@ -15,15 +15,26 @@ test('flags go before the environment, and the environment before defaults', asy
   assert.equal(config.nodeName, 'env-name');
   assert.equal(config.metricsPort, 7);
   assert.equal(config.gatewayKey?.reveal(), 'KEY');
-  assert.equal(config.redis?.reveal(), 'redis://x');
+  assert.deepEqual(config.redis.map((url) => url.reveal()), ['redis://x']);
   assert.equal(config.serviceBus, undefined);
   assert.equal(config.logLevel, 'info');
+});
+
+test('several masters stand with commas between; what concerns the cluster has defaults', async () => {
+  const config = await readConfig(['start', '--drain-grace', '0.5', '--share-machine'], { DMG_REDIS: 'redis://a, redis://b,redis://c' });
+  assert.deepEqual(config.redis.map((url) => url.reveal()), ['redis://a', 'redis://b', 'redis://c']);
+  const { encryption, grpcHost, grpcPort, sharesMachine, drainGraceMs, leaseMs, renewMs } = config;
+  assert.deepEqual(
+    { encryption, grpcHost, grpcPort, sharesMachine, drainGraceMs, leaseMs, renewMs },
+    { encryption: 'mtls', grpcHost: '0.0.0.0', grpcPort: 8060, sharesMachine: true, drainGraceMs: 500, leaseMs: 1000, renewMs: 250 },
+  );
 });
 
 test('what cannot be used is refused with the setting and what is allowed', async () => {
   const cases: [string[], Record<string, string>][] = [
     [['fly'], {}], [['start', '--no-such'], {}], [['--name', '../x'], {}], [['--metrics-port', 'many'], {}],
     [['--metrics-port', '70000'], {}], [['--key-file', '/does/not/exist'], {}], [[], { DMG_LOG_LEVEL: 'loud' }],
+    [['--encryption', 'rot13'], {}], [['--drain-grace', 'soon'], {}], [['--grpc-port', ''], {}], [[], { DMG_LEASE_MS: '-1' }],
   ];
   for (const [args, environment] of cases) {
     await assert.rejects(readConfig(args, environment), (error) => hasCode(error, 'DMG_LIFECYCLE_BAD_SETTING'), args.join(' '));

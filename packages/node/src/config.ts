@@ -15,14 +15,25 @@ export const nodeHelp = `node register|start|status [options]
   --state DIR          state folder                      (DMG_STATE)
   --name NAME          name of the node; cannot change   (DMG_NODE_NAME; default: the host name)
   --key-file FILE      file with the gateway key         (DMG_GATEWAY_KEY holds the key itself)
+  --share-machine      another node of the gateway may run on this machine (DMG_SHARE_MACHINE=1)
+  --grpc-port PORT     where other nodes reach this one  (DMG_GRPC_PORT; default 8060; 0: any free one)
+  --grpc-host HOST     where that listens                (DMG_GRPC_HOST; default 0.0.0.0)
+  --advertise HOST     under which name or address other nodes come (DMG_ADVERTISE; default: the first address of this machine)
+  --encryption MODE    mtls, or none: plain text on loopback only   (DMG_CLUSTER_ENCRYPTION; default mtls)
+  --drain-grace S      seconds that running jobs get when the node stops, before others take them over (DMG_DRAIN_GRACE; default 30)
   --metrics-port PORT  /metrics, /healthz and /readyz    (DMG_METRICS_PORT; default 9464; 0: any free one)
   --metrics-host HOST  where they listen                 (DMG_METRICS_HOST; default 127.0.0.1)
   --json               results as JSON
-  The queue and Redis come from the environment, because they hold secrets: DMG_SERVICE_BUS (connection string), DMG_REDIS (URL).
+  The queue and Redis come from the environment, because they hold secrets: DMG_SERVICE_BUS (connection string), DMG_REDIS (URL, or
+  several independent masters with commas between).
+  The lease of the dispatcher: DMG_LEASE_MS (default 1000) and DMG_LEASE_RENEW_MS (default 250); unsafe settings are refused.
   dmg.json in the current folder (or DMG_CONFIG) stands below the environment: {"redis": …, "metricsPort": 9464}.
 `;
 
 export type NodeCommand = 'register' | 'start' | 'status' | 'help';
+
+/** How nodes speak to each other. `none` is for one machine: it listens on loopback only. */
+export type ClusterEncryption = 'mtls' | 'none';
 
 export interface NodeConfig {
   readonly command: NodeCommand;
@@ -30,7 +41,17 @@ export interface NodeConfig {
   readonly nodeName: string;
   readonly gatewayKey: Secret | undefined;
   readonly serviceBus: Secret | undefined;
-  readonly redis: Secret | undefined;
+  /** The masters of lease and ledger; one, or several that know nothing of each other. Empty: not set. */
+  readonly redis: readonly Secret[];
+  readonly sharesMachine: boolean;
+  readonly grpcHost: string;
+  readonly grpcPort: number;
+  /** Host under which other nodes come; undefined: the address of this machine. */
+  readonly advertisedHost: string | undefined;
+  readonly encryption: ClusterEncryption;
+  readonly drainGraceMs: number;
+  readonly leaseMs: number;
+  readonly renewMs: number;
   readonly metricsHost: string;
   readonly metricsPort: number;
   readonly logLevel: LogLevel;
@@ -62,9 +83,17 @@ export async function readConfig(
     nodeName: nodeName(values.name ?? environment['DMG_NODE_NAME'] ?? hostname()),
     gatewayKey: await gatewayKey(values['key-file'], environment),
     serviceBus: secret(environment['DMG_SERVICE_BUS']),
-    redis: secret(environment['DMG_REDIS']),
+    redis: (environment['DMG_REDIS'] ?? '').split(',').flatMap((url) => secret(url.trim()) ?? []),
+    sharesMachine: values['share-machine'] ?? environment['DMG_SHARE_MACHINE'] === '1',
+    grpcHost: values['grpc-host'] ?? environment['DMG_GRPC_HOST'] ?? '0.0.0.0',
+    grpcPort: port('--grpc-port', values['grpc-port'] ?? environment['DMG_GRPC_PORT'] ?? '8060'),
+    advertisedHost: values.advertise ?? environment['DMG_ADVERTISE'],
+    encryption: encryption(values.encryption ?? environment['DMG_CLUSTER_ENCRYPTION'] ?? 'mtls'),
+    drainGraceMs: 1000 * amount('--drain-grace', values['drain-grace'] ?? environment['DMG_DRAIN_GRACE'] ?? '30', 3600),
+    leaseMs: amount('DMG_LEASE_MS', environment['DMG_LEASE_MS'] ?? '1000', 60_000),
+    renewMs: amount('DMG_LEASE_RENEW_MS', environment['DMG_LEASE_RENEW_MS'] ?? '250', 20_000),
     metricsHost: values['metrics-host'] ?? environment['DMG_METRICS_HOST'] ?? '127.0.0.1',
-    metricsPort: port(values['metrics-port'] ?? environment['DMG_METRICS_PORT'] ?? '9464'),
+    metricsPort: port('--metrics-port', values['metrics-port'] ?? environment['DMG_METRICS_PORT'] ?? '9464'),
     logLevel: logLevel(environment['DMG_LOG_LEVEL'] ?? 'info'),
     exitWithParent: environment['DMG_EXIT_WITH_PARENT'] === '1',
     json: values.json === true,
@@ -92,10 +121,14 @@ export function readExecutorConfig(environment: Environment = process.env): Exec
   return { stateFolder, logLevel: logLevel(environment['DMG_LOG_LEVEL'] ?? 'info') };
 }
 
-type Flag = 'state' | 'name' | 'key-file' | 'metrics-port' | 'metrics-host';
+const textFlags = [
+  'state', 'name', 'key-file', 'metrics-port', 'metrics-host', 'grpc-port', 'grpc-host', 'advertise', 'encryption', 'drain-grace',
+] as const;
 
 interface ParsedArgs {
-  readonly values: Partial<Record<Flag, string>> & { readonly json?: boolean; readonly help?: boolean };
+  readonly values: Partial<Record<(typeof textFlags)[number], string>> & {
+    readonly json?: boolean; readonly help?: boolean; readonly 'share-machine'?: boolean;
+  };
   readonly positionals: readonly string[];
 }
 
@@ -105,8 +138,8 @@ function parse(args: readonly string[]): ParsedArgs {
       args: [...args],
       allowPositionals: true,
       options: {
-        state: { type: 'string' }, name: { type: 'string' }, 'key-file': { type: 'string' }, 'metrics-port': { type: 'string' },
-        'metrics-host': { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' },
+        ...Object.fromEntries(textFlags.map((flag) => [flag, { type: 'string' } as const])),
+        json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, 'share-machine': { type: 'boolean' },
       },
     });
   } catch (error) {
@@ -138,10 +171,21 @@ function nodeName(text: string): string {
   throw bad('--name', `${JSON.stringify(text)} is not a name`, remedy);
 }
 
-function port(text: string): number {
+function port(setting: string, text: string): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
-  throw bad('--metrics-port', `${JSON.stringify(text)} is no port`, 'Use a number from 0 (any free one) to 65535.');
+  if (text.trim() !== '' && Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
+  throw bad(setting, `${JSON.stringify(text)} is no port`, 'Use a number from 0 (any free one) to 65535.');
+}
+
+function amount(setting: string, text: string, max: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value >= 0 && value <= max) return value;
+  throw bad(setting, `${JSON.stringify(text)} is no amount`, `Use a number from 0 to ${max}.`);
+}
+
+function encryption(text: string): ClusterEncryption {
+  if (text === 'mtls' || text === 'none') return text;
+  throw bad('--encryption', `${JSON.stringify(text)} is no mode`, 'Use mtls, or none for plain text on loopback.');
 }
 
 function logLevel(text: string): LogLevel {

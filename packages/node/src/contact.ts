@@ -1,16 +1,19 @@
-import { asDmgError, backoffMs, type Clock, type Logger, type Random, sleep } from '@dmg/base';
-import type { AliveReport, DesiredState } from '@dmg/model';
+import { asDmgError, backoffMs, type Clock, hasCode, type Logger, type Random, sleep } from '@dmg/base';
+import type { AliveAnswer, AliveReport, DesiredState } from '@dmg/model';
 import type { ControlPlaneClient } from './control-plane-client.ts';
 
 /** Whether the control plane answers, and since when not. Logged once a change, not once a failure. */
 export class Contact {
   readonly #logger: Logger;
   readonly #onRestored: () => void;
+  readonly #onUnregistered: () => void;
   #trouble: string | undefined;
 
-  constructor(options: { logger: Logger; onRestored: () => void }) {
+  /** `onUnregistered`: the control plane does not know this node any more. */
+  constructor(options: { logger: Logger; onRestored: () => void; onUnregistered: () => void }) {
     this.#logger = options.logger;
     this.#onRestored = options.onRestored;
+    this.#onUnregistered = options.onUnregistered;
   }
 
   /** Why the control plane cannot be reached; undefined while it can. */
@@ -29,8 +32,12 @@ export class Contact {
     const known = asDmgError(error);
     if (this.#trouble === undefined) this.#logger.warn({ error: known }, 'control plane does not answer');
     this.#trouble = known.message;
+    if (hasCode(known, 'DMG_HTTPS_REFUSED') && known.params['code'] === unregisteredCode) this.#onUnregistered();
   }
 }
+
+/** What the control plane answers to a token that ended: the key was regenerated, or the node deleted. */
+const unregisteredCode = 'DMG_CONTROLPLANE_NODE_NOT_REGISTERED';
 
 /**
  * Reports that this node is alive and what it runs: every `idleMs`, every `busyMs` while jobs run, and at once (looked at every
@@ -42,6 +49,7 @@ export async function aliveLoop(options: {
   readonly clock: Clock;
   readonly times: { readonly idleMs: number; readonly busyMs: number; readonly lookMs: number };
   readonly collect: () => Promise<AliveReport>;
+  readonly takeAnswer: (answer: AliveAnswer) => void;
   /** What a change of makes the next report due: troubles, jobs, slots. */
   readonly situation: () => { readonly text: string; readonly busy: boolean };
   readonly signal: AbortSignal;
@@ -56,7 +64,7 @@ export async function aliveLoop(options: {
       reported = text;
       reportedMs = clock.monotonicMs();
       try {
-        await client.alive(await options.collect());
+        options.takeAnswer(await client.alive(await options.collect()));
         contact.good();
       } catch (error) {
         contact.failed(error);
@@ -77,7 +85,7 @@ export async function desiredStateLoop(options: {
   readonly random: Random;
   readonly logger: Logger;
   readonly verify: (jws: string) => Promise<DesiredState>;
-  readonly apply: (state: DesiredState) => void;
+  readonly apply: (state: DesiredState, jws: string) => Promise<void>;
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { client, contact, clock, logger, signal } = options;
@@ -85,7 +93,8 @@ export async function desiredStateLoop(options: {
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const state = await options.verify(await client.desiredState(known, signal));
+      const jws = await client.desiredState(known, signal);
+      const state = await options.verify(jws);
       contact.good();
       failures = 0;
       if (state.version !== known) {
@@ -93,7 +102,7 @@ export async function desiredStateLoop(options: {
         logger.info({ version, limit, cancel: cancel.length }, 'desired state applied');
       }
       known = state.version;
-      options.apply(state);
+      await options.apply(state, jws);
     } catch (error) {
       if (signal.aborted) return;
       contact.failed(error);

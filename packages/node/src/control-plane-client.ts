@@ -1,5 +1,7 @@
 import { HttpsJsonClient, httpsErrors, type HttpsJsonOptions } from '@dmg/https-json';
-import type { AliveReport, DeadLetterReport, JobReport, RegisterRequest, RegisterResponse } from '@dmg/model';
+import type {
+  AliveAnswer, AliveReport, CertificateRequest, DeadLetterReport, JobReport, NodeCertificate, RegisterRequest, RegisterResponse, StoreClaim,
+} from '@dmg/model';
 
 /** What a node says to the control plane: outbound HTTPS only. Shapes and paths: `@dmg/model`, `node-messages.ts`. */
 export class ControlPlaneClient {
@@ -13,8 +15,19 @@ export class ControlPlaneClient {
     return this.#https.call('register this node', { method: 'POST', path: '/gateway/v1/register', body }) as Promise<RegisterResponse>;
   }
 
-  async alive(body: AliveReport): Promise<void> {
-    await this.#https.call('report that this node is alive', { method: 'POST', path: '/gateway/v1/alive', body });
+  async alive(body: AliveReport): Promise<AliveAnswer> {
+    const what = 'report that this node is alive';
+    return (await this.#https.call(what, { method: 'POST', path: '/gateway/v1/alive', body })) as AliveAnswer;
+  }
+
+  renewCertificate(body: CertificateRequest): Promise<NodeCertificate> {
+    const what = 'renew the certificate of this node';
+    return this.#https.call(what, { method: 'POST', path: '/gateway/v1/certificate', body }) as Promise<NodeCertificate>;
+  }
+
+  claimStore(body: StoreClaim): Promise<{ storeId: string }> {
+    const what = 'claim a local path for this gateway';
+    return this.#https.call(what, { method: 'POST', path: '/gateway/v1/stores', body }) as Promise<{ storeId: string }>;
   }
 
   async report(reports: readonly JobReport[]): Promise<void> {

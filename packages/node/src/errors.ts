@@ -21,6 +21,16 @@ export const nodeErrors = defineErrors('NODE', {
     message: 'Cannot start: another node process uses the state folder {folder}.',
     fix: 'Stop that process, or give this node a state folder of its own.',
   },
+  REGISTRATION_ENDED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot go on as node {nodeName}: its registration with the gateway {gatewayName} has ended.',
+    fix: 'Its key was regenerated or the node was deleted. Register it with a current key: `dmg node register --key-file FILE`.',
+  },
+  PLAIN_TEXT_HOST_REFUSED: {
+    category: 'config', retry: 'never', scope: 'node',
+    message: 'Cannot listen on {host} without encryption: everybody on the network could read and forge what nodes say.',
+    fix: 'Use --grpc-host 127.0.0.1 with --encryption none, or leave the encryption on.',
+  },
   CREDENTIAL_KEY_MISSING: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot decrypt a credential of this job: it was encrypted for another key.',

@@ -2,12 +2,17 @@ import { readFileSync } from 'node:fs';
 import { asDmgError, systemClock, systemRandom } from '@dmg/base';
 import { describeError, exitCodeFor, exitCodes, runRoot } from '@dmg/lifecycle';
 import { createLogger } from '@dmg/telemetry';
+import { defaultConcurrentJobsLimit } from '@dmg/worker';
 import { type NodeConfig, nodeHelp, readConfig } from './config.ts';
 import { startHost } from './host.ts';
 import { NodeState } from './node-state.ts';
 import { nodeErrors } from './errors.ts';
+import { machineSize } from './node-parts.ts';
 import { register } from './registration.ts';
 import { isStateFolderLocked } from './state-lock.ts';
+
+/** For everything after the drain. */
+const stopMs = 10_000;
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -15,8 +20,11 @@ async function registerOnce(config: NodeConfig): Promise<void> {
   if (config.gatewayKey === undefined) throw nodeErrors.NOT_REGISTERED.create();
   const logger = createLogger({ component: 'node', level: config.logLevel });
   const state = await NodeState.open(config.stateFolder);
-  const { gatewayKey: key, nodeName: asked } = config;
-  const made = await register({ state, key, nodeName: asked, version, clock: systemClock, logger }, key);
+  const { gatewayKey: key, nodeName: asked, sharesMachine } = config;
+  const defaultLimit = defaultConcurrentJobsLimit(machineSize());
+  const made = await register({
+    state, key, nodeName: asked, sharesMachine, defaultConcurrentJobsLimit: defaultLimit, version, clock: systemClock, logger,
+  }, key);
   const { nodeName, gatewayName, endpoint } = made;
   print(config, { nodeName, gatewayName, endpoint }, `${nodeName} is registered with the gateway ${gatewayName} at ${endpoint}`);
 }
@@ -54,6 +62,7 @@ async function main(): Promise<void> {
         name: 'node',
         clock: systemClock,
         exitWithParent: config.exitWithParent,
+        stopLimitMs: config.drainGraceMs + stopMs,
         start: (stopRequested) => startHost({ config, version, clock: systemClock, random: systemRandom, logger }, stopRequested),
       });
     }

@@ -9,6 +9,7 @@ import { NodeState, type Registration } from './node-state.ts';
 const registration: Registration = {
   endpoint: 'https://localhost:8443', caPem: 'pem', gatewayId: 'g', gatewayName: 'gateway', nodeId: 'n', nodeName: 'node-1',
   nodeToken: 'token', queueName: 'dmg-g', signingKey: { kty: 'OKP' }, concurrentJobsLimit: 4,
+  credentialKeyId: 'kid', certificate: { certificatePem: 'certificate', caPem: 'gateway ca' },
 };
 
 test('what is kept is read back by the next process, and only its user may read it', async (t) => {

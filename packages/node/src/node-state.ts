@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { firstLine } from '@dmg/base';
 import type { JsonObject, RegisterResponse } from '@dmg/model';
-import { writeKeptFile } from '@dmg/security';
+import { createKeptFileOnce, readKeptFile, writeKeptFile } from '@dmg/security';
 import { nodeErrors } from './errors.ts';
 
 /** What a node must remember of its registration. Kept 0600: it holds the node's token. */
@@ -50,6 +50,21 @@ export class NodeState {
 
   async writeRegistration(registration: Registration): Promise<void> {
     await writeKeptFile(join(this.folder, 'registration.json'), JSON.stringify(registration), 0o600);
+  }
+
+  /** Private key of the node's certificate, PKCS#8 PEM; `make` is asked for one when there is none yet. */
+  async ensureIdentityKey(make: () => Promise<string>): Promise<string> {
+    const path = join(this.folder, 'node-key.pem');
+    return (await readKeptFile(path, { secret: true })) ?? createKeptFileOnce(path, await make(), 0o600);
+  }
+
+  /** The signed desired state that was applied last: who is a member is known without a control plane. */
+  async readDesiredState(): Promise<string | undefined> {
+    return (await this.#readJson<{ jws: string }>('desired-state.json'))?.jws;
+  }
+
+  async writeDesiredState(jws: string): Promise<void> {
+    await writeKeptFile(join(this.folder, 'desired-state.json'), JSON.stringify({ jws }), 0o600);
   }
 
   readCredentialKey(): Promise<JsonObject | undefined> {

@@ -3,13 +3,17 @@ import type { Clock, Logger, Secret } from '@dmg/base';
 import { createCredentialKeyPair, fetchPinnedCa, parseGatewayKey } from '@dmg/security';
 import type { JsonObject } from '@dmg/model';
 import { ControlPlaneClient } from './control-plane-client.ts';
+import { publicHalf } from './credential-key.ts';
 import { nodeErrors } from './errors.ts';
+import { NodeIdentity } from './node-identity.ts';
 import type { NodeState, Registration } from './node-state.ts';
 
 export interface RegistrationOptions {
   readonly state: NodeState;
   readonly key: Secret | undefined;
   readonly nodeName: string;
+  readonly sharesMachine: boolean;
+  readonly defaultConcurrentJobsLimit: number;
   readonly version: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -36,6 +40,7 @@ export async function ensureRegistration(options: RegistrationOptions): Promise<
 /** Registers even when a registration is on disk: a new token for the same node, after a key was regenerated. */
 export async function register(options: RegistrationOptions, key: Secret): Promise<Registration> {
   const { state, clock, logger, nodeName } = options;
+  const identity = await NodeIdentity.open(state);
   const parsed = parseGatewayKey(key.reveal());
   const endpoint = `https://${parsed.endpoint}`;
   const caPem = await fetchPinnedCa({ endpoint: parsed.endpoint, fingerprint: parsed.caFingerprint, clock });
@@ -46,14 +51,12 @@ export async function register(options: RegistrationOptions, key: Secret): Promi
       nodeName,
       machineName: hostname(),
       version: options.version,
+      sharesMachine: options.sharesMachine,
+      defaultConcurrentJobsLimit: options.defaultConcurrentJobsLimit,
       credentialPublicKey: await credentialPublicKey(state),
+      certificateRequest: await identity.certificateRequest(nodeName),
     });
-    const registration: Registration = {
-      endpoint, caPem,
-      gatewayId: answer.gatewayId, gatewayName: answer.gatewayName,
-      nodeId: answer.nodeId, nodeName: answer.nodeName, nodeToken: answer.nodeToken,
-      queueName: answer.queueName, signingKey: answer.signingKey, concurrentJobsLimit: answer.concurrentJobsLimit,
-    };
+    const registration: Registration = { endpoint, caPem, ...answer };
     await state.writeRegistration(registration);
     logger.info({ gateway: answer.gatewayName, node: answer.nodeName, endpoint }, 'node registered');
     return registration;
@@ -62,13 +65,15 @@ export async function register(options: RegistrationOptions, key: Secret): Promi
   }
 }
 
-/** The private half is made here at the first registration and never leaves the node. */
+/**
+ * The first node's becomes the gateway's. The private half is made here and leaves the node only for another node of the gateway, over
+ * a stream both have proved themselves on.
+ */
 async function credentialPublicKey(state: NodeState): Promise<JsonObject> {
   let privateJwk = await state.readCredentialKey();
   if (privateJwk === undefined) {
     privateJwk = (await createCredentialKeyPair()).privateJwk;
     await state.writeCredentialKey(privateJwk);
   }
-  const { d: _privateScalar, ...publicJwk } = privateJwk;
-  return publicJwk;
+  return publicHalf(privateJwk);
 }

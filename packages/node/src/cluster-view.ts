@@ -1,0 +1,215 @@
+import type { Clock } from '@dmg/base';
+import {
+  betterPeer, decideGateway, type DecisionMemory, emptyDecisionMemory, type GatewaySight, judgeNode, laterDecision, type LeaderSight,
+  type LeadRank, leadRank, memberView, type NodeJudgement, type Standing, takesJobs,
+} from '@dmg/core';
+import {
+  type AliveAnswer, compareEpochs, type DesiredState, type DispatcherSight, type GatewayDecision, type Judgement, type MemberState,
+  type NodeFacts, type NodeStatus, parseEpoch,
+} from '@dmg/model';
+
+/** What the streams show of another node. */
+export interface PeerSight {
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly connected: boolean;
+  /** What it said last; undefined: nothing yet. */
+  readonly facts?: NodeFacts | undefined;
+  /** For how long there has been no stream to it; 0 while there is one. */
+  readonly lostForMs: number;
+}
+
+export interface ClusterViewOptions {
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly clock: Clock;
+  /** This node's facts but for the dispatcher, which this view adds. */
+  readonly facts: () => Omit<NodeFacts, 'dispatcher'>;
+  readonly peers: () => readonly PeerSight[];
+  /** Epoch under which this node leads; undefined: it does not. */
+  readonly leadingEpoch: () => string | undefined;
+  /** Who holds the lease, as Redis showed it last; undefined: nobody, or Redis does not answer. */
+  readonly leaseHolder: () => { readonly nodeId: string; readonly epoch: string } | undefined;
+}
+
+/**
+ * The gateway as this node sees it: who leads, how each node is, what is decided. All judging is core's; here is only what was heard,
+ * from the control plane (roster, decision) and from the other nodes.
+ */
+export class ClusterView {
+  readonly #options: ClusterViewOptions;
+  #roster: readonly MemberState[] = [];
+  #rosterAtMs = 0;
+  #decision: GatewayDecision | undefined;
+  #targetVersion: string | undefined;
+  #drained = false;
+  #memory: DecisionMemory = emptyDecisionMemory;
+  #leader: { readonly nodeId: string; readonly epoch: string; readonly sinceMs: number } | undefined;
+  /** The dispatcher that this node goes by, and since when. */
+  #obeyed: { readonly nodeId: string; readonly sinceMs: number } | undefined;
+  #said: Judgement<NodeStatus> | undefined;
+
+  constructor(options: ClusterViewOptions) {
+    this.#options = options;
+  }
+
+  takeAnswer({ judgement, roster }: AliveAnswer): void {
+    this.#said = judgement;
+    this.#roster = roster;
+    this.#rosterAtMs = this.#options.clock.monotonicMs();
+  }
+
+  /** The control plane does not answer: what it said of this node may not be so any more. */
+  forgetAnswer(): void {
+    this.#said = undefined;
+  }
+
+  applyDesired({ decision, targetVersion, drain }: DesiredState): void {
+    this.#decision = laterDecision(this.#decision, decision);
+    this.#targetVersion = targetVersion;
+    this.#drained = drain !== undefined;
+  }
+
+  /** This node's facts, for the other nodes and the control plane. */
+  facts(): NodeFacts {
+    return { ...this.#options.facts(), dispatcher: this.#sight() };
+  }
+
+  /** How this node is: as the control plane says while it answers, else as this node judges itself by the same rules. */
+  judgement(): Judgement<NodeStatus> {
+    return this.#said ?? this.#judgeSelf();
+  }
+
+  /** How the dispatcher on this node sees a worker; one that must get no job whatever its status is not among those that may. */
+  statusOf(nodeId: string): NodeStatus {
+    const judgement = nodeId === this.#options.nodeId ? this.#judgeSelf() : this.#judgePeer(nodeId);
+    if (judgement === undefined) return 'Offline';
+    return judgement.status === 'Limited' && !takesJobs(judgement) ? 'Inactive' : judgement.status;
+  }
+
+  /** Whether and how soon this node may lead, and who should instead. How long it waits for that is the lease's to know. */
+  standing(): Standing {
+    const rank = leadRank(this.#judgeSelf(), this.#judgeSelfAsDue());
+    return { rank, better: this.#bestPeer(rank) };
+  }
+
+  /** Who should lead when this node stops: the best that is reachable. */
+  successor(): string | undefined {
+    return this.#bestPeer(undefined);
+  }
+
+  /** The best reachable node that is better than this rank. */
+  #bestPeer(rank: LeadRank): string | undefined {
+    const candidates = this.#options.peers().filter(({ connected }) => connected).map(({ nodeId }) => {
+      const judgement = this.#judgePeer(nodeId);
+      return { nodeId, rank: judgement === undefined ? undefined : leadRank(judgement), betterForMs: Number.POSITIVE_INFINITY };
+    });
+    return betterPeer(rank, candidates);
+  }
+
+  /** What is decided for the gateway; a dispatcher decides first. */
+  decision(): GatewayDecision | undefined {
+    const decision = this.#due();
+    // Only a dispatcher publishes what is due; the others need to know it to tell whether they may lead.
+    if (this.#options.leadingEpoch() !== undefined) this.#decision = laterDecision(this.#decision, decision);
+    return this.#decision;
+  }
+
+  /** The decision that is due by what this node knows; undefined: the one that there is stays. */
+  #due(): GatewayDecision | undefined {
+    const nowMs = this.#options.clock.monotonicMs();
+    const own = { facts: this.facts(), silentMs: 0 };
+    const others = this.#options.peers().flatMap(({ facts, lostForMs }) => (facts === undefined ? [] : [{ facts, silentMs: lostForMs }]));
+    const members = memberView(this.#roster, { rosterAgeMs: nowMs - this.#rosterAtMs, heard: [own, ...others] });
+    const { decision, memory } = decideGateway({ members, current: this.#decision, nowMs }, this.#memory);
+    this.#memory = memory;
+    return decision;
+  }
+
+  #judgeSelf(sight = this.#gatewaySight()): NodeJudgement {
+    const { nodeId } = this.#options;
+    return judgeNode({ nodeId, registered: true, everHeard: true, silentMs: 0, facts: this.facts(), drained: this.#drained }, sight);
+  }
+
+  /** Under the decision that is due by what this node knows; undefined when none is. */
+  #judgeSelfAsDue(): NodeJudgement | undefined {
+    const decision = this.#due();
+    return decision === undefined ? undefined : this.#judgeSelf({ ...this.#gatewaySight(), decision });
+  }
+
+  #judgePeer(nodeId: string): NodeJudgement | undefined {
+    const peer = this.#options.peers().find((each) => each.nodeId === nodeId);
+    if (peer === undefined) return undefined;
+    const { facts, connected, lostForMs } = peer;
+    const unreachableMs = connected || this.#options.leadingEpoch() === undefined ? undefined : lostForMs;
+    return judgeNode(
+      { nodeId, registered: true, everHeard: facts !== undefined, silentMs: lostForMs, facts, drained: false, unreachableMs },
+      this.#gatewaySight(),
+    );
+  }
+
+  #gatewaySight(): GatewaySight {
+    const decision = this.#decision;
+    const all = [this.#options.facts(), ...this.#options.peers().flatMap(({ facts }) => facts ?? [])];
+    return {
+      decision, targetVersion: this.#targetVersion, leader: this.#leaderSight(),
+      decidedConfig: all.find(({ configDigest }) => configDigest === decision?.configDigest)?.config,
+    };
+  }
+
+  /** The dispatcher that lives: this node, the holder of the lease, or one that a reachable node has a stream to. */
+  #leaderSight(): LeaderSight | undefined {
+    const { nodeId: own, clock, leaseHolder, leadingEpoch } = this.#options;
+    const epoch = leadingEpoch();
+    const leader = latest([
+      ...(epoch === undefined ? [] : [{ nodeId: own, epoch }]),
+      ...[leaseHolder()].filter((holder) => holder !== undefined),
+      ...this.#claims().filter(({ lostForMs }) => lostForMs === 0),
+    ]);
+    if (leader === undefined) {
+      this.#leader = undefined;
+      return undefined;
+    }
+    const nowMs = clock.monotonicMs();
+    if (this.#leader?.nodeId !== leader.nodeId || this.#leader.epoch !== leader.epoch) this.#leader = { ...leader, sinceMs: nowMs };
+    const { nodeId, sinceMs } = this.#leader;
+    return { nodeId, nodeName: this.#nameOf(nodeId), epoch: leader.epoch, knownForMs: nowMs - sinceMs, silentMs: 0 };
+  }
+
+  /** The dispatcher that this node goes by, alive or not. */
+  #sight(): DispatcherSight | undefined {
+    const { nodeId: own, peers, leaseHolder, leadingEpoch } = this.#options;
+    const epoch = leadingEpoch();
+    if (epoch !== undefined) return { nodeId: own, epoch, lostForMs: 0 };
+    const known = latest([...[leaseHolder()].filter((holder) => holder !== undefined), ...this.#claims()]);
+    if (known === undefined || known.nodeId === own) return undefined;
+    const { nodeId } = known;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#obeyed?.nodeId !== nodeId) this.#obeyed = { nodeId, sinceMs: nowMs };
+    // A stream that was never there is missed from when there was somebody at its other end.
+    const knownForMs = nowMs - this.#obeyed.sinceMs;
+    const lostForMs = peers().find((peer) => peer.nodeId === nodeId)?.lostForMs ?? knownForMs;
+    return { nodeId, epoch: known.epoch, lostForMs: Math.min(lostForMs, knownForMs) };
+  }
+
+  /** What reachable nodes say of the dispatcher. */
+  #claims(): readonly DispatcherSight[] {
+    return this.#options.peers().flatMap(({ connected, facts }) => (connected ? (facts?.dispatcher ?? []) : []));
+  }
+
+  #nameOf(nodeId: string): string {
+    const { nodeId: own, nodeName, peers } = this.#options;
+    if (nodeId === own) return nodeName;
+    const known = peers().find((peer) => peer.nodeId === nodeId) ?? this.#roster.find((member) => member.nodeId === nodeId);
+    return known?.nodeName ?? nodeId;
+  }
+}
+
+function latest<T extends { readonly epoch: string }>(sights: readonly T[]): T | undefined {
+  return sights.reduce<T | undefined>((best, sight) => {
+    const epoch = parseEpoch(sight.epoch);
+    const bestEpoch = best === undefined ? undefined : parseEpoch(best.epoch);
+    if (epoch === undefined) return best;
+    return bestEpoch === undefined || compareEpochs(epoch, bestEpoch) > 0 ? sight : best;
+  }, undefined);
+}

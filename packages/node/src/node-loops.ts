@@ -1,0 +1,155 @@
+import { firstLine } from '@dmg/base';
+import { type AliveReport, type DesiredState, type NodeCertificate, nodeStatuses } from '@dmg/model';
+import { verifyDesiredState } from '@dmg/security';
+import type { Health, PrometheusMeter } from '@dmg/telemetry';
+import { maximumConcurrentJobs } from '@dmg/worker';
+import { aliveLoop, desiredStateLoop } from './contact.ts';
+import { diskTroubleOf } from './disk-space.ts';
+import type { HostOptions } from './host.ts';
+import { machineSample, readMachineCounters } from './machine-sample.ts';
+import { nodeMetrics } from './metrics.ts';
+import { renewalLoop } from './node-identity.ts';
+import { leadingEpoch, machineSize, type NodeParts } from './node-parts.ts';
+import type { NodeState, Registration } from './node-state.ts';
+
+const aliveTimes = { idleMs: 5000, busyMs: 1000, lookMs: 250 };
+
+/** One life of a node: what it is registered as, what it is made of, and how its loops are ended. */
+export interface Life {
+  readonly options: HostOptions;
+  readonly state: NodeState;
+  readonly registration: Registration;
+  readonly parts: NodeParts;
+  readonly meter: PrometheusMeter;
+  readonly stopping: AbortController;
+  /** The first desired state was applied. */
+  readonly ordered: PromiseWithResolvers<void>;
+}
+
+/** Contact with the control plane, and the certificate's renewal; they end with `life.stopping`. */
+export function startLoops(life: Life): Promise<void>[] {
+  const { options, state, registration, parts, stopping } = life;
+  const { clock, random, logger } = options;
+  const { client, contact, view, identity, mesh } = parts;
+  const { signal } = stopping;
+  const { nodeName } = registration;
+  let certificate = registration.certificate;
+  const keep = async (renewed: NodeCertificate): Promise<void> => {
+    certificate = renewed;
+    await state.writeRegistration({ ...registration, certificate });
+    mesh.setIdentity({ keyPem: identity.keyPem, ...certificate });
+  };
+  return [
+    aliveLoop({
+      client, contact, clock, times: aliveTimes, signal,
+      collect: createCollector(options, parts),
+      takeAnswer: (answer) => {
+        view.takeAnswer(answer);
+        showStatus(life);
+      },
+      situation: () => {
+        if (contact.trouble !== undefined) view.forgetAnswer();
+        showStatus(life);
+        return situationOf(parts);
+      },
+    }),
+    desiredStateLoop({
+      client, contact, clock, random, logger, signal,
+      verify: (jws) => verify(life, jws),
+      apply: async (desired, jws) => {
+        if (desired.version !== parts.situation.desiredVersion) await state.writeDesiredState(jws);
+        applyDesiredState(life, desired);
+        life.ordered.resolve();
+      },
+    }),
+    renewalLoop({
+      identity, nodeName, clock, logger, signal, keep, current: () => certificate,
+      renew: (certificateRequest) => client.renewCertificate({ certificateRequest }),
+    }),
+  ];
+}
+
+function verify({ registration: { signingKey, gatewayId, nodeId } }: Life, jws: string): Promise<DesiredState> {
+  return verifyDesiredState(jws, { signingKey, gatewayId, nodeId });
+}
+
+/** Who is a member, and what is decided and bound, is known before the control plane has answered, and without it. */
+export async function applyKept(life: Life): Promise<void> {
+  const kept = await life.state.readDesiredState();
+  if (kept === undefined) return;
+  try {
+    const { cancel: _old, ...desired } = await verify(life, kept);
+    applyDesiredState(life, { ...desired, cancel: [] });
+  } catch (error) {
+    life.options.logger.warn({ reason: firstLine(error) }, 'kept desired state is not used');
+  }
+}
+
+/** Idempotent: the whole document, again and again (DESIGN-RULES 21). */
+function applyDesiredState({ parts }: Life, desired: DesiredState): void {
+  const { worker, dispatcher, mesh, view, situation } = parts;
+  situation.desiredVersion = desired.version;
+  situation.stores = desired.stores;
+  view.applyDesired(desired);
+  mesh.setMembers(desired.members);
+  worker.setLimit(Math.min(desired.concurrentJobsLimit, maximumConcurrentJobs(machineSize())));
+  worker.setDraining(desired.drain);
+  for (const jobId of desired.cancel) {
+    dispatcher.cancelJob(jobId);
+    worker.cancelJob(jobId);
+  }
+}
+
+/** Collects the node's alive report. */
+export function createCollector({ config }: HostOptions, parts: NodeParts): () => Promise<AliveReport> {
+  let before = readMachineCounters();
+  return async () => {
+    const after = await readMachineCounters();
+    const metrics = machineSample(await before, after);
+    before = Promise.resolve(after);
+    const { worker, dispatcher, view, situation } = parts;
+    situation.diskTrouble = await diskTroubleOf(config.stateFolder);
+    const report = dispatcher.report();
+    const decision = view.decision();
+    return {
+      facts: view.facts(),
+      desiredVersion: situation.desiredVersion,
+      running: worker.running().map(({ jobId, tryNumber, attemptId, progress }) => ({
+        jobId, tryNumber, attemptId, ...(progress === undefined ? {} : { progress }),
+      })),
+      metrics,
+      ...(report === undefined ? {} : { dispatcher: { ...report, ...(report.leading && decision !== undefined ? { decision } : {}) } }),
+    };
+  };
+}
+
+/** What a change of makes an alive report due at once. */
+function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text: string; busy: boolean } {
+  const running = worker.running().map(({ attemptId }) => attemptId);
+  const { slots, draining, troubles, stage, dispatcher: sight, address } = view.facts();
+  const { waiting, leading } = dispatcher.report() ?? {};
+  const isLost = sight === undefined ? undefined : sight.lostForMs > 0;
+  const text = JSON.stringify([
+    running, slots.limit, draining, troubles, stage, address, sight?.nodeId, isLost, leading, waiting?.length, situation.desiredVersion,
+    view.decision(),
+  ]);
+  return { text, busy: running.length > 0 };
+}
+
+function showStatus({ parts: { view }, meter }: Life): void {
+  const { status } = view.judgement();
+  for (const each of nodeStatuses) meter.set(nodeMetrics.status, each === status ? 1 : 0, { status: each });
+}
+
+/** A dispatcher that cannot renew its lease is on its way out, and restarting it helps nobody: the host answers, so it lives. */
+export function liveness({ dispatcher }: NodeParts): Health {
+  return { ok: true, evidence: `the host answers; dispatcher: ${dispatcher.status().state}` };
+}
+
+/** Whether jobs should be expected to run here. */
+export function readiness({ view, dispatcher }: NodeParts): Health {
+  const { status, evidence } = view.judgement();
+  const role = leadingEpoch(dispatcher) === undefined ? 'worker' : 'dispatcher and worker';
+  const ok = status === 'Online' || (status === 'Limited' && !view.facts().draining);
+  return { ok, evidence: `${status}, ${role}: ${evidence}` };
+}
