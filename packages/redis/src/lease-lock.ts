@@ -29,7 +29,7 @@ export const redlockScripts: readonly Script[] = Object.values(new Redlock([{ ev
   .map(({ value }) => scriptOf(value));
 
 export interface LeaseLockOptions {
-  readonly connections: readonly RedisConnection[];
+  readonly connections: readonly Pick<RedisConnection, 'run'>[];
   /** The key of the lease. */
   readonly key: string;
   readonly clock: Clock;
@@ -67,9 +67,8 @@ export class LeaseLock {
       if (error instanceof ExecutionError) await this.release(token);
       else if (!hasCode(error, baseErrors.DEADLINE.code)) throw error;
       else {
-        // A majority is silent. On masters that are late this follows the command that takes the lease, on the same connection.
-        acquiring.catch(() => undefined);
-        void this.release(token);
+        // A majority is silent, and redlock is giving back what it got. Were it granted after all, nobody would renew it.
+        acquiring.then((lock) => this.#redlock.release(lock)).catch(() => undefined);
       }
       return false;
     }
@@ -117,7 +116,7 @@ export class LeaseLock {
 }
 
 /** Redlock's calls with the deadline, the check and the reconnecting of our connection. */
-function clientOf(connection: RedisConnection): RedlockClient {
+function clientOf(connection: Pick<RedisConnection, 'run'>): RedlockClient {
   const run = (script: Script, keyCount: number, parameters: readonly (string | number)[]): Promise<unknown> =>
     connection.run(script, parameters.slice(0, keyCount).map(String), parameters.slice(keyCount).map(String));
   return {

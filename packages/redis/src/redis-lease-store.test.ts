@@ -82,9 +82,10 @@ describe('RedisLeaseStore on three masters', () => {
   });
 
   test('a take-over sends no script as text, and again after the servers forgot them', async (context) => {
+    const clients = clientsOf(context, masters);
+    for (const client of clients) await client.script('FLUSH');
     const store = openStore(context, masters);
     await store.check();
-    const clients = clientsOf(context, masters);
     const evals = async (): Promise<string[]> =>
       await Promise.all(clients.map(async (client) => /cmdstat_eval:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? '0'));
     const before = await evals();

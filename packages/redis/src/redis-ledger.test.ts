@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { DmgError, hasCode, systemClock } from '@dmg/base';
 import { epochOf, grantEpoch, recordOf } from '@dmg/core/testing';
@@ -139,6 +139,29 @@ describe('RedisLedger in trouble', () => {
     for (const socket of sockets) socket.destroy();
     silent.close();
     await once(silent, 'close');
+  });
+
+  test('the deadline is for connecting, checking and the command together', async (context) => {
+    const timers: { cancel(): void }[] = [];
+    const sockets = new Set<Socket>();
+    const slow = createServer((socket) => {
+      sockets.add(socket);
+      // An empty answer to HELLO, late, and none to the question after it.
+      socket.once('data', () => timers.push(systemClock.after(300, () => socket.write('%0\r\n'))));
+    }).listen(0, '127.0.0.1');
+    context.after(() => {
+      for (const timer of timers) timer.cancel();
+      for (const socket of sockets) socket.destroy();
+      slow.close();
+    });
+    await once(slow, 'listening');
+    const address = slow.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const ledger = openLedger(context, `redis://127.0.0.1:${address.port}`, { commandTimeoutMs: 350 });
+    const startMs = systemClock.monotonicMs();
+    await assert.rejects(ledger.readAll(), (error) => hasCode(error, 'DMG_REDIS_UNREACHABLE'));
+    const tookMs = systemClock.monotonicMs() - startMs;
+    assert.ok(tookMs < 600, `took ${tookMs} ms`);
   });
 
   test('an old snapshot is restored: what it holds stands until a new grant, and its records lose against newer ones', async (context) => {
