@@ -4,7 +4,8 @@ import { redisErrors } from './errors.ts';
 import { judgeRedis, type RedisFacts } from './fitness.ts';
 
 const good: RedisFacts = {
-  info: '# Server\r\nredis_version:7.0.15\r\n# Replication\r\nrole:master\r\nmaster_repl_offset:5000000\r\n# Cluster\r\ncluster_enabled:0\r\n',
+  info: ['# Server', 'redis_version:7.0.15', '# Replication', 'role:master', 'master_repl_offset:5000000', 'cluster_enabled:0', '']
+    .join('\r\n'),
   maxmemoryPolicy: 'noeviction', appendonly: 'no', appendfsync: 'everysec', scriptsForbidden: undefined,
 };
 

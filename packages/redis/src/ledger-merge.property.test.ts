@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { mergeRecords, writeVerdict } from './ledger-merge.ts';
 import { majorityOf } from './quorum.ts';
 
-const record = fc.record({ jobId: fc.constantFrom('a', 'b', 'c'), epochN: fc.integer({ min: 1, max: 3 }), version: fc.integer({ min: 1, max: 3 }) });
+const small = fc.integer({ min: 1, max: 3 });
+const record = fc.record({ jobId: fc.constantFrom('a', 'b', 'c'), epochN: small, version: small });
 /** What one master holds: each job at most once. */
 const held = fc.uniqueArray(record, { selector: ({ jobId }) => jobId })
   .map((all) => all.map(({ jobId, epochN, version }) => recordOf(jobId, { epochN, version })));

@@ -46,7 +46,7 @@ declare module 'redlock' {
 
   class Redlock {
     constructor(clients: Iterable<RedlockClient>, settings?: Partial<RedlockSettings>);
-    readonly scripts: { readonly acquireScript: RedlockScript; readonly extendScript: RedlockScript; readonly releaseScript: RedlockScript };
+    readonly scripts: Readonly<Record<'acquireScript' | 'extendScript' | 'releaseScript', RedlockScript>>;
     on(event: 'error', listen: (error: Error) => void): this;
     acquire(resources: string[], durationMs: number): Promise<Lock>;
     extend(lock: Lock, durationMs: number): Promise<Lock>;
