@@ -97,7 +97,8 @@ class StoreBinding {
     try {
       first = await this.#ask(path, found);
     } catch (error) {
-      return `${path} is used for the first time and cannot be claimed for this node while the control plane does not answer: ${firstLine(error)}`;
+      const reason = firstLine(error);
+      return `${path} is used for the first time and cannot be claimed for this node while the control plane does not answer: ${reason}`;
     }
     this.#answered.set(path, first);
     return first === found ? undefined : otherStore(path, found, first);

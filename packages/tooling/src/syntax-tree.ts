@@ -49,22 +49,19 @@ export function walk(
   parents: readonly SyntaxNode[] = [],
 ): void {
   visit(node, parents);
-  const path = [...parents, node];
-  for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? (value as unknown[]) : [value]) {
-      // Arguments are wrapped as { spread, expression }.
-      const inner = isWrapper(child) ? child.expression : child;
-      if (isNode(inner)) walk(inner, visit, path);
-    }
+  walkInside(node, visit, [...parents, node]);
+}
+
+/** Between nodes stand things that are none: lists, `{ spread, expression }` around arguments, `function` around a method's body. */
+function walkInside(value: object, visit: (node: SyntaxNode, parents: readonly SyntaxNode[]) => void, parents: readonly SyntaxNode[]): void {
+  for (const child of Object.values(value) as unknown[]) {
+    if (isNode(child)) walk(child, visit, parents);
+    else if (typeof child === 'object' && child !== null) walkInside(child, visit, parents);
   }
 }
 
 function isNode(value: unknown): value is SyntaxNode {
   return typeof value === 'object' && value !== null && typeof (value as SyntaxNode).type === 'string';
-}
-
-function isWrapper(value: unknown): value is { expression: unknown } {
-  return typeof value === 'object' && value !== null && 'expression' in value && !('type' in value);
 }
 
 /** `process.env` for a member expression of plain names, `setTimeout` for a name, else undefined. */

@@ -25,7 +25,7 @@ function recordingMeter(): { meter: Meter; counts: Map<string, number>; gauges: 
   };
 }
 
-test('available memory is the machine\'s, or what the control groups around the process leave of it, file pages counted as free', (context) => {
+test('available memory is the machine\'s, or what control groups leave of it, file pages counted as free', (context) => {
   const folder = temporaryDirectory(context);
   const write = (path: string, text: string): void => {
     mkdirSync(join(folder, path, '..'), { recursive: true });
@@ -74,7 +74,7 @@ test('a job for which there is no memory is refused with the figures; one that c
   await scripted.accepted('second', { behaviour: 'wait' });
   const third = await scripted.dispatch('third', { behaviour: 'wait' });
   assert(!third.accepted && third.reason === 'NO_MEMORY', JSON.stringify(third));
-  assert.match(third.evidence, /^900 MiB of memory are available; 2 running attempts may still take [56]\d\d MiB, and another one needs 300 MiB/);
+  assert.match(third.evidence, /^900 MiB of memory are available; 2 running attempts may still take [56]\d\d MiB, and another one needs 300/);
   availableBytes = 0;
   await scripted.accepted('closing', { behaviour: 'succeed' }, { step: 'abort' });
   await scripted.ended('closing');

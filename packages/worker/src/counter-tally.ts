@@ -59,7 +59,9 @@ function isIncrement(value: unknown): value is CounterIncrement {
  * Adds what executors have counted to the host's meter. Executors are told what to do by jobs and may go wrong, so only counters that
  * the host knows are added, with the labels that it knows. Returns the names that were not.
  */
-export function addIncrements(meter: Meter, known: ReadonlyMap<string, MetricDefinition>, increments: readonly CounterIncrement[]): string[] {
+export function addIncrements(
+  meter: Meter, known: ReadonlyMap<string, MetricDefinition>, increments: readonly CounterIncrement[],
+): string[] {
   const unknown: string[] = [];
   for (const { name, labels, value } of increments) {
     const metric = known.get(name);

@@ -30,7 +30,8 @@ export class Drain {
 
   /** Why no dispatch is taken. */
   get evidence(): string {
-    return this.#kind === 'last' ? 'The node is shutting down.' : 'The node is drained by the user and takes no jobs until that is taken back.';
+    if (this.#kind === 'last') return 'The node is shutting down.';
+    return 'The node is drained by the user and takes no jobs until that is taken back.';
   }
 
   /** Begins, changes or takes back the user's drain. The same again changes nothing: the grace counts from the first time. */

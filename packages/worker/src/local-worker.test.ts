@@ -188,7 +188,7 @@ test('a drain by the user refuses work, hands over what does not end in its grac
   assert.equal((await scripted.ended('spared')).outcome.kind, 'succeeded', 'a drain taken back in time stops nothing');
 });
 
-test('executors that do not stop for a hand-over are killed within two seconds, and the sink is left alone', { timeout }, async (context) => {
+test('executors that do not hand over are killed after two seconds, and the sink is left alone', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 2, times: { tickLimitMs: 60_000 } });
   await scripted.accepted('ignores', { behaviour: 'ignore' });
   await scripted.accepted('frozen', { behaviour: 'freeze' });

@@ -63,7 +63,7 @@ test('a storm never reserves at or above the limit, tells each end once, and lea
 });
 
 /** As above, but what changes is whether and how much work the node takes. */
-test('limits that go up and down and drains that come and go: no reservation at the limit or while draining', { timeout }, async (context) => {
+test('limits go up and down, drains come and go: no reservation at the limit or while draining', { timeout }, async (context) => {
   const seed = Buffer.from(systemRandom.bytes(4)).readUInt32LE();
   context.diagnostic(`seed ${seed}`);
   const random = seededRandom(seed);

@@ -51,8 +51,8 @@ export class BlobSource implements Source {
     try {
       return await this.#store.call({ what: 'read from', path, signal, keep }, async (abortSignal) => {
         const conditions = { ifMatch: `"${object.identity}"` };
-        const options = { abortSignal, conditions, maxRetryRequests: 2 };
-        const response = await this.#store.container.getBlobClient(path).download(position, count, options);
+        const client = this.#store.container.getBlobClient(path);
+        const response = await client.download(position, count, { abortSignal, conditions, maxRetryRequests: 2 });
         return fill(into.subarray(0, count), response.readableStreamBody, abortSignal);
       });
     } catch (error) {

@@ -25,7 +25,9 @@ const idForm = /^[\w-]{8,64}$/;
  *
  * @throws what the file system says, for example `DMG_CONNECTOR_UNREACHABLE`
  */
-export async function findStoreId(root: string, options: { readonly create: boolean; readonly random: Random }): Promise<string | undefined> {
+export async function findStoreId(
+  root: string, options: { readonly create: boolean; readonly random: Random },
+): Promise<string | undefined> {
   const folder = root === '/' ? '' : root.replace(/\/+$/, '');
   const derived = await derivedId(folder);
   if (derived === undefined) return undefined;
