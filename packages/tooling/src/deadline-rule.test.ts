@@ -15,7 +15,7 @@ const notAdapters = /^packages\/(?:local-cloud|tooling)\//;
 
 test('every file of the product that talks to the outside has a deadline for it', () => {
   const files = listFiles(root)
-    .filter((path) => /^packages\/.*\/src\/.*\.ts$/.test(path) && !isTestFile(path) && !notAdapters.test(path) && !/\/generated\//.test(path))
+    .filter((path) => /^packages\/.*\/src\/(?!generated\/).*\.ts$/.test(path) && !isTestFile(path) && !notAdapters.test(path))
     .map((path) => fileOf(path, readFileSync(join(root, path), 'utf8')));
   const talking = files.filter(({ tree }) => outsideLines(tree).length > 0);
   assert.ok(files.length > 150 && talking.length >= 6, `${files.length} files were read, ${talking.length} talk to the outside`);
@@ -25,7 +25,8 @@ test('every file of the product that talks to the outside has a deadline for it'
 test('what talks to the outside is found, and what only looks like it is not', () => {
   const found = (text: string): boolean => findMissingDeadlines([fileOf('packages/p/src/x.ts', text)], []).length > 0;
   const bad = [
-    "import { connect } from 'node:net';", "import { connect as dial } from 'node:tls';", "import * as net from 'net';", "import net from 'node:net';",
+    "import { connect } from 'node:net';", "import { connect as dial } from 'node:tls';", "import * as net from 'net';",
+    "import net from 'node:net';",
     "import { Agent, request } from 'node:https';", "import { Redis } from 'ioredis';", "import Redlock from 'redlock';",
     "import { ServiceBusClient, type Other } from '@azure/service-bus';", "import { Client } from '@grpc/grpc-js';", "import pg from 'pg';",
     "import { lookup } from 'node:dns/promises';", 'await fetch(url);', 'new WebSocket(url);',

@@ -26,9 +26,9 @@ const signalled: readonly { readonly paths: RegExp; readonly methods: RegExp }[]
     paths: /^packages\/connectors\/azure-blob\/src\//,
     methods: new RegExp(
       `^(?:${[
-        'getProperties', 'getTags', 'setTags', 'setMetadata', 'setHTTPHeaders', 'getBlockList', 'stageBlock', 'stageBlockFromURL', 'commitBlockList',
-        'download', 'downloadToBuffer', 'upload', 'uploadData', 'uploadStream', 'createIfNotExists', 'deleteIfExists', 'listBlobsFlat',
-        'listBlobsByHierarchy', 'findBlobsByTags', 'beginCopyFromURL', 'syncCopyFromURL',
+        'getProperties', 'getTags', 'setTags', 'setMetadata', 'setHTTPHeaders', 'getBlockList', 'stageBlock', 'stageBlockFromURL',
+        'commitBlockList', 'download', 'downloadToBuffer', 'upload', 'uploadData', 'uploadStream', 'createIfNotExists', 'deleteIfExists',
+        'listBlobsFlat', 'listBlobsByHierarchy', 'findBlobsByTags', 'beginCopyFromURL', 'syncCopyFromURL',
       ].join('|')})$`,
     ),
   },
@@ -64,10 +64,10 @@ export function findMissingDeadlines(files: readonly OutsideFile[], table = othe
     else if (lines.length > 0 && !usesDeadline(file.tree)) {
       complaints.push(`${file.path}:${lines[0]} talks to the outside and uses no withDeadline of @dmg/base.`);
     }
-    for (const line of unsignalledLines(file)) complaints.push(`${file.path}:${line} calls an SDK without the ${signalName} of a deadline.`);
+    complaints.push(...unsignalledLines(file).map((line) => `${file.path}:${line} calls an SDK without the ${signalName} of a deadline.`));
   }
-  for (const { path } of table) if (!excused.has(path)) complaints.push(`${path} does not need its entry in the table of other deadlines.`);
-  return complaints;
+  const surplus = table.filter(({ path }) => !excused.has(path));
+  return [...complaints, ...surplus.map(({ path }) => `${path} does not need its entry in the table of other deadlines.`)];
 }
 
 /** Lines on which a file takes hold of something that talks to the outside. */

@@ -53,7 +53,11 @@ export function walk(
 }
 
 /** Between nodes stand things that are none: lists, `{ spread, expression }` around arguments, `function` around a method's body. */
-function walkInside(value: object, visit: (node: SyntaxNode, parents: readonly SyntaxNode[]) => void, parents: readonly SyntaxNode[]): void {
+function walkInside(
+  value: object,
+  visit: (node: SyntaxNode, parents: readonly SyntaxNode[]) => void,
+  parents: readonly SyntaxNode[],
+): void {
   for (const child of Object.values(value) as unknown[]) {
     if (isNode(child)) walk(child, visit, parents);
     else if (typeof child === 'object' && child !== null) walkInside(child, visit, parents);

@@ -15,7 +15,7 @@ const word = (...parts: string[]): string => parts.join('');
 const samples: Readonly<Record<string, { readonly path?: string; readonly bad: readonly string[]; readonly good: readonly string[] }>> = {
   syntax: { bad: ['const = ;'], good: ['const a = 1;'] },
   'Date.now': {
-    bad: ['const a = Date.now();', 'run(Date.now);', 'globalThis.Date.now()', 'class C { m() { Date.now(); } }', 'o = { get x() { Date.now(); } }'],
+    bad: ['const a = Date.now();', 'run(Date.now);', 'globalThis.Date.now()', 'class C { m() { Date.now(); } }'],
     good: ['// Date.now()', "'Date.now'", 'Date.parse(x)'],
   },
   'performance.now': { bad: ['performance.now()'], good: ['performance.mark("x")'] },
