@@ -69,7 +69,7 @@ export interface DemoCopy {
   readonly csv?: { readonly fromDelimiter: string; readonly toDelimiter: string; readonly columns?: readonly MappedColumn[] };
 }
 
-export const demoCopies: readonly DemoCopy[] = [
+const steadyCopies: readonly DemoCopy[] = [
   {
     pipeline: 'there-and-back',
     activity: 'folder-to-blob',
@@ -181,6 +181,25 @@ export const demoCopies: readonly DemoCopy[] = [
     csv: { fromDelimiter: ',', toDelimiter: '|' },
   },
 ];
+
+/** All copies of the demo: beside those that are always made one for each node, long enough for every node to be at work. */
+export function demoCopies(nodes: number): DemoCopy[] {
+  if (nodes === 1) return [...steadyCopies];
+  const parts = partNames(nodes).map((name): DemoCopy => ({
+    pipeline: name,
+    activity: `${name}-to-blob`,
+    from: { store: 'file', folder: 'in/parts', file: `${name}.bin` },
+    to: { store: 'blob', folder: 'parts', file: `${name}.bin` },
+  }));
+  // The long ones first: they are under way when the dispatcher is killed.
+  return [...steadyCopies.filter(isLong), ...parts, ...steadyCopies.filter((copy) => !isLong(copy))];
+}
+
+const isLong = ({ pipeline }: DemoCopy): boolean => pipeline === 'large';
+
+export function partNames(nodes: number): string[] {
+  return nodes === 1 ? [] : Array.from({ length: nodes }, (_, index) => `part-${index + 1}`);
+}
 
 export function pipelines(copies: readonly DemoCopy[]): Record<string, PipelineResource> {
   const made: Record<string, PipelineResource> = {};

@@ -3,28 +3,34 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ActivityRun, DataFactoryManagementClient } from '@azure/arm-datafactory';
 import { sleep, systemClock } from '@dmg/base';
-import { type ChildRoot, startChildRoot } from '@dmg/lifecycle';
+import { startChildRoot } from '@dmg/lifecycle';
 import { activityRuns, dataFactoryClient } from './data-factory.ts';
-import { datasets, type DemoCopy, demoCopies, gatewayName, linkedServices, pipelines } from './definitions.ts';
-import { createLiveTable, type TableRow } from './live-table.ts';
+import { datasets, type DemoCopy, demoCopies, gatewayName, linkedServices, partNames, pipelines } from './definitions.ts';
+import { type DemoNodes, startNodes } from './demo-nodes.ts';
+import { drainRequest, type Failover, FailoverAct, type NodePicture } from './failover-act.ts';
+import { createLiveTable, type LiveTable, type TableRow } from './live-table.ts';
+import { Rest } from '../harness/rest.ts';
 import { readUpLine, type UpLine } from '../harness/up-line.ts';
 import { makeSourceData } from './source-data.ts';
 import { type Verdict, verifyCopy } from './verify.ts';
 
 export interface DemoOptions {
   readonly folder: string;
+  readonly nodes: number;
   readonly largeBytes: number;
   /** Spoils one sink before it is verified: the demo must then fail. */
   readonly tamper: boolean;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
   /** Every process that was started, so that the caller can end it. */
-  readonly started: ChildRoot[];
+  readonly started: { stop(limitMs?: number): Promise<void> }[];
 }
 
 export interface DemoResult {
   readonly up: UpLine;
-  readonly nodeName: string;
+  readonly nodes: readonly string[];
+  /** Undefined: there was one node, and nobody to take over. */
+  readonly failover: Failover | undefined;
   readonly jobs: { submitted: number; succeeded: number; failed: number; lost: number; doubled: number };
   readonly bytes: number;
   readonly verified: boolean;
@@ -37,27 +43,31 @@ interface Submitted {
 }
 
 const factoryName = 'demo-factory';
-const nodeName = 'node-1';
 const terminal = ['Succeeded', 'Failed', 'Cancelled'];
+/** What is left to be seen of the nodes when the last copy has ended. */
+const actLimitMs = 40_000;
 
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { say, signal } = options;
   const root = join(options.folder, 'data');
   say(`making source data: the CSV files of vega-datasets and one file of ${Math.round(options.largeBytes / 1e6)} MB`);
-  await makeSourceData(root, options.largeBytes);
+  await makeSourceData(root, options.largeBytes, partNames(options.nodes));
   signal.throwIfAborted();
 
   say('starting the local cloud (Redis, Service Bus stand-in, Azurite) and the control plane');
   const up = await startUp(options);
   const client = dataFactoryClient(up);
   say('creating factory, gateway, linked services, datasets and pipelines with @azure/arm-datafactory');
-  const key = await createDefinitions(client, up, root);
-  say(`registering ${nodeName} with the gateway key`);
-  await startNode(options, up, key);
+  const copies = demoCopies(options.nodes);
+  const gatewayKey = await createDefinitions(client, up, root, copies);
+  say(`registering ${options.nodes === 1 ? 'node-1' : `node-1 to node-${options.nodes}`} with the gateway key`);
+  const { folder, nodes: count, started } = options;
+  const environment = cleanEnvironment();
+  const nodes = await startNodes({ count, folder, up, gatewayKey, signal, environment, started: (node) => void started.push(node) });
 
-  const submitted = await submit(client, up);
-  say(`running ${submitted.length} jobs`);
-  const ended = await follow(client, up, submitted, signal);
+  const submitted = await submit(client, up, copies);
+  say(`running ${submitted.length} jobs on ${nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`}`);
+  const { ended, act } = await follow({ client, up, submitted, nodes, say, signal });
   if (options.tamper) await tamper(root);
   say('verifying every sink with code that shares nothing with the engine');
   const verdicts: Verdict[] = [];
@@ -65,7 +75,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     signal.throwIfAborted();
     verdicts.push(await verifyCopy(copy, root, up.blob).catch((error: unknown) => unreadable(copy, error)));
   }
-  return summarise(up, submitted, ended, verdicts);
+  return summarise({ up, nodes: nodes.names, submitted, ended, verdicts, act });
 }
 
 async function startUp(options: DemoOptions): Promise<UpLine> {
@@ -73,7 +83,7 @@ async function startUp(options: DemoOptions): Promise<UpLine> {
     name: 'up',
     main: fileURLToPath(import.meta.resolve('@dmg/cli/main')),
     args: ['up', '--nodes', '0', '--json', '--state', join(options.folder, 'state')],
-    env: cleanEnvironment({}),
+    env: cleanEnvironment(),
     clock: systemClock,
     readyLimitMs: 60_000,
     onLog: (line) => void appendFile(join(options.folder, 'up.log'), `${line}\n`).catch(() => undefined),
@@ -83,29 +93,18 @@ async function startUp(options: DemoOptions): Promise<UpLine> {
   return readUpLine(child.ready);
 }
 
-async function startNode(options: DemoOptions, up: UpLine, key: string): Promise<void> {
-  const child = await startChildRoot({
-    name: 'node',
-    main: fileURLToPath(import.meta.resolve('@dmg/node/main')),
-    args: ['start', '--state', join(options.folder, 'nodes', nodeName), '--metrics-port', '0'],
-    env: cleanEnvironment({ DMG_GATEWAY_KEY: key, DMG_NODE_NAME: nodeName, DMG_REDIS: up.redis, DMG_SERVICE_BUS: up.serviceBus }),
-    clock: systemClock,
-    onLog: (line) => void appendFile(join(options.folder, `${nodeName}.log`), `${line}\n`).catch(() => undefined),
-    signal: options.signal,
-  });
-  options.started.push(child);
-}
-
 /** The caller's environment without its `DMG_*` settings, but for where Redis is and the mark of a test that runs us. */
-function cleanEnvironment(added: Record<string, string>): Record<string, string | undefined> {
+function cleanEnvironment(): Record<string, string | undefined> {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('DMG_') || name === 'DMG_REDIS_SERVER' || name === 'DMG_TEST_MARK',
   );
-  return { ...Object.fromEntries(kept), ...added };
+  return Object.fromEntries(kept);
 }
 
 /** Everything with the unmodified client; returns a key with which a node may register. */
-async function createDefinitions(client: DataFactoryManagementClient, up: UpLine, root: string): Promise<string> {
+async function createDefinitions(
+  client: DataFactoryManagementClient, up: UpLine, root: string, copies: readonly DemoCopy[],
+): Promise<string> {
   const group = up.resourceGroupName;
   await client.factories.createOrUpdate(group, factoryName, { location: 'local' });
   await client.integrationRuntimes.createOrUpdate(group, factoryName, gatewayName, {
@@ -114,59 +113,118 @@ async function createDefinitions(client: DataFactoryManagementClient, up: UpLine
   for (const [name, body] of Object.entries(linkedServices(root, up.blob)))
     await client.linkedServices.createOrUpdate(group, factoryName, name, body);
   for (const [name, body] of Object.entries(datasets())) await client.datasets.createOrUpdate(group, factoryName, name, body);
-  for (const [name, body] of Object.entries(pipelines(demoCopies))) await client.pipelines.createOrUpdate(group, factoryName, name, body);
+  for (const [name, body] of Object.entries(pipelines(copies))) await client.pipelines.createOrUpdate(group, factoryName, name, body);
   const { authKey1 } = await client.integrationRuntimes.listAuthKeys(group, factoryName, gatewayName);
   if (authKey1 === undefined) throw new Error('the control plane gave no gateway key');
   return authKey1;
 }
 
-async function submit(client: DataFactoryManagementClient, up: UpLine): Promise<Submitted[]> {
+async function submit(client: DataFactoryManagementClient, up: UpLine, copies: readonly DemoCopy[]): Promise<Submitted[]> {
   const submitted: Submitted[] = [];
-  for (const pipeline of new Set(demoCopies.map((copy) => copy.pipeline))) {
+  for (const pipeline of new Set(copies.map((copy) => copy.pipeline))) {
     const { runId } = await client.pipelines.createRun(up.resourceGroupName, factoryName, pipeline);
-    submitted.push(...demoCopies.filter((copy) => copy.pipeline === pipeline).map((copy) => ({ copy, runId })));
+    submitted.push(...copies.filter((copy) => copy.pipeline === pipeline).map((copy) => ({ copy, runId })));
   }
   return submitted;
 }
 
-/** Shows the table until every run has ended; returns each activity's last state. */
-async function follow(
+interface Following {
+  readonly client: DataFactoryManagementClient;
+  readonly up: UpLine;
+  readonly submitted: readonly Submitted[];
+  readonly nodes: DemoNodes;
+  readonly say: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+interface Followed {
+  /** Each activity's runs, the last state of each. */
+  readonly ended: Map<string, ActivityRun[]>;
+  /** What was seen of the nodes; undefined when there is but one. */
+  readonly act: FailoverAct | undefined;
+}
+
+/** Shows the table, and what happens to the nodes, until every run has ended and all of it has been seen. */
+async function follow({ client, up, submitted, nodes, say, signal }: Following): Promise<Followed> {
+  const table = createLiveTable(process.stderr);
+  const rest = new Rest(up, factoryName);
+  const act = nodes.names.length === 1 ? undefined : createAct(nodes, rest, table, say);
+  const startedMs = systemClock.monotonicMs();
+  const ended = new Map<string, ActivityRun[]>();
+  const open = new Set(submitted.map(({ runId }) => runId));
+  let actUntilMs = Infinity;
+  try {
+    for (;;) {
+      await readRuns(client, up, submitted, open, ended);
+      const states = await nodeStates(client, up);
+      const rows = submitted.map(({ copy }) => tableRow(copy, ended.get(copy.activity)?.at(-1)));
+      const seconds = (systemClock.monotonicMs() - startedMs) / 1000;
+      table.show({ nodes: states.map(({ name, status, isDispatcher }) => `${name} ${status}${isDispatcher ? '*' : ''}`), rows, seconds });
+      await act?.see(states, rows, open.size === 0);
+      if (open.size === 0) {
+        if (act === undefined || act.isOver) break;
+        actUntilMs = Math.min(actUntilMs, systemClock.monotonicMs() + actLimitMs);
+        if (systemClock.monotonicMs() > actUntilMs) {
+          act.problems.push(`waited ${actLimitMs / 1000} s in vain for ${act.awaited}`);
+          break;
+        }
+      }
+      await sleep(systemClock, 300, signal);
+    }
+  } finally {
+    rest.close();
+  }
+  table.end();
+  return { ended, act };
+}
+
+function createAct(nodes: DemoNodes, rest: Rest, table: LiveTable, say: (text: string) => void): FailoverAct {
+  return new FailoverAct({
+    nodes,
+    say: (text) => {
+      // What is said stays; the table goes on below it.
+      table.end();
+      say(text);
+    },
+    drain: async (node) => void (await rest.call('POST', `/integrationRuntimes/${gatewayName}/nodes/${node}/drain`, drainRequest)),
+  });
+}
+
+/** Reads the runs that are open and forgets those that have ended. */
+async function readRuns(
   client: DataFactoryManagementClient,
   up: UpLine,
   submitted: readonly Submitted[],
-  signal: AbortSignal,
-): Promise<Map<string, ActivityRun[]>> {
-  const table = createLiveTable(process.stderr);
-  const startedMs = systemClock.monotonicMs();
-  const byActivity = new Map<string, ActivityRun[]>();
-  const open = new Set(submitted.map(({ runId }) => runId));
-  while (open.size > 0) {
-    for (const runId of open) {
-      const runs = await activityRuns(client, up, factoryName, runId);
-      for (const { copy } of submitted.filter((item) => item.runId === runId)) {
-        byActivity.set(
-          copy.activity,
-          runs.filter((run) => run.activityName === copy.activity),
-        );
-      }
-      const { status } = await client.pipelineRuns.get(up.resourceGroupName, factoryName, runId);
-      if (terminal.includes(status ?? '')) open.delete(runId);
+  open: Set<string>,
+  byActivity: Map<string, ActivityRun[]>,
+): Promise<void> {
+  for (const runId of open) {
+    const runs = await activityRuns(client, up, factoryName, runId);
+    for (const { copy } of submitted.filter((item) => item.runId === runId)) {
+      byActivity.set(
+        copy.activity,
+        runs.filter((run) => run.activityName === copy.activity),
+      );
     }
-    table.show({
-      nodes: await nodeStates(client, up),
-      rows: submitted.map(({ copy }) => tableRow(copy, byActivity.get(copy.activity)?.at(-1))),
-      seconds: (systemClock.monotonicMs() - startedMs) / 1000,
-    });
-    if (open.size > 0) await sleep(systemClock, 300, signal);
+    const { status } = await client.pipelineRuns.get(up.resourceGroupName, factoryName, runId);
+    if (terminal.includes(status ?? '')) open.delete(runId);
   }
-  table.end();
-  return byActivity;
 }
 
-async function nodeStates(client: DataFactoryManagementClient, up: UpLine): Promise<string[]> {
-  const status = await client.integrationRuntimes.getStatus(up.resourceGroupName, factoryName, gatewayName);
-  const nodes = (status.properties as { nodes?: { nodeName?: string; status?: string }[] }).nodes ?? [];
-  return nodes.map((node) => `${node.nodeName ?? '?'} ${node.status ?? '?'}`);
+/** Nodes as the unmodified client tells them, with what our control plane adds to its answers. */
+async function nodeStates(client: DataFactoryManagementClient, up: UpLine): Promise<NodePicture[]> {
+  const [status, monitoring] = await Promise.all([
+    client.integrationRuntimes.getStatus(up.resourceGroupName, factoryName, gatewayName),
+    client.integrationRuntimes.getMonitoringData(up.resourceGroupName, factoryName, gatewayName),
+  ]);
+  type ClientNode = NonNullable<typeof monitoring.nodes>[number] & {
+    readonly status?: string; readonly isActiveDispatcher?: boolean; readonly evidence?: string;
+  };
+  const nodes = (status.properties as { nodes?: ClientNode[] }).nodes ?? [];
+  return nodes.map(({ nodeName: name = '?', status: state = '?', isActiveDispatcher = false, evidence = '' }) => ({
+    name, status: state, evidence, isDispatcher: isActiveDispatcher,
+    running: monitoring.nodes?.find(({ nodeName }) => nodeName === name)?.concurrentJobsRunning,
+  }));
 }
 
 function tableRow(copy: DemoCopy, run: ActivityRun | undefined): TableRow {
@@ -195,12 +253,14 @@ function unreadable(copy: DemoCopy, error: unknown): Verdict {
   return { activity: copy.activity, lost: 1, doubled: 0, bytes: 0, problems: [`the sink cannot be read: ${reason}`] };
 }
 
-function summarise(
-  up: UpLine,
-  submitted: readonly Submitted[],
-  ended: Map<string, ActivityRun[]>,
-  verdicts: readonly Verdict[],
-): DemoResult {
+interface Seen extends Followed {
+  readonly up: UpLine;
+  readonly nodes: readonly string[];
+  readonly submitted: readonly Submitted[];
+  readonly verdicts: readonly Verdict[];
+}
+
+function summarise({ up, nodes, submitted, ended, verdicts, act }: Seen): DemoResult {
   const runsOf = (copy: DemoCopy): ActivityRun[] => ended.get(copy.activity) ?? [];
   const succeeded = submitted.filter(({ copy }) => runsOf(copy).some((run) => run.status === 'Succeeded'));
   const failed = submitted.filter(
@@ -219,11 +279,13 @@ function summarise(
   const errors = failed.flatMap(({ copy }) => runsOf(copy).map((run) => `${copy.activity}: ${run.status ?? ''} ${errorText(run)}`));
   const problems = [
     ...errors,
+    ...(act?.problems ?? []),
     ...verdicts.flatMap((verdict) => verdict.problems.slice(0, 3).map((problem) => `${verdict.activity}: ${problem}`)),
   ];
   return {
     up,
-    nodeName,
+    nodes,
+    failover: act?.failover,
     jobs: { submitted: submitted.length, succeeded: succeeded.length, failed: failed.length, lost: lost.size, doubled: doubled.size },
     bytes: verdicts.reduce((sum, verdict) => sum + verdict.bytes, 0),
     verified: problems.length === 0 && succeeded.length === submitted.length && lost.size === 0 && doubled.size === 0,

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeError } from '@dmg/lifecycle';
-import type { ChildRoot } from '@dmg/lifecycle';
 import { type DemoResult, runDemo } from './demo.ts';
 
 const help = `npm run demo -- [options]
 
-Starts a local cloud, the control plane and a node on this machine, copies real files with them, and verifies every sink.
+Starts a local cloud, the control plane and four nodes on this machine, copies real files with them, kills the dispatcher meanwhile
+(the whole process group, with SIGKILL), and verifies every sink.
 
+  --nodes N     from 1 to 4 (default 4); with one nothing is killed
   --json        the last line is one JSON object
   --keep        leave everything running and say how to look around; Ctrl-C ends it
   --large-mb N  size of the large file (default 220)
@@ -19,10 +20,10 @@ Starts a local cloud, the control plane and a node on this machine, copies real 
 
 const startedMs = performance.now();
 const stop = new AbortController();
-const started: ChildRoot[] = [];
+const started: { stop(limitMs?: number): Promise<void> }[] = [];
 let folder: string | undefined;
 
-function readArguments(): { json: boolean; keep: boolean; tamper: boolean; largeMb: number } | undefined {
+function readArguments(): { json: boolean; keep: boolean; tamper: boolean; largeMb: number; nodes: number } | undefined {
   try {
     const { values } = parseArgs({
       options: {
@@ -30,6 +31,7 @@ function readArguments(): { json: boolean; keep: boolean; tamper: boolean; large
         keep: { type: 'boolean', default: false },
         tamper: { type: 'boolean', default: false },
         'large-mb': { type: 'string', default: '220' },
+        nodes: { type: 'string', default: '4' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -40,16 +42,20 @@ function readArguments(): { json: boolean; keep: boolean; tamper: boolean; large
     const largeMb = Number(values['large-mb']);
     if (!Number.isInteger(largeMb) || largeMb < 1 || largeMb > 100_000)
       throw new Error(`--large-mb must be a whole number from 1 to 100000`);
-    return { json: values.json, keep: values.keep, tamper: values.tamper, largeMb };
+    const nodes = Number(values.nodes);
+    if (!Number.isInteger(nodes) || nodes < 1 || nodes > 4) throw new Error(`--nodes must be a whole number from 1 to 4`);
+    return { json: values.json, keep: values.keep, tamper: values.tamper, largeMb, nodes };
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     return undefined;
   }
 }
 
-/** Ends what was started, the youngest first, and removes the folder. */
+/** Ends what was started, the nodes first, and removes the folder. */
 async function cleanUp(): Promise<void> {
-  for (const child of started.splice(0).toReversed()) await child.stop(30_000);
+  const [up, ...nodes] = started.splice(0);
+  await Promise.all(nodes.map((node) => node.stop()));
+  await up?.stop(30_000);
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 }
 
@@ -58,12 +64,13 @@ function say(text: string): void {
 }
 
 function summary(result: DemoResult, seconds: number): string {
-  const { jobs } = result;
+  const { jobs, failover } = result;
   return [
     '',
     result.verified ? 'Verified: every sink holds exactly what it should.' : 'NOT verified:',
     ...result.problems.map((problem) => `  ${problem}`),
     `  jobs: ${jobs.submitted} submitted, ${jobs.succeeded} succeeded, ${jobs.failed} failed, ${jobs.lost} lost, ${jobs.doubled} doubled`,
+    ...(failover === undefined ? [] : [`  ${failover.killed} was killed; ${failover.successor} led after ${failover.ms} ms`]),
     `  ${(result.bytes / 1e6).toFixed(1)} MB at the sinks, ${seconds.toFixed(1)} s in all`,
   ].join('\n');
 }
@@ -79,6 +86,7 @@ function keepText(result: DemoResult): string {
     'Try, in another terminal:',
     `  export DMG_STATE=${folder ?? ''}/state`,
     '  node packages/cli/bin/dmg.js --factory demo-factory gateway status',
+    '  node packages/cli/bin/dmg.js --factory demo-factory top',
     '  node packages/cli/bin/dmg.js --factory demo-factory runs',
     '  node packages/cli/bin/dmg.js --factory demo-factory run airports --wait',
     'Ctrl-C ends everything and removes the folder.',
@@ -91,6 +99,7 @@ async function main(): Promise<number> {
   folder = await mkdtemp(join(tmpdir(), 'dmg-demo-'));
   const result = await runDemo({
     folder,
+    nodes: options.nodes,
     largeBytes: options.largeMb * 1_000_000,
     tamper: options.tamper,
     say,
@@ -105,8 +114,9 @@ async function main(): Promise<number> {
   }
   await cleanUp();
   if (options.json) {
-    const { jobs, bytes, verified } = result;
-    process.stdout.write(`${JSON.stringify({ jobs, bytes, verified, seconds: Math.round(seconds * 10) / 10 })}\n`);
+    const { jobs, bytes, verified, failover, nodes } = result;
+    const line = { jobs, bytes, verified, seconds: Math.round(seconds * 10) / 10, failover: failover ?? null, nodes: nodes.length };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
   }
   return result.verified ? 0 : 1;
 }

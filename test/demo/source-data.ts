@@ -10,11 +10,15 @@ export interface SourceData {
   readonly largeBytes: number;
 }
 
-/** Real CSV files (those that the npm package `vega-datasets` ships), a nested folder, hostile CSV, and one large file. */
-export async function makeSourceData(root: string, largeBytes: number): Promise<SourceData> {
+/**
+ * Real CSV files (those that the npm package `vega-datasets` ships), a nested folder, hostile CSV, one large file, and one a fifth of
+ * its size for each part.
+ */
+export async function makeSourceData(root: string, largeBytes: number, parts: readonly string[]): Promise<SourceData> {
   const vega = join(dirname(fileURLToPath(import.meta.resolve('vega-datasets'))), '..', 'data');
   const vegaFiles = (await readdir(vega)).filter((name) => name.endsWith('.csv')).sort();
-  for (const folder of ['in/vega', 'in/nested/north/deep', 'in/nested/süd 😀', 'in/empty', 'in/large', 'in/hostile', 'out']) {
+  const folders = ['in/vega', 'in/nested/north/deep', 'in/nested/süd 😀', 'in/empty', 'in/large', 'in/parts', 'in/hostile', 'out'];
+  for (const folder of folders) {
     await mkdir(join(root, folder), { recursive: true });
   }
   for (const name of vegaFiles) await copyFile(join(vega, name), join(root, 'in/vega', name));
@@ -24,7 +28,9 @@ export async function makeSourceData(root: string, largeBytes: number): Promise<
   await copyFile(join(vega, 'sp500.csv'), join(root, 'in/nested/süd 😀/sp500.csv'));
   await writeFile(join(root, 'in/nested/empty.csv'), '');
   await writeFile(join(root, 'in/hostile/hostile.csv'), hostileCsv());
-  await writeLargeFile(join(root, 'in/large/large.bin'), largeBytes);
+  await writeLargeFile(join(root, 'in/large/large.bin'), largeBytes, 7);
+  const partBytes = Math.ceil(largeBytes / 5);
+  for (const [index, name] of parts.entries()) await writeLargeFile(join(root, 'in/parts', `${name}.bin`), partBytes, index);
   return { root, vegaFiles, largeBytes };
 }
 
@@ -39,8 +45,8 @@ function hostileCsv(): string {
 }
 
 /** Bytes that neither repeat nor compress: AES-CTR over zeros, so that a block in the wrong place is noticed. */
-async function writeLargeFile(path: string, bytes: number): Promise<void> {
-  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
+async function writeLargeFile(path: string, bytes: number, salt: number): Promise<void> {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, salt), Buffer.alloc(16));
   const zeros = Buffer.alloc(4 * 1024 * 1024);
   const file = await open(path, 'w');
   try {

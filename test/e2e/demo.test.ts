@@ -29,31 +29,38 @@ async function startDemo(t: TestContext, args: readonly string[]): Promise<Start
 /** The last line of standard output, exactly as it is promised. */
 function lastLine(demo: RunningProcess): Record<string, unknown> & { jobs: Record<string, number> } {
   const line = JSON.parse(demo.stdout.at(-1) ?? '') as Record<string, unknown> & { jobs: Record<string, number> };
-  assert.deepEqual(Object.keys(line), ['jobs', 'bytes', 'verified', 'seconds']);
+  assert.deepEqual(Object.keys(line), ['jobs', 'bytes', 'verified', 'seconds', 'failover', 'nodes']);
   assert.deepEqual(Object.keys(line.jobs), ['submitted', 'succeeded', 'failed', 'lost', 'doubled']);
   for (const number of [line['bytes'], line['seconds'], ...Object.values(line.jobs)]) assert.equal(typeof number, 'number');
   return line;
 }
 
-test('the demo copies, verifies and leaves nothing behind', async (t) => {
-  const { demo, assertNothingLeft } = await startDemo(t, ['--json', '--large-mb', '40']);
+test('the demo copies, kills the dispatcher, verifies and leaves nothing behind', async (t) => {
+  const { demo, assertNothingLeft } = await startDemo(t, ['--json', '--large-mb', '60']);
   const exit = await within('the demo to end', 120_000, demo.exited);
   assert.equal(exit.code, 0, demo.stderr.slice(-3000));
-  const { jobs, bytes, verified } = lastLine(demo);
+  const { jobs, bytes, verified, failover, nodes } = lastLine(demo);
   const { submitted = 0 } = jobs;
-  assert.ok(submitted >= 12);
+  assert.ok(submitted >= 16);
+  assert.equal(nodes, 4);
+  const { killed, successor, ms } = failover as { killed: string; successor: string; ms: number };
+  assert.match(`${killed} ${successor}`, /^node-\d node-\d$/);
+  assert.notEqual(killed, successor);
+  assert.ok(ms > 0 && ms < 10_000, `${ms} ms`);
+  const sights = [/kill -9 of the whole process group of node-\d/, /node-\d leads after/, /is back by itself/, /runs nothing any more/];
+  for (const sight of sights) assert.match(demo.stderr, sight);
   assert.deepEqual(jobs, { submitted, succeeded: submitted, failed: 0, lost: 0, doubled: 0 });
-  assert.ok(Number(bytes) > 80_000_000);
+  assert.ok(Number(bytes) > 120_000_000);
   assert.equal(verified, true);
   await assertNothingLeft();
 });
 
 test('a sink that was tampered with makes the demo fail', async (t) => {
-  const { demo, assertNothingLeft } = await startDemo(t, ['--json', '--large-mb', '1', '--tamper']);
+  const { demo, assertNothingLeft } = await startDemo(t, ['--json', '--large-mb', '1', '--nodes', '1', '--tamper']);
   const exit = await within('the demo to end', 120_000, demo.exited);
   assert.equal(exit.code, 1, demo.stderr.slice(-3000));
-  const { jobs, verified } = lastLine(demo);
-  assert.equal(verified, false);
+  const { jobs, verified, failover, nodes } = lastLine(demo);
+  assert.deepEqual([verified, failover, nodes], [false, null, 1]);
   // One row is another one: it is missing, and one that nobody sent is there.
   assert.deepEqual([jobs['lost'], jobs['doubled']], [1, 1]);
   assert.match(demo.stderr, /NOT verified:\n {2}airports-mapped: 1 rows are missing or changed/);

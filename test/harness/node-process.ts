@@ -23,6 +23,26 @@ export interface NodeProcessOptions {
   readonly onLog?: (line: NodeLogLine) => void;
 }
 
+/** What a node beside others on this machine is told. */
+export function nodeEnvironment(name: string, up: Pick<UpLine, 'redis' | 'serviceBus'>, gatewayKey: string): Record<string, string> {
+  return {
+    DMG_REDIS: up.redis, DMG_SERVICE_BUS: up.serviceBus, DMG_GATEWAY_KEY: gatewayKey, DMG_NODE_NAME: name,
+    DMG_METRICS_PORT: '0', DMG_SHARE_MACHINE: '1', DMG_GRPC_HOST: '127.0.0.1', DMG_GRPC_PORT: '0', DMG_DRAIN_GRACE: '1',
+  };
+}
+
+/** A line of a node's log; undefined for what is none, such as a line that was cut off when the process was killed. */
+export function parseNodeLog(node: string, line: string): NodeLogLine | undefined {
+  const atMs = systemClock.monotonicMs();
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const fields = JSON.parse(line) as Record<string, unknown>;
+    return { node, atMs, msg: String(fields['msg']), fields };
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * A node as a process of the test's own, which nobody starts again: it leads a process group in which its executors are, so that
  * killing or freezing the group is what the end of a machine is to the others.
@@ -46,7 +66,7 @@ export class NodeProcess {
   }
 
   get metricsUrl(): string {
-    return String(this.#ready['metrics'] ?? '');
+    return typeof this.#ready['metrics'] === 'string' ? this.#ready['metrics'] : '';
   }
 
   async start(): Promise<void> {
@@ -54,12 +74,12 @@ export class NodeProcess {
     const { process, ready } = await startRoot(this.#context, 'node', {
       name,
       args: ['start', '--state', join(folder, name)],
-      env: {
-        DMG_REDIS: up.redis, DMG_SERVICE_BUS: up.serviceBus, DMG_GATEWAY_KEY: gatewayKey, DMG_NODE_NAME: name, DMG_METRICS_PORT: '0',
-        DMG_SHARE_MACHINE: '1', DMG_GRPC_HOST: '127.0.0.1', DMG_GRPC_PORT: '0', DMG_DRAIN_GRACE: '1', ...env,
-      },
+      env: { ...nodeEnvironment(name, up, gatewayKey), ...env },
       readyWithinMs: 30_000,
-      onErrorLine: (line) => this.#take(line),
+      onErrorLine: (text) => {
+        const line = parseNodeLog(name, text);
+        if (line !== undefined) this.#options.onLog?.(line);
+      },
     });
     this.#process = process;
     this.#ready = ready;
@@ -83,17 +103,5 @@ export class NodeProcess {
   /** Resolves when the process is gone, however it went. */
   async gone(withinMs = 10_000): Promise<void> {
     if (this.#process !== undefined) await within(`${this.name} to be gone`, withinMs, this.#process.exited);
-  }
-
-  #take(line: string): void {
-    const atMs = systemClock.monotonicMs();
-    const { onLog } = this.#options;
-    if (onLog === undefined || !line.startsWith('{')) return;
-    try {
-      const fields = JSON.parse(line) as Record<string, unknown>;
-      onLog({ node: this.name, atMs, msg: String(fields['msg']), fields });
-    } catch {
-      // A line that was cut off when the process was killed.
-    }
   }
 }

@@ -7,10 +7,12 @@ import { waitFor } from './wait-for.ts';
 /** The few REST calls that tests of a whole gateway need. Repeated while the control plane is away, which is what a client does. */
 export class Rest {
   readonly #line: UpLine;
+  readonly #factory: string;
   #client: HttpsJsonClient | undefined;
 
-  constructor(line: UpLine) {
+  constructor(line: UpLine, factory = 'local') {
     this.#line = line;
+    this.#factory = factory;
   }
 
   close(): void {
@@ -65,7 +67,7 @@ export class Rest {
   async call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', below: string, body?: object): Promise<unknown> {
     const { subscriptionId, resourceGroupName } = this.#line;
     const group = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroupName}`;
-    const path = `${group}/providers/Microsoft.DataFactory/factories/local${below}?api-version=2018-06-01`;
+    const path = `${group}/providers/Microsoft.DataFactory/factories/${this.#factory}${below}?api-version=2018-06-01`;
     return waitFor(`${method} ${below}`, async () => {
       try {
         const client = await this.#connect();
