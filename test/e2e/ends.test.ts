@@ -62,7 +62,7 @@ async function makeLongFiles(folder: string): Promise<void> {
 
 /** Everything in both stores but sources and end records: parts, marks, plans, staged blocks and empty folders included. */
 async function leftovers(): Promise<string[]> {
-  const endRecord = /^\.dmg(?:\/jobs(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{32}(?:\/(?:begin|end))?)?)?)?$/;
+  const endRecord = /^\.dmg(?:\/store-id|\/jobs(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{32}(?:\/(?:begin|end))?)?)?)?$/;
   const files = (await readdir(rig.files, { recursive: true })).filter((path) => !/^in(?:$|\/)/.test(path) && !endRecord.test(path));
   const container = BlobServiceClient.fromConnectionString(rig.line.blob).getContainerClient('fault');
   const blobs: string[] = [];
