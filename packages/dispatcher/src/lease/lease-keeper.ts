@@ -102,7 +102,7 @@ export class LeaseKeeper implements EpochSource {
     const { phase, tenure, standing } = this.#state;
     if (tenure !== undefined || phase === 'stopped') return undefined;
     const reason = this.#silence();
-    if (reason !== undefined) return leaseErrors.UNREACHABLE.create({ reason });
+    if (reason !== undefined) return leaseErrors.UNREACHABLE.create({ reason: reason.replace(/\.$/, '') });
     return standing.rank === undefined && this.#state.leader === undefined ? leaseErrors.NOT_ELIGIBLE.create() : undefined;
   }
 
