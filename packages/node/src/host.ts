@@ -1,23 +1,15 @@
-import { type Clock, firstLine, isDmgError, type Logger, type Random, sleep } from '@dmg/base';
+import { firstLine, isDmgError, sleep } from '@dmg/base';
 import { checkLeaseSettings, leaseSettings } from '@dmg/core';
 import type { RunningRoot } from '@dmg/lifecycle';
 import { createMeter, startMetricsServer } from '@dmg/telemetry';
 import { defaultConcurrentJobsLimit } from '@dmg/worker';
-import type { NodeConfig } from './config.ts';
 import { nodeErrors } from './errors.ts';
-import { applyKept, createCollector, type Life, liveness, readiness, startLoops } from './node-loops.ts';
+import type { HostOptions, Life } from './node-life.ts';
+import { applyKept, createCollector, liveness, readiness, startLoops } from './node-loops.ts';
 import { buildParts, machineSize } from './node-parts.ts';
 import { NodeState } from './node-state.ts';
 import { ensureRegistration } from './registration.ts';
 import { lockStateFolder } from './state-lock.ts';
-
-export interface HostOptions {
-  readonly config: NodeConfig;
-  readonly version: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-}
 
 /** How long the start waits for the first desired state. */
 const firstDesiredStateMs = 2000;

@@ -1,30 +1,17 @@
 import { firstLine } from '@dmg/base';
 import { type AliveReport, type DesiredState, type NodeCertificate, nodeStatuses } from '@dmg/model';
 import { verifyDesiredState } from '@dmg/security';
-import type { Health, PrometheusMeter } from '@dmg/telemetry';
+import type { Health } from '@dmg/telemetry';
 import { maximumConcurrentJobs } from '@dmg/worker';
 import { aliveLoop, desiredStateLoop } from './contact.ts';
 import { diskTroubleOf } from './disk-space.ts';
-import type { HostOptions } from './host.ts';
 import { machineSample, readMachineCounters } from './machine-sample.ts';
 import { nodeMetrics } from './metrics.ts';
 import { renewalLoop } from './node-identity.ts';
-import { leadingEpoch, machineSize, type NodeParts } from './node-parts.ts';
-import type { NodeState, Registration } from './node-state.ts';
+import type { HostOptions, Life, NodeParts } from './node-life.ts';
+import { leadingEpoch, machineSize } from './node-parts.ts';
 
 const aliveTimes = { idleMs: 5000, busyMs: 1000, lookMs: 250 };
-
-/** One life of a node: what it is registered as, what it is made of, and how its loops are ended. */
-export interface Life {
-  readonly options: HostOptions;
-  readonly state: NodeState;
-  readonly registration: Registration;
-  readonly parts: NodeParts;
-  readonly meter: PrometheusMeter;
-  readonly stopping: AbortController;
-  /** The first desired state was applied. */
-  readonly ordered: PromiseWithResolvers<void>;
-}
 
 /** Contact with the control plane, and the certificate's renewal; they end with `life.stopping`. */
 export function startLoops(life: Life): Promise<void>[] {

@@ -4,7 +4,7 @@ import { newId, Secret } from '@dmg/base';
 import { leaseSettings } from '@dmg/core';
 import { LeaseKeeper, createDispatcher, type Dispatcher } from '@dmg/dispatcher';
 import { lifecycleErrors } from '@dmg/lifecycle';
-import type { Job, NodeFacts, NodeTrouble, StoreClaim } from '@dmg/model';
+import type { Job, NodeFacts, NodeTrouble } from '@dmg/model';
 import { Mesh, protocolVersion } from '@dmg/protocol';
 import { RedisLeaseStore, RedisLedger } from '@dmg/redis';
 import { verifyJob } from '@dmg/security';
@@ -17,43 +17,11 @@ import { executorEnvironment } from './config.ts';
 import { Contact } from './contact.ts';
 import { ControlPlaneClient } from './control-plane-client.ts';
 import { CredentialKey } from './credential-key.ts';
-import type { HostOptions } from './host.ts';
+import type { HostOptions, NodeParts, Situation } from './node-life.ts';
 import { NodeIdentity } from './node-identity.ts';
 import type { NodeState, Registration } from './node-state.ts';
 import { ReportOutbox } from './report-outbox.ts';
 import { createStoreBinding } from './store-binding.ts';
-
-/** What changes while the node runs and is shared by its parts. */
-export interface Situation {
-  /** Version of the desired state that was applied last; 0: none. */
-  desiredVersion: number;
-  stores: readonly StoreClaim[];
-  stage: NodeFacts['stage'];
-  stageReason: string;
-  stopping: boolean;
-  address: string;
-  diskTrouble: string | undefined;
-}
-
-/** Everything a node is made of, built and not yet started. */
-export interface NodeParts {
-  readonly client: ControlPlaneClient;
-  readonly outbox: ReportOutbox;
-  readonly contact: Contact;
-  readonly ledger: RedisLedger;
-  readonly leaseStore: RedisLeaseStore;
-  readonly lease: LeaseKeeper;
-  readonly queue: ServiceBusJobQueue;
-  readonly worker: LocalWorker;
-  readonly mesh: Mesh;
-  readonly dispatcher: Dispatcher;
-  readonly view: ClusterView;
-  readonly identity: NodeIdentity;
-  readonly credentialKey: CredentialKey;
-  readonly situation: Situation;
-  /** Resolves when the control plane has said that this node is registered no more. */
-  readonly unregistered: Promise<void>;
-}
 
 /** The part of this machine that the limits are computed from. In a container both are the container's. */
 export function machineSize(): MachineSize {
