@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { newId, Secret } from '@dmg/base';
 import { leaseSettings } from '@dmg/core';
 import { LeaseKeeper, createDispatcher, type Dispatcher } from '@dmg/dispatcher';
+import { engineMetrics } from '@dmg/engine';
 import { lifecycleErrors } from '@dmg/lifecycle';
 import type { Job, NodeFacts, NodeTrouble } from '@dmg/model';
 import { Mesh, protocolVersion } from '@dmg/protocol';
@@ -117,6 +118,7 @@ function buildWorker(options: HostOptions, parts: WorkerParts): LocalWorker {
     runDirectory: state.runFolder,
     // A job that is not signed for us is refused, not an error of ours.
     verify: (signedJob) => verify(signedJob).catch(() => undefined),
+    executorCounters: Object.values(engineMetrics),
     ineligible: async (job) => situation.diskTrouble ?? credentialKey.ineligible(job) ?? await boundElsewhere(job),
     clock, random, logger, meter,
   });
