@@ -193,7 +193,10 @@ function assemble({ options, db, master, signingKey }: Foundations, serviceHost:
     definitions: new DefinitionStore({ db, clock, master, specs }),
     registration: new Registration({ db, clock, random, logger, signingKey, presence, certificates }),
     stores: new StoreBook({ db }),
-    waitReasons: new WaitReasons({ db, clock, gateways: views, queueTrouble: (gatewayId) => outbox.troubleOf(gatewayId) }),
+    waitReasons: new WaitReasons({
+      db, clock, gateways: views, queueTrouble: (gatewayId) => outbox.troubleOf(gatewayId),
+      whyStranded: (gatewayId, jobId) => presence.whyStranded(gatewayId, jobId),
+    }),
     gateways, presence, certificates, desired, tracker, watch, builder, outbox, judge, views, gauges,
   };
 }

@@ -101,6 +101,8 @@ export interface DispatcherReport {
   /** What it has decided for the gateway; kept when its number is larger than that of the one before. */
   readonly decision?: GatewayDecision;
   readonly waiting: readonly string[];
+  /** Jobs among them that no live node may run, and why; not all when there are very many. */
+  readonly stranded?: readonly { readonly jobId: string; readonly reason: string }[];
   /** Highest `sendNo` received; 0: none. */
   readonly receivedUpTo: number;
   readonly queueEmpty: boolean;

@@ -57,8 +57,8 @@ const alive = z.object({
   metrics: z.object({ cpuPercent: count, availableMemoryMb: count, sentBytes: count, receivedBytes: count }),
   dispatcher: z
     .object({
-      epoch: z.string(), leading: z.boolean(), decision: decision.optional(), waiting: z.array(text), receivedUpTo: count,
-      queueEmpty: z.boolean(),
+      epoch: z.string(), leading: z.boolean(), decision: decision.optional(), waiting: z.array(text),
+      stranded: z.array(z.object({ jobId: text, reason: z.string() })).optional(), receivedUpTo: count, queueEmpty: z.boolean(),
     })
     .optional(),
 });

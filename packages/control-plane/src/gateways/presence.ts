@@ -85,6 +85,11 @@ export class PresenceBoard {
     return new Set(reports.flatMap(({ report }) => report.dispatcher?.waiting ?? []));
   }
 
+  /** Why no live node may run a job that waits at the gateway's dispatcher, by its last report; undefined: one may. */
+  whyStranded(gatewayId: string, jobId: string): string | undefined {
+    return this.#leaderNow(gatewayId)?.report.dispatcher?.stranded?.find((each) => each.jobId === jobId)?.reason;
+  }
+
   async note(node: NodeRow, report: AliveReport): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     const before = this.#known.get(node.id);

@@ -200,11 +200,15 @@ test('a drained node is Limited and not enabled until it is resumed, and its nod
   assert.deepEqual((await post('drain')).status, 200);
   assert.deepEqual((await two.desired()).drain, { graceMs: 60_000 });
   const { runId } = await fixture.client.pipelines.createRun(group, factory, 'copy');
-  await fixture.sender.message(1);
+  const { messageId } = await fixture.sender.message(1);
   const waitsFor = async () => (await fixture.client.pipelineRuns.get(group, factory, runId)).message ?? '';
   assert.match(await waitsFor(), /gateway-1 has no dispatcher at present.*: two is Limited \(The user drains it/);
   await leads();
   assert.match(await waitsFor(), /free place/);
+  const jobId = messageId.split('.')[0] ?? '';
+  const reason = `${one.registered.nodeId}: /x does not exist on this node`;
+  await one.alive({ dispatcher: leading('1.a', { waiting: [jobId], stranded: [{ jobId, reason }] }), facts: obeys(one, '1.a') });
+  assert.match(await waitsFor(), /No node of the gateway gateway-1 can run it now: one: \/x does not exist on this node/);
   assert.equal((await post('drain', {}, 'one')).status, 200);
   assert.match(await waitsFor(), /No node of the gateway gateway-1 takes jobs: one is Limited \(The user drains it/);
   const resumed = await post('resume');

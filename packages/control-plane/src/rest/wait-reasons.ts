@@ -3,6 +3,7 @@ import { takesJobs } from '@dmg/core';
 import type { JobPolicy } from '@dmg/model';
 import type { Db } from '../database/open-database.ts';
 import type { ActivityRunRow, GatewayRow, PipelineRunRow } from '../database/schema.ts';
+import type { JudgedNode } from '../gateways/node-status.ts';
 import type { GatewayViews } from './gateway-views.ts';
 
 /** Why something waits, as a sentence for the person who waits for it. */
@@ -11,12 +12,18 @@ export class WaitReasons {
   readonly #clock: Clock;
   readonly #gateways: GatewayViews;
   readonly #queueTrouble: (gatewayId: string) => string | undefined;
+  readonly #whyStranded: (gatewayId: string, jobId: string) => string | undefined;
 
-  constructor(options: { db: Db; clock: Clock; gateways: GatewayViews; queueTrouble: (gatewayId: string) => string | undefined }) {
+  constructor(options: {
+    db: Db; clock: Clock; gateways: GatewayViews; queueTrouble: (gatewayId: string) => string | undefined;
+    /** Why no live node may run a job; node ids in it stand for the nodes. */
+    whyStranded: (gatewayId: string, jobId: string) => string | undefined;
+  }) {
     this.#db = options.db;
     this.#clock = options.clock;
     this.#gateways = options.gateways;
     this.#queueTrouble = options.queueTrouble;
+    this.#whyStranded = options.whyStranded;
   }
 
   async gatewayName(gatewayId: string): Promise<string> {
@@ -60,6 +67,12 @@ export class WaitReasons {
       const why = troubles.length === 0 ? '' : `: ${troubles.join('; ')}`;
       return `The gateway ${name} has no dispatcher at present; its nodes choose one by themselves${why}`;
     }
+    const stranded = this.#whyStranded(row.gateway_id, row.job_id);
+    if (stranded !== undefined) return `No node of the gateway ${name} can run it now: ${withNames(stranded, nodes)}`;
     return run.cancel_requested === 1 ? 'It waits for a node that closes its sink.' : 'It waits for a free place on a node.';
   }
+}
+
+function withNames(reason: string, nodes: readonly JudgedNode[]): string {
+  return nodes.reduce((text, { node }) => text.replaceAll(node.id, node.name), reason);
 }
