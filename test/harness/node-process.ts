@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '@dmg/base';
 import type { CleanupContext } from './cleanup.ts';
-import { type ProcessExit, type RunningProcess, startRoot } from './processes.ts';
+import { type ProcessExit, type RunningProcess, startProcess } from './processes.ts';
 import type { UpLine } from './up-line.ts';
 import { within } from './wait-for.ts';
 
@@ -20,7 +21,17 @@ export interface NodeProcessOptions {
   readonly up: UpLine;
   readonly gatewayKey: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Path of the node's program; default: the one of this repository. */
+  readonly main?: string;
+  /** Folders that this node alone sees at another place: it gets a mount namespace of its own. */
+  readonly mounts?: readonly Mount[];
   readonly onLog?: (line: NodeLogLine) => void;
+}
+
+export interface Mount {
+  readonly folder: string;
+  /** An empty folder. */
+  readonly at: string;
 }
 
 /** What a node beside others on this machine is told. */
@@ -53,6 +64,7 @@ export class NodeProcess {
   readonly #options: NodeProcessOptions;
   #process: RunningProcess | undefined;
   #ready: Readonly<Record<string, unknown>> = {};
+  #readyAtMs = 0;
 
   constructor(context: CleanupContext, options: NodeProcessOptions) {
     this.name = options.name;
@@ -69,11 +81,23 @@ export class NodeProcess {
     return typeof this.#ready['metrics'] === 'string' ? this.#ready['metrics'] : '';
   }
 
+  /** Where other nodes reach it, as `host:port`. */
+  get address(): string {
+    return typeof this.#ready['address'] === 'string' ? this.#ready['address'] : '';
+  }
+
+  /** When its ready line was read, on this process's monotonic clock. */
+  get readyAtMs(): number {
+    return this.#readyAtMs;
+  }
+
   async start(): Promise<void> {
-    const { name, folder, up, gatewayKey, env } = this.#options;
-    const { process, ready } = await startRoot(this.#context, 'node', {
+    const { name, folder, up, gatewayKey, env, mounts = [] } = this.#options;
+    const main = this.#options.main ?? fileURLToPath(import.meta.resolve('@dmg/node/main'));
+    const program = [process.execPath, main, 'start', '--state', join(folder, name)];
+    const { process: started, ready } = await startProcess(this.#context, {
       name,
-      args: ['start', '--state', join(folder, name)],
+      ...inNamespace(program, mounts),
       env: { ...nodeEnvironment(name, up, gatewayKey), ...env },
       readyWithinMs: 30_000,
       onErrorLine: (text) => {
@@ -81,7 +105,8 @@ export class NodeProcess {
         if (line !== undefined) this.#options.onLog?.(line);
       },
     });
-    this.#process = process;
+    this.#readyAtMs = systemClock.monotonicMs();
+    this.#process = started;
     this.#ready = ready;
   }
 
@@ -101,7 +126,16 @@ export class NodeProcess {
   }
 
   /** Resolves when the process is gone, however it went. */
-  async gone(withinMs = 10_000): Promise<void> {
-    if (this.#process !== undefined) await within(`${this.name} to be gone`, withinMs, this.#process.exited);
+  async gone(withinMs = 10_000): Promise<ProcessExit | undefined> {
+    return this.#process === undefined ? undefined : within(`${this.name} to be gone`, withinMs, this.#process.exited);
   }
+}
+
+/** A program as it is; or with mounts that end with it, since nobody else is in its namespace. It keeps its pid either way. */
+function inNamespace(program: readonly string[], mounts: readonly Mount[]): { readonly command?: string; readonly args: readonly string[] } {
+  const [first = '', ...rest] = program;
+  if (mounts.length === 0) return { command: first, args: rest };
+  const script = [...mounts.map((_, index) => `mount --bind "$${2 * index + 1}" "$${2 * index + 2}"`), `shift ${2 * mounts.length}`, 'exec "$@"'];
+  const places = mounts.flatMap(({ folder, at }) => [folder, at]);
+  return { command: 'unshare', args: ['-m', '--propagation', 'private', 'sh', '-c', script.join(' && '), 'sh', ...places, ...program] };
 }

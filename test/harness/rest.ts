@@ -23,8 +23,8 @@ export class Rest {
     return this.call('PUT', `/${kind}/${name}`, { properties });
   }
 
-  async createRun(pipeline: string): Promise<string> {
-    return ((await this.call('POST', `/pipelines/${pipeline}/createRun`, {})) as { runId: string }).runId;
+  async createRun(pipeline: string, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
+    return ((await this.call('POST', `/pipelines/${pipeline}/createRun`, parameters)) as { runId: string }).runId;
   }
 
   run(runId: string): Promise<{ status: string; message?: string }> {
@@ -48,6 +48,11 @@ export class Rest {
 
   async monitoring(gateway = 'local'): Promise<NodeMonitoring[]> {
     return ((await this.call('POST', `/integrationRuntimes/${gateway}/monitoringData`, {})) as { nodes: NodeMonitoring[] }).nodes;
+  }
+
+  /** What the gateway has to do, as `getStatus` tells it beside its nodes. */
+  async load(gateway = 'local'): Promise<GatewayLoad> {
+    return ((await this.call('POST', `/integrationRuntimes/${gateway}/getStatus`, {})) as { properties: GatewayLoad }).properties;
   }
 
   /** Every pipeline run there is. */
@@ -90,7 +95,8 @@ export class Rest {
 export interface ActivityRun {
   readonly activityName: string;
   readonly status: string;
-  readonly output?: { readonly receipt?: { readonly guarantee?: string }; readonly dataWritten?: number };
+  readonly jobId: string;
+  readonly output?: { readonly receipt?: { readonly guarantee?: string; readonly attempts?: readonly string[] }; readonly dataWritten?: number };
   readonly error?: { readonly errorCode?: string; readonly message?: string };
   readonly durationInMs?: number;
 }
@@ -108,6 +114,13 @@ export interface NodeState {
   readonly isActiveDispatcher?: boolean;
   readonly concurrentJobsLimit?: number;
   readonly evidence?: string;
+}
+
+export interface GatewayLoad {
+  readonly queueLength: number;
+  readonly waitingAtDispatcher: number;
+  readonly averageTaskPickupDelayInSeconds?: number;
+  readonly availableNodes: number;
 }
 
 export interface NodeMonitoring {

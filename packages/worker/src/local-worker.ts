@@ -144,9 +144,11 @@ export class LocalWorker implements WorkerPort {
   async dispatch(request: DispatchRequest): Promise<DispatchAnswer> {
     const answer = await this.#dispatch(request);
     this.#options.meter.add(dispatchesMetric, 1, { answer: answer.accepted ? 'accepted' : answer.reason });
-    const fields = { jobId: request.job.jobId, attemptId: request.attemptId, step: request.step, epoch: formatEpoch(request.epoch) };
-    if (answer.accepted) this.#logger.info(fields, 'attempt accepted');
-    else this.#logger.debug({ ...fields, reason: answer.reason, evidence: answer.evidence }, 'dispatch refused');
+    if (!answer.accepted) {
+      const { job: { jobId }, attemptId, step, epoch } = request;
+      const { reason, evidence } = answer;
+      this.#logger.debug({ jobId, attemptId, step, epoch: formatEpoch(epoch), reason, evidence }, 'dispatch refused');
+    }
     return answer;
   }
 
@@ -318,6 +320,9 @@ export class LocalWorker implements WorkerPort {
             ended: (one, outcome) => this.#ended(one, outcome),
           });
           this.#attempts.set(attemptId, attempt);
+          // The slots as they are with this one, at the instant of its reservation: `used` is never above `limit` here.
+          const fields = { jobId: job.jobId, attemptId, step: attempt.step, epoch: formatEpoch(request.epoch), ...this.slots };
+          this.#logger.info(fields, 'attempt accepted');
           settle({ accepted: true });
           return attempt;
         },
