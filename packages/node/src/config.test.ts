@@ -47,7 +47,9 @@ test('executors get the state folder, the level and what Node needs, and no secr
     DMG_STATE: '/not/this', NODE_OPTIONS: '--inspect',
   };
   const given = executorEnvironment({ stateFolder: '/state', logLevel: 'debug' }, environment);
-  assert.deepEqual(given, { PATH: '/bin', TZ: 'UTC', DMG_TEST_MARK: 'm', DMG_STATE: '/state', DMG_LOG_LEVEL: 'debug' });
+  assert.deepEqual(given, {
+    PATH: '/bin', TZ: 'UTC', DMG_TEST_MARK: 'm', DMG_STATE: '/state', DMG_LOG_LEVEL: 'debug', NODE_COMPILE_CACHE: '/state/compile-cache',
+  });
   assert.deepEqual(readExecutorConfig(given), { stateFolder: '/state', logLevel: 'debug' });
   assert.throws(() => readExecutorConfig({}), { code: 'DMG_LIFECYCLE_BAD_SETTING' });
 });
