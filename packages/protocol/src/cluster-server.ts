@@ -117,6 +117,11 @@ export class ClusterServer {
     return stream === undefined ? undefined : { facts: stream.facts, sinceMs: stream.sinceMs };
   }
 
+  /** Says how this node is on all streams. */
+  announce(): void {
+    for (const { served } of this.#streams.values()) served.beat();
+  }
+
   goodbye(successor: string, reason: string): void {
     for (const { served } of this.#streams.values()) served.goodbye(successor, reason);
   }

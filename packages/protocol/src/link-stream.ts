@@ -160,6 +160,11 @@ export class LinkStream {
     return answer.found && answer.wrappedKey.length > 0 ? new Uint8Array(answer.wrappedKey) : undefined;
   }
 
+  /** Tells the other side how this node is; nothing before the stream is open. */
+  beat(): void {
+    if (this.#protocol !== undefined) this.#write({ type: 'heartbeat', facts: factsFor(this.#protocol, this.#options.self()) });
+  }
+
   /** Tells the other side that this node stops. */
   goodbye(successor: string, reason: string): void {
     if (this.#protocol !== undefined && this.#end === undefined) this.#write({ type: 'goodbye', successor, reason });
@@ -255,7 +260,7 @@ export class LinkStream {
   }
 
   #onOpened(protocol: ProtocolVersion, facts: NodeFacts): void {
-    const { nodeId, versions, clock, times, channel, self } = this.#options;
+    const { nodeId, versions, clock, times, channel } = this.#options;
     const isOffered = versions.some((range) =>
       range.major === protocol.major && range.minorMin <= protocol.minor && protocol.minor <= range.minorMax);
     if (!isOffered || this.#protocol !== undefined) throw unexpected({ type: 'opened' });
@@ -267,7 +272,7 @@ export class LinkStream {
     this.#pulse = new StreamPulse({
       clock, times,
       bytesRead: () => channel.bytesRead,
-      beat: () => this.#write({ type: 'heartbeat', facts: factsFor(protocol, self()) }),
+      beat: () => this.beat(),
       silent: () => this.#finish({ kind: 'silent', reason: `nothing was heard of it for ${times.silenceLimitMs} ms` }),
     });
     this.#opened.resolve(facts);

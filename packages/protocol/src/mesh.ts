@@ -72,6 +72,7 @@ export class Mesh {
   readonly #own: OwnWorker;
   readonly #entries = new Map<string, Entry>();
   readonly #changeListeners = new Set<Parameters<Workers['subscribe']>[0]>();
+  readonly #upListeners = new Set<(event: { nodeId: string }) => void>();
   readonly #goneListeners = new Set<(event: { nodeId: string; refused: boolean }) => void>();
   readonly #goodbyeListeners = new Set<(event: { nodeId: string; successor: string | undefined }) => void>();
   #identity: MeshIdentity | undefined;
@@ -140,6 +141,17 @@ export class Mesh {
     });
   }
 
+  /** Says how this node is on all streams at once, instead of at the next heartbeat: after a change that others act on. */
+  announce(): void {
+    this.#server.announce();
+    for (const { link } of this.#entries.values()) link.stream?.beat();
+  }
+
+  /** Told when this node's stream to a member is open. */
+  onUp(listen: (event: { nodeId: string }) => void): () => void {
+    return subscribe(this.#upListeners, listen);
+  }
+
   /** Told when this node's stream to a member has ended, or the member's process is known to be gone. */
   onGone(listen: (event: { nodeId: string; refused: boolean }) => void): () => void {
     return subscribe(this.#goneListeners, listen);
@@ -205,6 +217,7 @@ export class Mesh {
     link.subscribe((event) => {
       if (event.type === 'goodbye') this.#onGoodbye(member.nodeId, event.successor);
       else if (event.type === 'gone') for (const listen of this.#goneListeners) listen({ nodeId: member.nodeId, refused: event.refused });
+      else if (event.type === 'up') for (const listen of this.#upListeners) listen({ nodeId: member.nodeId });
       if (event.type === 'up' || event.type === 'gone') this.#count();
     });
     const worker = new RemoteWorker(link);

@@ -47,10 +47,7 @@ export class ServedStream {
     this.#options = options;
     const { clock, times, protocol, self, bytesRead, silent, worker } = options;
     this.#send({ type: 'opened', protocol, facts: factsFor(protocol, self()) });
-    this.#pulse = new StreamPulse({
-      clock, times, bytesRead, silent,
-      beat: () => this.#send({ type: 'heartbeat', facts: factsFor(protocol, self()) }),
-    });
+    this.#pulse = new StreamPulse({ clock, times, bytesRead, silent, beat: () => this.beat() });
     this.#unsubscribe = worker.subscribe((event) => {
       if (event.type === 'progress' || event.type === 'ended' || event.type === 'slots') this.#onEvent(event);
     });
@@ -78,6 +75,12 @@ export class ServedStream {
       case 'open':
         throw new Error('a second open on one stream');
     }
+  }
+
+  /** Says how this node is. */
+  beat(): void {
+    const { protocol, self } = this.#options;
+    this.#send({ type: 'heartbeat', facts: factsFor(protocol, self()) });
   }
 
   goodbye(successor: string, reason: string): void {

@@ -1,4 +1,4 @@
-import { type Clock, type Logger, newId, silentLogger, silentMeter, systemClock, systemRandom } from '@dmg/base';
+import { type Clock, type Logger, newId, silentLogger, silentMeter, sleep, systemClock, systemRandom } from '@dmg/base';
 import type { DispatchRequest, WorkerEvent } from '@dmg/core';
 import { InMemorySinks, InMemoryWorker } from '@dmg/core/testing';
 import type { Epoch, Job, Member, NodeFacts } from '@dmg/model';
@@ -41,7 +41,6 @@ export class TestNode {
   readonly goodbyes: { readonly nodeId: string; readonly successor: string | undefined }[] = [];
   facts: NodeFacts;
   address = '';
-  #waiting: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(options: TestNodeOptions) {
     const { nodeId, clock = systemClock } = options;
@@ -56,17 +55,8 @@ export class TestNode {
       credentialKey: { give: () => Promise.resolve(undefined) },
       random: systemRandom, logger: silentLogger, meter: silentMeter, ...options, clock,
     });
-    this.mesh.onGone((event) => {
-      this.gone.push(event);
-      this.#look();
-    });
-    this.mesh.onGoodbye((event) => {
-      this.goodbyes.push(event);
-      this.#look();
-    });
-    this.mesh.workers.subscribe(({ type, worker }) => {
-      if (type === 'joined') worker.subscribe(() => this.#look());
-    });
+    this.mesh.onGone((event) => void this.gone.push(event));
+    this.mesh.onGoodbye((event) => void this.goodbyes.push(event));
   }
 
   async start(): Promise<void> {
@@ -96,24 +86,17 @@ export class TestNode {
     return this.mesh.peers().some((peer) => peer.nodeId === nodeId && peer.connected);
   }
 
-  /** Resolves when a condition holds; looked at whenever something is heard of another node. */
+  /** Resolves when a condition holds. Much of what tests wait for (why there is no stream, what another node sees) is told by no event. */
   async when(holds: () => boolean): Promise<void> {
-    if (holds()) return;
-    await new Promise<void>((resolve) => this.#waiting.push({ holds, resolve }));
+    const untilMs = systemClock.monotonicMs() + 10_000;
+    while (!holds()) {
+      if (systemClock.monotonicMs() > untilMs) throw new Error(`this did not come about within 10 s: ${holds.toString()}`);
+      await sleep(systemClock, 2);
+    }
   }
 
   close(): Promise<void> {
     return this.mesh.close();
-  }
-
-  #look(): void {
-    // What is looked at may be set by a listener that is called after this one.
-    setImmediate(() => {
-      for (const each of this.#waiting.filter(({ holds }) => holds())) {
-        this.#waiting = this.#waiting.filter((one) => one !== each);
-        each.resolve();
-      }
-    });
   }
 }
 
