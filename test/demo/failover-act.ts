@@ -32,8 +32,9 @@ export interface FailoverActOptions {
 }
 
 const successorLimitMs = 15_000;
-/** Copies on the dispatcher are waited for; after so long any copy will do. */
-const patienceMs = 6000;
+/** A copy on the dispatcher that has come so far is waited for; after a while any copy will do. */
+const bytesMin = 4_000_000;
+const patienceMs = 8000;
 const drainGraceSeconds = 5;
 
 /**
@@ -77,8 +78,8 @@ export class FailoverAct {
 
   /** `isLast`: all copies have ended, so none is waited for any more. */
   async see(nodes: readonly NodePicture[], copies: readonly CopyPicture[], isLast: boolean): Promise<void> {
-    if (this.isOver) return;
     this.#seeResumed(copies);
+    if (this.isOver) return;
     switch (this.#step) {
       case 'before': return this.#mayKill(copies, isLast);
       case 'killing': return;
@@ -96,7 +97,7 @@ export class FailoverAct {
     const under = copies.filter(({ state, node }) => state === 'InProgress' && node !== '');
     const there = under.filter(({ node }) => node === leader.node);
     const isPatient = systemClock.monotonicMs() - this.#startedMs < patienceMs;
-    if (!isLast && !there.some(({ bytes }) => bytes > 0) && (isPatient || under.length === 0)) return;
+    if (!isLast && !there.some(({ bytes }) => bytes >= bytesMin) && (isPatient || under.length === 0)) return;
     this.#step = 'killing';
     this.#interrupted = new Map(there.map((copy) => [copy.activity, copy]));
     say(`kill -9 of the whole process group of ${leader.node}: the dispatcher, with ${there.length} copies running on it`);
@@ -124,7 +125,7 @@ export class FailoverAct {
       if (before === undefined || this.#failover === undefined || node === '') continue;
       if (node === before.node && state !== 'Succeeded') continue;
       this.#interrupted.delete(activity);
-      const done = before.bytes > 0 ? `, where ${before.node} had written ${(before.bytes / 1e6).toFixed(1)} MB` : '';
+      const done = before.bytes >= 50_000 ? `, where ${before.node} had written ${(before.bytes / 1e6).toFixed(1)} MB` : '';
       if (node !== before.node) this.#options.say(`${activity} goes on on ${node}${done}`);
     }
   }

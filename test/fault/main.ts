@@ -1,63 +1,113 @@
-import { writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { randomInt } from 'node:crypto';
 import { firstLine, seededRandom } from '@dmg/base';
 import { CleanupScope } from '../harness/cleanup.ts';
-import { describeRound, type Fault, faults, isClean, type RoundResult, runRound } from './kill-rounds.ts';
+import { clusterStrikes, describeClusterRound } from './cluster-rounds.ts';
+import { describeClusterVerdict, runClusterSuite } from './cluster-suite.ts';
+import { describeRound, type Fault, faults, isClean, runRound } from './kill-rounds.ts';
 import { startRig } from './rig.ts';
 
 const help = `npm run fault -- [options]
 
-Keeps one gateway under load and kills its parts at seeded moments; every job must end once, with its sinks verified.
+Breaks a gateway under load at seeded moments; every job must end once, with its sinks verified. Exit code 1 if anything was not so.
 
-  --rounds N      rounds for each fault (default 5)
+  --suite NAME    cluster: four nodes, always at work; kills (-9), freezes or stops nodes, hosts, executors and Redis (default)
+                  kills: one node; kills or empties each part of the whole, local cloud and control plane included
+                  all: both
+  --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5)
   --seed S        seed (default: random, printed)
-  --faults LIST   of ${faults.join(', ')} (default: all)
+  --faults LIST   kills: of ${faults.join(', ')} (default: all)
   --log FILE      what the gateway's processes logged
-  --json          one line of JSON for each round
+  --json          one line of JSON for each round, and one for the end of the cluster's
 `;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' }, seed: { type: 'string' }, faults: { type: 'string' }, log: { type: 'string' },
-    json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
-  },
-});
-if (values.help) {
-  process.stdout.write(help);
-  process.exit(0);
+const suites = ['cluster', 'kills', 'all'] as const;
+
+function usage(complaint?: string): never {
+  if (complaint === undefined) process.stdout.write(help);
+  else process.stderr.write(`fault: ${complaint}\n\n${help}`);
+  process.exit(complaint === undefined ? 0 : 2);
 }
+
+function readArguments() {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  try {
+    return parseArgs({ options: { suite: text, rounds: text, seed: text, faults: text, log: text, json: flag, help: flag } }).values;
+  } catch (error) {
+    return usage(firstLine(error));
+  }
+}
+
+const values = readArguments();
+if (values.help) usage();
+const suite = suites.find((known) => known === (values.suite ?? 'cluster')) ?? usage(`no such suite: ${values.suite}`);
 const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
-const rounds = Number(values.rounds);
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+if (!Number.isInteger(seed) || (rounds !== undefined && (!Number.isInteger(rounds) || rounds < 1))) {
+  usage('--rounds and --seed are whole numbers');
+}
 const chosen = (values.faults?.split(',') ?? faults) as Fault[];
 const unknown = chosen.filter((fault) => !faults.includes(fault));
-if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) {
-  const complaint = unknown.length > 0 ? `no such fault: ${unknown.join(', ')}` : '--rounds and --seed are whole numbers';
-  process.stderr.write(`fault: ${complaint}\n\n${help}`);
-  process.exit(2);
+if (unknown.length > 0) usage(`no such fault: ${unknown.join(', ')}`);
+
+const log = values.log === undefined ? undefined : createWriteStream(values.log);
+const onLog = (line: string): void => void log?.write(`${line}\n`);
+const scope = new CleanupScope();
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (isInterrupted) return; // Under npm one Ctrl-C arrives twice.
+    isInterrupted = true;
+    // The gateway ends with us: it follows the end of its standard input.
+    void scope.close().catch(() => undefined).finally(() => process.exit(130));
+  });
+}
+
+function print(value: object, text: string): void {
+  process.stdout.write(`${values.json ? JSON.stringify(value) : text}\n`);
+}
+
+/** The number of rounds that were not as they must be. */
+async function runKills(): Promise<number> {
+  const random = seededRandom(seed);
+  const rig = await startRig(scope, { onLog });
+  let bad = 0;
+  let count = 0;
+  for (const fault of chosen) {
+    for (let round = 1; round <= (rounds ?? 5); round++) {
+      const result = await runRound(rig, fault, round, random);
+      print(result, describeRound(result));
+      count += 1;
+      if (!isClean(result)) bad += 1;
+    }
+  }
+  process.stderr.write(`kills: ${count} rounds, ${bad} not clean, seed ${seed}\n`);
+  return bad;
+}
+
+/** The number of things that were not as they must be. */
+async function runCluster(): Promise<number> {
+  const onRound = (result: Parameters<typeof describeClusterRound>[0]): void => print(result, describeClusterRound(result));
+  const verdict = await runClusterSuite({ seed, rounds: rounds ?? 20, onRound, onLog });
+  const { rounds: results, ...rest } = verdict;
+  print({ rounds: results.length, ...rest, seed }, describeClusterVerdict(verdict));
+  for (const problem of verdict.problems) process.stderr.write(`  ${problem}\n`);
+  process.stderr.write(`cluster: ${clusterStrikes.length} kinds of strikes, seed ${seed}\n`);
+  return verdict.problems.length;
 }
 
 process.stderr.write(`seed ${seed}\n`);
-const random = seededRandom(seed);
-const scope = new CleanupScope();
-const results: RoundResult[] = [];
-let failure: Error | undefined;
+let bad = 0;
 try {
-  const rig = await startRig(scope);
-  scope.after(() => (values.log === undefined ? undefined : writeFile(values.log, rig.up.stderr)));
-  for (const fault of chosen) {
-    for (let round = 1; round <= rounds; round++) {
-      const result = await runRound(rig, fault, round, random);
-      results.push(result);
-      process.stdout.write(`${values.json ? JSON.stringify(result) : describeRound(result)}\n`);
-    }
-  }
+  if (suite !== 'kills') bad += await runCluster();
+  if (suite !== 'cluster') bad += await runKills();
 } catch (error) {
-  failure = error instanceof Error ? error : new Error(firstLine(error));
+  bad += 1;
+  process.stderr.write(`fault: ${error instanceof Error ? error.message : firstLine(error)}\n`);
 } finally {
   await scope.close();
+  log?.end();
 }
-const bad = results.filter((result) => !isClean(result));
-process.stderr.write(`${results.length} rounds, ${bad.length} not clean, seed ${seed}\n`);
-if (failure !== undefined) process.stderr.write(`fault: ${failure.message}\n`);
-process.exit(bad.length === 0 && failure === undefined ? 0 : 1);
+process.exitCode = bad === 0 ? 0 : 1;

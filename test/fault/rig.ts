@@ -30,7 +30,15 @@ export type Victim = (typeof victims)[number];
 
 const container = 'fault';
 
-export async function startRig(context: CleanupContext, options: { nodes?: number; env?: Record<string, string> } = {}): Promise<Rig> {
+export interface RigOptions {
+  /** Default 1. */
+  readonly nodes?: number;
+  readonly env?: Record<string, string>;
+  /** Takes each line that any of the gateway's programs logs. */
+  readonly onLog?: (line: string) => void;
+}
+
+export async function startRig(context: CleanupContext, options: RigOptions = {}): Promise<Rig> {
   const folder = await tempDir(context, 'dmg-fault-');
   const files = join(folder, 'files');
   await mkdir(files, { recursive: true });
@@ -39,6 +47,7 @@ export async function startRig(context: CleanupContext, options: { nodes?: numbe
     readyWithinMs: 60_000,
     stopWithinMs: 30_000,
     env: options.env ?? {},
+    ...(options.onLog === undefined ? {} : { onErrorLine: options.onLog }),
   });
   const line = readUpLine(ready);
   const rest = new Rest(line);
@@ -133,6 +142,20 @@ export async function waitForEnd(rig: Rig, runId: string, withinMs = 120_000): P
     return ['Succeeded', 'Failed', 'Cancelled'].includes(run.status) ? run : undefined;
   }, { withinMs, everyMs: 100 });
   return status;
+}
+
+/** A node as `dmg up` has it now. */
+export interface RigNode {
+  readonly name: string;
+  /** Also the number of its process group. */
+  readonly pid: number;
+  readonly metrics: string;
+  readonly state: string;
+}
+
+/** The nodes as they are now: `dmg up` writes them down again whenever it has started one anew. */
+export async function nodesOf(rig: Rig): Promise<RigNode[]> {
+  return (JSON.parse(await readFile(join(rig.folder, 'state', 'up.json'), 'utf8')) as { nodes: RigNode[] }).nodes;
 }
 
 const commandOf: Readonly<Record<'executor' | 'node' | 'control-plane', RegExp>> = {
