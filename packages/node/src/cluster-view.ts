@@ -45,6 +45,8 @@ export class ClusterView {
   #drained = false;
   #memory: DecisionMemory = emptyDecisionMemory;
   #leader: { readonly nodeId: string; readonly epoch: string; readonly sinceMs: number } | undefined;
+  /** Other nodes that should lead rather than this one, and since when without a break. */
+  #betterSinceMs: ReadonlyMap<string, number> = new Map();
   /** The dispatcher that this node goes by, and since when. */
   #obeyed: { readonly nodeId: string; readonly sinceMs: number } | undefined;
   #said: Judgement<NodeStatus> | undefined;
@@ -87,24 +89,30 @@ export class ClusterView {
     return judgement.status === 'Limited' && !takesJobs(judgement) ? 'Inactive' : judgement.status;
   }
 
-  /** Whether and how soon this node may lead, and who should instead. How long it waits for that is the lease's to know. */
+  /**
+   * Whether and how soon this node may lead, and who should instead: one that has been better for some time, so that a trouble which
+   * one node notices before the others moves nothing. To be asked often: what is better only between two calls is not seen.
+   */
   standing(): Standing {
     const rank = leadRank(this.#judgeSelf(), this.#judgeSelfAsDue());
-    return { rank, better: this.#bestPeer(rank) };
+    const nowMs = this.#options.clock.monotonicMs();
+    const peers = this.#reachable();
+    const better = peers.filter((peer) => peer.rank !== undefined && (rank === undefined || peer.rank < rank));
+    this.#betterSinceMs = new Map(better.map(({ nodeId }) => [nodeId, this.#betterSinceMs.get(nodeId) ?? nowMs]));
+    const betterForMs = (nodeId: string): number => nowMs - (this.#betterSinceMs.get(nodeId) ?? nowMs);
+    return { rank, better: betterPeer(rank, peers.map((peer) => ({ ...peer, betterForMs: betterForMs(peer.nodeId) }))) };
   }
 
   /** Who should lead when this node stops: the best that is reachable. */
   successor(): string | undefined {
-    return this.#bestPeer(undefined);
+    return betterPeer(undefined, this.#reachable().map((peer) => ({ ...peer, betterForMs: 0 })));
   }
 
-  /** The best reachable node that is better than this rank. */
-  #bestPeer(rank: LeadRank): string | undefined {
-    const candidates = this.#options.peers().filter(({ connected }) => connected).map(({ nodeId }) => {
+  #reachable(): readonly { readonly nodeId: string; readonly rank: LeadRank }[] {
+    return this.#options.peers().filter(({ connected }) => connected).map(({ nodeId }) => {
       const judgement = this.#judgePeer(nodeId);
-      return { nodeId, rank: judgement === undefined ? undefined : leadRank(judgement), betterForMs: Number.POSITIVE_INFINITY };
+      return { nodeId, rank: judgement === undefined ? undefined : leadRank(judgement) };
     });
-    return betterPeer(rank, candidates);
   }
 
   /** What is decided for the gateway; a dispatcher decides first. */
@@ -192,9 +200,15 @@ export class ClusterView {
     return { nodeId, epoch: known.epoch, lostForMs: Math.min(lostForMs, knownForMs) };
   }
 
-  /** What reachable nodes say of the dispatcher. */
+  /**
+   * What reachable nodes say of the dispatcher. Of one that can be asked itself only its own word counts: otherwise two nodes that
+   * have it from each other would believe in a dispatcher for ever which was started again since.
+   */
   #claims(): readonly DispatcherSight[] {
-    return this.#options.peers().flatMap(({ connected, facts }) => (connected ? (facts?.dispatcher ?? []) : []));
+    const peers = this.#options.peers().filter(({ connected, facts }) => connected && facts !== undefined);
+    const isDenied = ({ nodeId }: DispatcherSight): boolean =>
+      peers.some((peer) => peer.nodeId === nodeId && peer.facts?.dispatcher?.nodeId !== nodeId);
+    return peers.flatMap(({ facts }) => facts?.dispatcher ?? []).filter((claim) => !isDenied(claim));
   }
 
   #nameOf(nodeId: string): string {

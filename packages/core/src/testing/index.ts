@@ -10,3 +10,4 @@ export {
   InMemoryJobQueue, type InMemoryJobQueueOptions, InMemoryJobSender, InMemoryQueues, type InMemoryQueuesOptions,
 } from './in-memory-job-queue.ts';
 export { jobQueueContract, type JobQueueFixture, type JobQueueFixtureOptions } from './job-queue.contract.ts';
+export { memberState, nodeFacts } from './node-facts.ts';
