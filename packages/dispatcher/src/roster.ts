@@ -49,6 +49,8 @@ interface View {
   /** It did not answer a dispatch; asked again then, whatever it tells. */
   restsUntilMs: number;
   lastHeardMs: number;
+  /** At the last look for a change. */
+  status: NodeStatus | undefined;
 }
 
 export interface RosterOptions {
@@ -170,6 +172,15 @@ export class Roster {
     if (!answer.accepted && takesNone.has(answer.reason)) view.refusesUntilMs = this.#options.clock.monotonicMs() + this.#options.refusedMs;
   }
 
+  /** Whether its status is another one than at the last look. */
+  hasNewStatus(nodeId: string): boolean {
+    const view = this.#views.get(nodeId);
+    const status = this.#options.statusOf(nodeId);
+    if (view === undefined || view.status === status) return false;
+    view.status = status;
+    return true;
+  }
+
   /** Its process is known to be gone. */
   isGone(nodeId: string): boolean {
     return this.#views.get(nodeId)?.way === 'refused';
@@ -215,7 +226,7 @@ export class Roster {
     const nowMs = this.#options.clock.monotonicMs();
     const view: View = {
       port, stopListening: port.subscribe((event) => this.#onEvent(view, event)), way: 'open', obeys: undefined, asked: undefined, limit: 0,
-      used: 0, usedAtMs: nowMs, refusesUntilMs: 0, restsUntilMs: 0, lastHeardMs: nowMs,
+      used: 0, usedAtMs: nowMs, refusesUntilMs: 0, restsUntilMs: 0, lastHeardMs: nowMs, status: undefined,
     };
     this.#views.set(nodeId, view);
   }

@@ -3,7 +3,7 @@ import { isEncryptedSecret, type Job, type JsonObject } from '@dmg/model';
 import { credentialKeyId, unwrapWithKey, wrapForKey } from '@dmg/security';
 import type { NodeState } from './node-state.ts';
 
-/** Between two rounds of asking the other nodes. */
+/** Between two rounds of asking the other nodes, unless a stream to one of them comes up before. */
 const askAgainMs = 2000;
 
 export interface CredentialKeyOptions {
@@ -23,6 +23,8 @@ export interface CredentialKeyOptions {
 export class CredentialKey {
   readonly #options: CredentialKeyOptions;
   #privateJwk: JsonObject | undefined;
+  /** Another node can be asked. */
+  #news = Promise.withResolvers<void>();
 
   private constructor(options: CredentialKeyOptions, privateJwk: JsonObject | undefined) {
     this.#options = options;
@@ -57,18 +59,31 @@ export class CredentialKey {
     return Buffer.from(wrapped);
   }
 
+  /** A stream to another node is open: it is asked at once. */
+  askAgain(): void {
+    this.#news.resolve();
+  }
+
   /** Asks the other nodes until one has given the key. Never rejects. */
   async obtain(ask: () => Promise<Uint8Array | undefined>, signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { logger } = this.#options;
     while (!signal.aborted && this.#privateJwk === undefined) {
+      this.#news = Promise.withResolvers();
       try {
         const wrapped = await ask();
         if (wrapped !== undefined) await this.#take(wrapped);
       } catch (error) {
         logger.warn({ reason: firstLine(error) }, 'credential key not obtained, will be tried again');
       }
-      if (this.#privateJwk === undefined) await sleep(clock, askAgainMs, signal).catch(() => undefined);
+      if (this.#privateJwk === undefined) await this.#pause(signal);
     }
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const pause = sleep(this.#options.clock, askAgainMs, AbortSignal.any([signal, over.signal])).catch(() => undefined); // Ended early.
+    await Promise.race([pause, this.#news.promise]);
+    over.abort();
   }
 
   async #take(wrapped: Uint8Array): Promise<void> {

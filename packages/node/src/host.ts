@@ -68,6 +68,7 @@ async function startParts(life: Life, loops: Promise<void>[], stopRequested: Abo
   if (keptReports > 0) logger.info({ keptReports }, 'kept reports are delivered');
   await applyKept(life);
   loops.push(...startLoops(life));
+  mesh.onUp(() => parts.credentialKey.askAgain());
   mesh.onGone(({ nodeId, refused }) => void (refused && lease.leaderGone(nodeId)));
   mesh.onGoodbye(({ successor }) => {
     if (successor === life.registration.nodeId) lease.invited();
@@ -76,9 +77,11 @@ async function startParts(life: Life, loops: Promise<void>[], stopRequested: Abo
   // What was cancelled must be known before a job that an old ledger remembers is placed; without a control plane work goes on.
   await Promise.race([ordered.promise, sleep(clock, firstDesiredStateMs, stopRequested).catch(() => undefined)]);
   situation.stage = 'running';
+  mesh.announce();
   lease.start();
   dispatcher.start();
-  loops.push(parts.credentialKey.obtain(() => mesh.fetchCredentialKey(), life.stopping.signal));
+  // Until it has come this node takes few jobs or none; that it is here now the dispatcher must know at once.
+  loops.push(parts.credentialKey.obtain(() => mesh.fetchCredentialKey(), life.stopping.signal).then(() => mesh.announce()));
 }
 
 /** Settings and a Redis with which a dispatcher could not keep its promises (DESIGN-RULES 26). One that is away is no reason. */
@@ -111,6 +114,7 @@ async function sayWhyNotStarted({ options, parts }: Life, error: unknown): Promi
 async function stopParts({ options, parts, stopping }: Life, loops: readonly Promise<void>[]): Promise<void> {
   const { worker, mesh, dispatcher, lease, outbox, ledger, leaseStore, situation, view } = parts;
   situation.stopping = true;
+  mesh.announce();
   const successor = view.successor();
   if (successor === undefined) {
     // Nobody takes over: ends are still taken and written while running copies stop, so that the ledger says which jobs wait for the
