@@ -1,5 +1,6 @@
 import { type Random, sleep, systemClock } from '@dmg/base';
 import { killIfThere } from '../harness/left-processes.ts';
+import type { NodeState } from '../harness/rest.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import type { ClusterLoad } from './cluster-load.ts';
 import { RedisControl } from './redis-control.ts';
@@ -69,8 +70,9 @@ export async function runClusterRound(rig: Rig, load: ClusterLoad, round: Cluste
   const { open } = load;
   const before = await nodesOf(rig);
   const struckMs = systemClock.monotonicMs();
+  const struckAt = new Date(systemClock.wallMs()).toISOString();
   const victim = await strike(rig, round);
-  await waitFor(`the cluster to be whole after ${round.strike} of ${victim}`, () => isWhole(rig, before, round, victim), {
+  await waitFor(`the cluster to be whole after ${round.strike} of ${victim}`, () => isWhole(rig, { before, round, victim, struckAt }), {
     withinMs: backLimitMs, everyMs: 250,
   });
   return { ...round, victim, open, backMs: Math.round(systemClock.monotonicMs() - struckMs) };
@@ -138,11 +140,20 @@ async function leaderName(rig: Rig): Promise<string | undefined> {
   return (await rig.rest.nodes()).find(({ isActiveDispatcher }) => isActiveDispatcher === true)?.nodeName;
 }
 
-/** All nodes are online and one of them leads; one that was ended has another process. */
-async function isWhole(rig: Rig, before: readonly RigNode[], { strike: kind }: ClusterRound, victim: string): Promise<boolean> {
+interface Struck {
+  readonly before: readonly RigNode[];
+  readonly round: ClusterRound;
+  readonly victim: string;
+  /** ISO 8601, as the control plane tells when it heard a node; all on one machine. */
+  readonly struckAt: string;
+}
+
+/** All nodes were heard since, are online, and one of them leads; one that was ended has another process. */
+async function isWhole(rig: Rig, { before, round: { strike: kind }, victim, struckAt }: Struck): Promise<boolean> {
   const states = await rig.rest.nodes();
   const isLed = states.some(({ isActiveDispatcher }) => isActiveDispatcher === true);
-  if (!isLed || !states.every(({ status }) => status === 'Online')) return false;
+  const isThere = ({ status, lastConnectTime = '' }: NodeState): boolean => status === 'Online' && lastConnectTime > struckAt;
+  if (!isLed || !states.every(isThere)) return false;
   const isEnded = /^(?:kill|stop)-(?:dispatcher|node|host)$/.test(kind);
   if (!isEnded) return true;
   const old = before.find(({ name }) => name === victim);

@@ -113,6 +113,7 @@ export interface NodeState {
   readonly status: string;
   readonly isActiveDispatcher?: boolean;
   readonly concurrentJobsLimit?: number;
+  readonly lastConnectTime?: string;
   readonly evidence?: string;
 }
 
