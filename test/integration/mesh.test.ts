@@ -3,9 +3,12 @@ import { connect as connectTcp } from 'node:net';
 import { suite, test, type TestContext } from 'node:test';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { hasCode, ManualClock, systemClock } from '@dmg/base';
+import type { Member } from '@dmg/model';
 import type { MeshIdentity } from '@dmg/protocol';
 import { testEpoch, testFacts, testGatewayId, TestNode, type TestNodeOptions, testRequest } from '@dmg/protocol/testing';
-import { createCertificateRequest, createGatewayCa, createNodeKeyPair, type GatewayCa, issueNodeCertificate, unwrapWithKey, wrapForKey } from '@dmg/security';
+import {
+  createCertificateRequest, createGatewayCa, createNodeKeyPair, type GatewayCa, issueNodeCertificate, unwrapWithKey, wrapForKey,
+} from '@dmg/security';
 
 const hourMs = 3600 * 1000;
 const gatewayId = testGatewayId;
@@ -51,7 +54,8 @@ test('nodes of one gateway speak to each other over TLS', async (t) => {
 /** What a stranger gets to read before the connection is closed. */
 async function listen(address: string, options: ConnectionOptions | 'plain'): Promise<{ bytes: number; established: boolean }> {
   const [host, port] = [address.split(':')[0] ?? '', Number(address.split(':')[1])];
-  const socket = options === 'plain' ? connectTcp({ host, port }) : connect({ host, port, ALPNProtocols: ['h2'], checkServerIdentity: () => undefined, ...options });
+  const tls = { host, port, ALPNProtocols: ['h2'], checkServerIdentity: () => undefined };
+  const socket = options === 'plain' ? connectTcp({ host, port }) : connect({ ...tls, ...options });
   let [bytes, established] = [0, false];
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
@@ -68,7 +72,8 @@ suite('a stranger', () => {
     const { ca, a } = await startPair(t, { times: { openLimitMs: 500 } });
     const otherCa = await createGatewayCa({ gatewayId, clock: systemClock });
     const past = new ManualClock({ wallMs: systemClock.wallMs() - 48 * hourMs });
-    const credentials = ({ keyPem, certificatePem }: MeshIdentity): ConnectionOptions => ({ key: keyPem, cert: certificatePem, ca: ca.certificatePem });
+    const credentials = ({ keyPem, certificatePem }: MeshIdentity): ConnectionOptions =>
+      ({ key: keyPem, cert: certificatePem, ca: ca.certificatePem });
     const member = credentials(await identityOf(ca, 'b'));
     const strangers: Readonly<Record<string, ConnectionOptions | 'plain'>> = {
       'in plain text': 'plain',
@@ -121,7 +126,7 @@ suite('a stranger', () => {
     const { ca, a, b } = await startPair(t);
     const otherCa = await createGatewayCa({ gatewayId, clock: systemClock });
     const forger = await start(t, 'c', await identityOf(otherCa, 'c'));
-    const at = (nodeId: string, { address }: TestNode): { nodeId: string; nodeName: string; address: string } => ({ nodeId, nodeName: nodeId, address });
+    const at = (nodeId: string, { address }: TestNode): Member => ({ nodeId, nodeName: nodeId, address });
     a.mesh.setMembers([a.member, b.member, at('c', forger), at('d', b)]);
     await a.when(() => /node b answers there/.test(troubleOf(a, 'd')) && troubleOf(a, 'c') !== '');
     await a.when(() => /certificate|signature|verify/i.test(troubleOf(a, 'c')));
@@ -162,7 +167,9 @@ test('a renewed certificate is in force for new connections, and streams that ar
   const before = await serverSerial();
   c.mesh.setIdentity(await identityOf(ca, 'c', { keyPem: expiring.keyPem }));
   assert.notEqual(await serverSerial(), before);
-  for (const [from, to] of [[a, 'c'], [b, 'c'], [c, 'a'], [c, 'b']] as const) assert.equal((await from.worker(to).hello(testEpoch)).accepted, true);
+  for (const [from, to] of [[a, 'c'], [b, 'c'], [c, 'a'], [c, 'b']] as const) {
+    assert.equal((await from.worker(to).hello(testEpoch)).accepted, true);
+  }
   assert.deepEqual([...a.gone, ...b.gone, ...c.gone], [], 'no stream was lost');
   // A stream that is made anew uses it.
   a.mesh.setMembers([a.member, b.member]);

@@ -62,7 +62,10 @@ export interface HelloAnswerFrame {
 
 export type HelloPart =
   /** `more`: another part of the list follows. */
-  | { readonly accepted: true; readonly attempts: readonly RunningAttempt[]; readonly limit: number; readonly used: number; readonly more: boolean }
+  | {
+    readonly accepted: true; readonly attempts: readonly RunningAttempt[]; readonly limit: number; readonly used: number;
+    readonly more: boolean;
+  }
   | { readonly accepted: false; readonly known: Epoch };
 
 /** Events of a worker that others are told of. Whether it is reachable they see themselves. */

@@ -79,8 +79,8 @@ test('beside a frozen member others are served as ever, and closing takes no lon
   await a.when(() => a.connected('c'));
   frozen.process.kill('SIGSTOP');
   // Much is said to the frozen one meanwhile, and heard by nobody.
-  const calls = Array.from({ length: 200 }, (_, index) => a.worker('b').dispatch(testRequest(`f-${index}`, { padding: 'x'.repeat(20_000) })));
-  const settled = Promise.allSettled(calls);
+  const unheard = Array.from({ length: 200 }, (_, index) => testRequest(`f-${index}`, { padding: 'x'.repeat(20_000) }));
+  const settled = Promise.allSettled(unheard.map((request) => a.worker('b').dispatch(request)));
   await a.worker('c').hello(testEpoch);
   for (let index = 0; index < 50; index++) {
     const begunAtMs = systemClock.monotonicMs();

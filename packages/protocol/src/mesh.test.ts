@@ -12,7 +12,9 @@ async function start(context: TestContext, ...options: TestNodeOptions[]): Promi
   return nodes;
 }
 
-async function pair(context: TestContext, a: Partial<TestNodeOptions> = {}, b: Partial<TestNodeOptions> = {}): Promise<[TestNode, TestNode]> {
+async function pair(
+  context: TestContext, a: Partial<TestNodeOptions> = {}, b: Partial<TestNodeOptions> = {},
+): Promise<[TestNode, TestNode]> {
   const [first, second] = await start(context, { nodeId: 'a', ...a }, { nodeId: 'b', ...b });
   assert.ok(first !== undefined && second !== undefined);
   return [first, second];
@@ -36,12 +38,14 @@ test('a dispatcher greets, dispatches, hears of progress and end, and cancels, o
     ['job-1', 5, first.signedJob], ['job-2', undefined, second.signedJob],
   ]);
   assert.deepEqual(await worker.hello(testEpoch), { accepted: false, known: { ...testEpoch, n: 2 } });
-  assert.deepEqual(await worker.dispatch(testRequest('job-3')), { accepted: false, reason: 'STALE_EPOCH', evidence: `2.${testEpoch.token}` });
+  const stale = { accepted: false, reason: 'STALE_EPOCH', evidence: `2.${testEpoch.token}` };
+  assert.deepEqual(await worker.dispatch(testRequest('job-3')), stale);
   await worker.cancel(second.attemptId);
   b.own.finish(first.attemptId);
   const ends = (): WorkerEvent[] => events.filter(({ type }) => type === 'ended');
   await a.when(() => ends().length === 2);
-  assert.deepEqual(ends().map((event) => event.type === 'ended' && [event.jobId, event.outcome.kind]), [['job-2', 'cancelled'], ['job-1', 'succeeded']]);
+  const seen = ends().map((event) => (event.type === 'ended' ? `${event.jobId} ${event.outcome.kind}` : ''));
+  assert.deepEqual(seen, ['job-2 cancelled', 'job-1 succeeded']);
   await a.when(() => events.filter(({ type }) => type === 'slots').length >= 4);
   assert.deepEqual(events.filter(({ type }) => type === 'slots').at(-1), { type: 'slots', limit: 4, used: 0 });
   assert.ok(events.some(({ type }) => type === 'progress'));
@@ -146,7 +150,8 @@ test('calls to a node that is not there fail at once; that its process is gone i
   await assert.rejects(a.worker('b').cancel('x'), unreachable);
   assert.ok(systemClock.monotonicMs() - callAtMs < 50);
   const [peer] = a.mesh.peers();
-  assert.ok(peer !== undefined && !peer.connected && peer.lostForMs > 0 && peer.lostForMs <= systemClock.monotonicMs() - begunAtMs, String(peer?.lostForMs));
+  assert.ok(peer !== undefined && !peer.connected);
+  assert.ok(peer.lostForMs > 0 && peer.lostForMs <= systemClock.monotonicMs() - begunAtMs, `${peer.lostForMs} ms`);
   await a.when(() => a.mesh.peers()[0]?.trouble?.includes('ECONNREFUSED') === true);
   // It comes back under another address, which it tells by its own stream.
   const again = new TestNode({ nodeId: 'b' });
@@ -209,7 +214,8 @@ test('a node that speaks another major is refused, with what each of them speaks
   await Promise.all([future, now].map((node) => node.when(() => trouble(node).includes('protocol'))));
   assert.equal(trouble(future), 'it speaks protocol 1.0 to 1.1, this node 2.0 to 2.3');
   assert.equal(trouble(now), 'it speaks protocol 2.0 to 2.3, this node 1.0 to 1.1');
-  await assert.rejects(future.worker('now').hello(testEpoch), (error) => unreachable(error) && String(error).includes('it speaks protocol 1.0 to 1.1'));
+  const saysWhy = (error: unknown): boolean => unreachable(error) && String(error).includes('it speaks protocol 1.0 to 1.1');
+  await assert.rejects(future.worker('now').hello(testEpoch), saysWhy);
 });
 
 test('a node that answers at the address of another, or belongs to another gateway, is not taken for it', async (t) => {
@@ -238,7 +244,8 @@ test('a worker that cannot answer says why; a job that cannot be read is refused
   assert.ok(!mistaken.accepted && mistaken.reason === 'BAD_SIGNATURE' && mistaken.evidence.includes('job-2'));
   const fault = baseErrors.DEADLINE.create({ what: 'start an executor', limitMs: 5 });
   b.own.dispatch = () => Promise.reject(fault);
-  await assert.rejects(worker.dispatch(request), (error) => isDmgError(error) && error.code === fault.code && error.message === fault.message);
+  const isSame = (error: unknown): boolean => isDmgError(error) && error.code === fault.code && error.message === fault.message;
+  await assert.rejects(worker.dispatch(request), isSame);
   b.own.cancel = () => Promise.reject(new Error('disk on fire'));
   await assert.rejects(worker.cancel('x'), (error) => hasCode(error, 'DMG_BASE_UNEXPECTED') && String(error).includes('disk on fire'));
 });

@@ -170,8 +170,8 @@ export class Mesh {
   }
 
   /**
-   * The private half of the gateway's credential key, wrapped to this node's certificate, from the first member that has it; undefined: none
-   * that can be reached has it now. Asks one after another, each under its deadline.
+   * The private half of the gateway's credential key, wrapped to this node's certificate, from the first member that has it; undefined:
+   * none that can be reached has it now. Asks one after another, each under its deadline.
    */
   async fetchCredentialKey(): Promise<Uint8Array | undefined> {
     for (const { link } of [...this.#entries.values()]) {

@@ -114,7 +114,7 @@ export class PeerListener {
     });
     server.on('tlsClientError', (error, socket) => {
       meter.add(strangersMetric, 1, { reason: 'tls' });
-      logger.debug({ peer: socket.remoteAddress, reason: firstLine(error) }, 'connection without a certificate of this gateway turned away');
+      logger.debug({ peer: socket.remoteAddress, reason: firstLine(error) }, 'connection without a fitting certificate turned away');
       // Node leaves a connection open whose handshake did not end in time.
       socket.destroy();
     });

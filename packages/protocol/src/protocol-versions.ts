@@ -34,7 +34,7 @@ export function chooseProtocol(own: readonly ProtocolRange[], other: readonly Pr
 export function formatRanges(ranges: readonly ProtocolRange[]): string {
   if (ranges.length === 0) return 'no protocol';
   return ranges
-    .map(({ major, minorMin, minorMax }) => (minorMin === minorMax ? `${major}.${minorMin}` : `${major}.${minorMin} to ${major}.${minorMax}`))
+    .map(({ major, minorMin, minorMax }) => `${major}.${minorMin}${minorMin === minorMax ? '' : ` to ${major}.${minorMax}`}`)
     .join(' and ');
 }
 

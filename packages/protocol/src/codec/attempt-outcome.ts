@@ -12,24 +12,22 @@ const sinks = enumCodec('AttemptOutcome.sink', {
   open: 'SINK_STATE_OPEN', aborted: 'SINK_STATE_ABORTED', unconfirmed: 'SINK_STATE_UNCONFIRMED',
 } as const satisfies Record<SinkState, SinkState__Output>);
 
+type Fields<Kind extends 'succeeded' | 'failed' | 'cancelled' | 'lost'> = Required<NonNullable<WireOutcome[Kind]>>;
+
 export function encodeOutcome(outcome: AttemptOutcome): WireOutcome {
   switch (outcome.kind) {
     case 'succeeded':
       return {
-        succeeded: { receipt: encodeReceipt(outcome.receipt), details: encodeDetails(outcome.details) } satisfies Required<
-          NonNullable<WireOutcome['succeeded']>
-        >,
+        succeeded: { receipt: encodeReceipt(outcome.receipt), details: encodeDetails(outcome.details) } satisfies Fields<'succeeded'>,
       };
     case 'failed':
-      return {
-        failed: { fault: encodeFault(outcome.fault), sink: sinks.encode(outcome.sink) } satisfies Required<NonNullable<WireOutcome['failed']>>,
-      };
+      return { failed: { fault: encodeFault(outcome.fault), sink: sinks.encode(outcome.sink) } satisfies Fields<'failed'> };
     case 'cancelled':
-      return { cancelled: { sink: sinks.encode(outcome.sink) } satisfies Required<NonNullable<WireOutcome['cancelled']>> };
+      return { cancelled: { sink: sinks.encode(outcome.sink) } satisfies Fields<'cancelled'> };
     case 'stopped':
       return { stopped: {} };
     case 'lost':
-      return { lost: { reason: outcome.reason } satisfies Required<NonNullable<WireOutcome['lost']>> };
+      return { lost: { reason: outcome.reason } satisfies Fields<'lost'> };
   }
 }
 

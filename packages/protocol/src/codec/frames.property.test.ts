@@ -9,21 +9,23 @@ import { clusterService } from './cluster-service.ts';
 import { decodeServerFrame, encodeServerFrame } from './server-frame.ts';
 
 /** Plain objects, as the codec makes them. */
-const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> => fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+  fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const requestId = fc.integer({ min: 1, max: 0xffff_ffff });
 const int64 = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, Number.MAX_SAFE_INTEGER, 2 ** 32, 2 ** 52 + 1));
 const measure = fc.double({ min: 0, max: 1e12, noNaN: true }).map((value) => value + 0);
-const token = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 });
+const token = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'.split('')), minLength: 32, maxLength: 32 });
 const epoch = record({ n: int64, token });
 const progress: fc.Arbitrary<AttemptProgress> = record({
   step: fc.constantFrom('plan', 'copy', 'finish', 'abort'),
   bytesTotal: int64, bytesRead: int64, bytesWritten: int64, rowsWritten: int64, filesTotal: int64, filesWritten: int64,
 });
 const attempt: fc.Arbitrary<RunningAttempt> = record({
-  jobId: name, tryNumber: uint32, attemptId: name, step: fc.constantFrom('copy', 'abort'), progress: fc.option(progress, { nil: undefined }),
+  jobId: name, tryNumber: uint32, attemptId: name, step: fc.constantFrom('copy', 'abort'),
+  progress: fc.option(progress, { nil: undefined }),
 }).chain((fields) => fc.option(text, { nil: undefined }).map((signedJob) => (signedJob === undefined ? fields : { ...fields, signedJob })));
 const fault: fc.Arbitrary<Fault> = record({
   code: name, category: fc.constantFrom('config', 'transient', 'system'), retry: fc.constantFrom('never', 'backoff', 'reconnect'),
@@ -42,7 +44,9 @@ const details = record({
 });
 const outcome: fc.Arbitrary<AttemptOutcome> = fc.oneof(
   record({ kind: fc.constant('succeeded' as const), receipt, details }),
-  record({ kind: fc.constant('failed' as const), fault, sink: fc.constantFrom('open' as const, 'aborted' as const, 'unconfirmed' as const) }),
+  record({
+    kind: fc.constant('failed' as const), fault, sink: fc.constantFrom('open' as const, 'aborted' as const, 'unconfirmed' as const),
+  }),
   record({ kind: fc.constant('cancelled' as const), sink: fc.constantFrom('aborted' as const, 'unconfirmed' as const) }),
   fc.constant({ kind: 'stopped' as const }),
   record({ kind: fc.constant('lost' as const), reason: text }),
@@ -60,7 +64,8 @@ const facts: fc.Arbitrary<NodeFacts> = record({
   stage: fc.constantFrom('initializing', 'running', 'upgrading', 'initializeFailed'), stageReason: text,
   slots: record({ limit: uint32, used: uint32, maximum: uint32 }), draining: fc.boolean(),
   troubles: fc.array(record({
-    part: fc.constantFrom('redis' as const, 'queue' as const, 'controlPlane' as const, 'credentialKey' as const, 'disk' as const), reason: text,
+    part: fc.constantFrom('redis' as const, 'queue' as const, 'controlPlane' as const, 'credentialKey' as const, 'disk' as const),
+    reason: text,
   }), { maxLength: 5 }),
   dispatcher: fc.option(record({ nodeId: name, epoch: name, lostForMs: int64 }), { nil: undefined }),
 });
@@ -83,13 +88,15 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
 const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
   record({ type: fc.constant('opened' as const), protocol, facts }),
   record({
-    type: fc.constant('refused' as const), reason: fc.constantFrom('protocol' as const, 'wrongTarget' as const, 'closing' as const), evidence: text,
+    type: fc.constant('refused' as const), evidence: text,
+    reason: fc.constantFrom('protocol' as const, 'wrongTarget' as const, 'closing' as const),
   }),
   record({
     type: fc.constant('helloAnswer' as const), requestId,
     answer: fc.oneof(
       record({
-        accepted: fc.constant(true as const), attempts: fc.array(attempt, { maxLength: 4 }), limit: uint32, used: uint32, more: fc.boolean(),
+        accepted: fc.constant(true as const), attempts: fc.array(attempt, { maxLength: 4 }), limit: uint32, used: uint32,
+        more: fc.boolean(),
       }),
       record({ accepted: fc.constant(false as const), known: epoch }),
     ),

@@ -71,14 +71,18 @@ export function decodeVersion(field: string, wire: ProtocolVersion__Output | nul
 
 function encodeSlots({ limit, used, maximum }: NodeFacts['slots']): WireSlots {
   return {
-    limit: writeCount('NodeSlots.limit', limit), used: writeCount('NodeSlots.used', used), maximum: writeCount('NodeSlots.maximum', maximum),
+    limit: writeCount('NodeSlots.limit', limit),
+    used: writeCount('NodeSlots.used', used),
+    maximum: writeCount('NodeSlots.maximum', maximum),
   } satisfies Required<WireSlots>;
 }
 
 function decodeSlots(wire: NodeSlots__Output | null): NodeFacts['slots'] {
   const { limit, used, maximum } = readMessage('NodeFacts.slots', wire);
   return {
-    limit: readCount('NodeSlots.limit', limit), used: readCount('NodeSlots.used', used), maximum: readCount('NodeSlots.maximum', maximum),
+    limit: readCount('NodeSlots.limit', limit),
+    used: readCount('NodeSlots.used', used),
+    maximum: readCount('NodeSlots.maximum', maximum),
   };
 }
 

@@ -23,7 +23,8 @@ export function decodeReceipt(bytes: Uint8Array): Receipt {
     if (typeof members[name] !== 'string' || members[name] === '') throw bad(`Succeeded.receipt.${name}`, 'not a text');
   }
   if (!Array.isArray(members['attempts'])) throw bad('Succeeded.receipt.attempts', 'not a list');
-  if (typeof members['finishedBy'] !== 'object' || members['finishedBy'] === null) throw bad('Succeeded.receipt.finishedBy', 'not an object');
+  const finishedBy = members['finishedBy'];
+  if (typeof finishedBy !== 'object' || finishedBy === null) throw bad('Succeeded.receipt.finishedBy', 'not an object');
   return receipt as Receipt;
 }
 

@@ -12,7 +12,8 @@ export interface MeshChild {
 
 /** Starts a node in a process of its own, and waits until `node` has a stream to it. The test's end kills it, frozen or not. */
 export async function startMeshChild(context: TestContext, node: TestNode, nodeId: string): Promise<MeshChild> {
-  const child = fork(fileURLToPath(new URL('./mesh-process.ts', import.meta.url)), [nodeId], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const main = fileURLToPath(new URL('./mesh-process.ts', import.meta.url));
+  const child = fork(main, [nodeId], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   context.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
