@@ -21,7 +21,7 @@ export const nodeErrors = defineErrors('NODE', {
     message: 'Cannot start: another node process uses the state folder {folder}.',
     fix: 'Stop that process, or give this node a state folder of its own.',
   },
-  REGISTRATION_ENDED: {
+  REGISTRATION_REFUSED: {
     category: 'config', retry: 'never', scope: 'node',
     message: 'Cannot go on as node {nodeName}: its registration with the gateway {gatewayName} has ended.',
     fix: 'Its key was regenerated or the node was deleted. Register it with a current key: `dmg node register --key-file FILE`.',

@@ -42,14 +42,20 @@ export async function startHost(options: HostOptions, stopRequested: AbortSignal
     ready: () => readiness(parts),
   });
   const { nodeName, gatewayName } = registration;
+  // Its jobs are the others' as soon as it is no member any more, so nothing is waited for then.
+  let { drainGraceMs } = config;
+  const ended = parts.unregistered.then(() => {
+    drainGraceMs = 0;
+    return nodeErrors.REGISTRATION_REFUSED.create({ nodeName, gatewayName });
+  });
   logger.info({ node: nodeName, gateway: gatewayName, limit: parts.worker.slots.limit, address: parts.situation.address }, 'node started');
   return {
     ready: {
       name: nodeName, gateway: gatewayName, pid: process.pid, address: parts.situation.address, metrics: `${metrics.url}/metrics`,
     },
-    ended: parts.unregistered.then(() => nodeErrors.REGISTRATION_ENDED.create({ nodeName, gatewayName })),
+    ended,
     async stop() {
-      await stopParts(life, loops);
+      await stopParts(life, loops, drainGraceMs);
       await metrics.close();
       parts.client.close();
       await lock.release();
@@ -111,7 +117,7 @@ async function sayWhyNotStarted({ options, parts }: Life, error: unknown): Promi
 }
 
 /** Hands over first and stops after it: a clean stop costs the gateway nothing. */
-async function stopParts({ options, parts, stopping }: Life, loops: readonly Promise<void>[]): Promise<void> {
+async function stopParts({ parts, stopping }: Life, loops: readonly Promise<void>[], drainGraceMs: number): Promise<void> {
   const { worker, mesh, dispatcher, lease, outbox, ledger, leaseStore, situation, view } = parts;
   situation.stopping = true;
   mesh.announce();
@@ -119,11 +125,11 @@ async function stopParts({ options, parts, stopping }: Life, loops: readonly Pro
   if (successor === undefined) {
     // Nobody takes over: ends are still taken and written while running copies stop, so that the ledger says which jobs wait for the
     // next start.
-    await worker.drain(options.config.drainGraceMs);
+    await worker.drain(drainGraceMs);
     await dispatcher.stop();
     await lease.stop();
   } else {
-    const drained = worker.drain(options.config.drainGraceMs);
+    const drained = worker.drain(drainGraceMs);
     await dispatcher.stop(successor);
     await lease.stop(successor);
     await drained;

@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { RedisProcess } from '../../packages/redis/src/testing/redis-process.ts';
+import { blobHashes, defineFolderCopy, type Rig, startRig, waitForEnd } from '../fault/rig.ts';
+import { CleanupScope, onCleanup } from '../harness/cleanup.ts';
+import { ClusterLog } from '../harness/cluster-log.ts';
+import { runDmg } from '../harness/dmg-command.ts';
+import { readMetrics, sampleOf } from '../harness/metrics-text.ts';
+import { nodeOfVersion } from '../harness/node-of-version.ts';
+import { NodeProcess, type NodeProcessOptions, nodeEnvironment } from '../harness/node-process.ts';
+import { type ProcessExit, spawnProcess } from '../harness/processes.ts';
+import { type GatewayTold, nodeStatuses, statusesBecome, tellStatuses } from '../harness/status-answers.ts';
+import { startTcpFaultProxy } from '../harness/tcp-fault-proxy.ts';
+import { waitFor, within } from '../harness/wait-for.ts';
+
+// Every status but isolation (isolation.test.ts), by real nodes with other settings, other versions and broken surroundings, and the same
+// answer wherever one asks. Two gateways of one `dmg up`; the tests build on each other, in this order.
+const scope = new CleanupScope();
+const log = new ClusterLog();
+const running = new Map<string, NodeProcess>();
+let rig: Rig;
+
+before(async () => {
+  rig = await startRig(scope, { nodes: 0 });
+  await rig.rest.put('integrationRuntimes', 'local', { type: 'SelfHosted', typeProperties: { nodesMax: 8 } });
+  await rig.rest.put('integrationRuntimes', 'second', { type: 'SelfHosted' });
+}, { timeout: 90_000 });
+after(() => scope.close(), { timeout: 60_000 });
+
+interface Keys {
+  readonly authKey1: string;
+  readonly authKey2: string;
+}
+
+async function keysOf(gateway: string): Promise<Keys> {
+  return (await rig.rest.call('POST', `/integrationRuntimes/${gateway}/listAuthKeys`, {})) as Keys;
+}
+
+async function regenerate(gateway: string, keyName: keyof Keys): Promise<void> {
+  await rig.rest.call('POST', `/integrationRuntimes/${gateway}/regenerateAuthKey`, { keyName });
+}
+
+async function newNode(name: string, options: Partial<NodeProcessOptions> & { gateway?: string; keyName?: keyof Keys } = {}): Promise<NodeProcess> {
+  const { gateway = 'local', keyName = 'authKey1', ...others } = options;
+  return new NodeProcess(scope, {
+    name, folder: join(rig.folder, 'nodes'), up: rig.line, gatewayKey: (await keysOf(gateway))[keyName],
+    onLog: (line) => log.take(line), ...others,
+  });
+}
+
+async function start(node: NodeProcess): Promise<NodeProcess> {
+  await node.start();
+  running.set(node.name, node);
+  return node;
+}
+
+/** Kills the whole process group, and counts the node no more among those whose metrics are asked. */
+async function kill(...nodes: readonly NodeProcess[]): Promise<void> {
+  for (const node of nodes) {
+    running.delete(node.name);
+    node.signalGroup('SIGKILL');
+  }
+  await Promise.all(nodes.map((node) => node.gone()));
+}
+
+function nodeNamed(name: string): NodeProcess {
+  const node = running.get(name);
+  assert.ok(node !== undefined, `${name} runs`);
+  return node;
+}
+
+const ownMain = join(import.meta.dirname, '../../packages/node/src/main.ts');
+
+interface Ended extends ProcessExit {
+  readonly err: string;
+}
+
+/** The node's program, from its start to its end. */
+async function runNode(name: string, command: 'register' | 'start', env: Record<string, string> = {}, main = ownMain): Promise<Ended> {
+  const { authKey1 } = await keysOf('local');
+  const local = new CleanupScope();
+  const child = spawnProcess(local, {
+    name, args: [main, command, '--state', join(rig.folder, 'nodes', name)], env: { ...nodeEnvironment(name, rig.line, authKey1), ...env },
+  });
+  try {
+    return { ...(await within(`${name} to end`, 30_000, child.exited)), err: child.stderr };
+  } finally {
+    await local.close();
+  }
+}
+
+async function told(gateway = 'local'): Promise<GatewayTold> {
+  const names = Object.keys(await nodeStatuses(rig.rest, gateway));
+  const metrics = Object.fromEntries([...running].filter(([name]) => names.includes(name)).map(([name, node]) => [name, node.metricsUrl]));
+  return tellStatuses({ rest: rig.rest, gateway, metrics, dmg: (args) => runDmg(join(rig.folder, 'state'), args) });
+}
+
+async function gatewayStatus(gateway = 'local'): Promise<string> {
+  const answer = await rig.rest.call('POST', `/integrationRuntimes/${gateway}/getStatus`, {});
+  return (answer as { properties: { state: string } }).properties.state;
+}
+
+const become = (expected: Parameters<typeof statusesBecome>[2], gateway = 'local', withinMs?: number): Promise<void> =>
+  statusesBecome(rig.rest, gateway, expected, withinMs);
+
+async function leads(name: RegExp): Promise<void> {
+  await waitFor(`${name.source} to be shown as dispatcher`, async () =>
+    (await rig.rest.nodes()).some(({ nodeName, isActiveDispatcher }) => name.test(nodeName) && isActiveDispatcher === true), { everyMs: 100 });
+}
+
+/** Files that are quick to make and, at a file each, not to copy. Returns how many. */
+async function makeManyFiles(folder: string, count: number): Promise<number> {
+  await mkdir(join(rig.files, folder), { recursive: true });
+  await Promise.all(Array.from({ length: count }, (_, index) => writeFile(join(rig.files, folder, `file-${index}`), `${index}`)));
+  return count;
+}
+
+/** Copies of a small folder, all at the same time. */
+async function runSmallJobs(count: number): Promise<void> {
+  await mkdir(join(rig.files, 'in/small'), { recursive: true });
+  await writeFile(join(rig.files, 'in/small/file'), 'content');
+  const pipelines = await Promise.all(Array.from({ length: count }, (_, index) =>
+    defineFolderCopy(rig, `small-${index}`, 'in/small', { store: 'file', folder: `out/small-${index}` })));
+  const runs = await Promise.all(pipelines.map((pipeline) => rig.rest.createRun(pipeline)));
+  const ends = await Promise.all(runs.map((runId) => waitForEnd(rig, runId, 30_000)));
+  assert.deepEqual(ends, ends.map(() => 'Succeeded'));
+}
+
+test('a node that is registered and not started is Initializing; one without the credential key is Limited', async () => {
+  assert.equal(await gatewayStatus(), 'NeedRegistration');
+  assert.equal((await runNode('one', 'register')).code, 0);
+  assert.equal(await gatewayStatus(), 'Offline');
+  await start(await newNode('plain', { env: { DMG_CLUSTER_ENCRYPTION: 'none' } }));
+  await become({ one: 'Initializing', plain: 'Limited' });
+  await leads(/^plain$/);
+  const { gateway, nodes, dispatcher } = await told();
+  assert.equal(nodes['one']?.evidence, 'It has registered and was not heard since.');
+  assert.equal(nodes['one']?.remedy, 'Start the node.');
+  assert.match(nodes['plain']?.evidence ?? '', /^It cannot read encrypted credentials yet \(credentialKey: .+\)\.$/);
+  assert.equal(gateway.status, 'Limited');
+  assert.match(gateway.evidence, /^0 of 2 nodes are Online; .*one is Initializing \(.*plain is Limited \(/);
+  assert.equal(dispatcher, 'plain', 'a node that is alone leads, whatever it lacks');
+});
+
+test('the majority decides the configuration: at 1:1 what was stays, at 2:1 the single node is Inactive, gets no jobs and never leads', async () => {
+  await start(await newNode('one'));
+  await become({ one: 'Inactive', plain: 'Limited' });
+  const tie = (await rig.rest.nodes()).find(({ nodeName }) => nodeName === 'one');
+  const differs = /^Its configuration \(encryption mtls, CA \S+, protocol \d+\) differs from that of the gateway \(encryption none, CA \S+, protocol \d+\)\.$/;
+  assert.match(tie?.evidence ?? '', differs);
+  const mark = log.mark;
+  await start(await newNode('two'));
+  await become({ one: 'Online', two: 'Online', plain: 'Inactive' });
+  await leads(/^(?:one|two)$/);
+  const { nodes } = await told();
+  assert.match(nodes['plain']?.evidence ?? '', /\(encryption none, .*differs from that of the gateway \(encryption mtls, /);
+  assert.match(nodes['plain']?.remedy ?? '', /^Set it up as the other nodes are/);
+  await runSmallJobs(8);
+  const workers = new Set(log.acceptances(mark).map(({ node }) => node));
+  assert.ok(workers.size > 0 && !workers.has('plain'), [...workers].join());
+  assert.deepEqual(log.lines('dispatcher leads', mark).filter(({ node }) => node === 'plain'), []);
+  await kill(nodeNamed('plain'));
+});
+
+test('of a newer version a node is Limited and gets no jobs while an Online one lives; an older one is refused at registration', async () => {
+  const mark = log.mark;
+  const [newer, older] = await Promise.all(['0.2.0', '0.0.9'].map((version) => nodeOfVersion(scope, version)));
+  const [, refused] = await Promise.all([
+    newNode('newer', { main: newer ?? '' }).then(start),
+    runNode('older', 'register', {}, older),
+  ]);
+  assert.equal(refused.code, 4, refused.err);
+  assert.match(refused.err, /Cannot register older: it runs version 0\.0\.9, which is older than version 0\.1\.0 of the gateway local\./);
+  assert.match(refused.err, /Update this node to version 0\.1\.0 or newer/);
+  await become({ newer: 'Limited', one: 'Online', two: 'Online' });
+  await runSmallJobs(8);
+  assert.ok(!log.acceptances(mark).some(({ node }) => node === 'newer'));
+});
+
+test('a node that loses Redis alone is Limited while its copy goes on; one that may not use its Redis is InitializeFailed', async () => {
+  const proxy = await startTcpFaultProxy(scope, { port: Number(new URL(rig.line.redis).port) });
+  const evicting = await RedisProcess.start(['--maxmemory-policy', 'allkeys-lru']);
+  onCleanup(scope, () => evicting.stop());
+  await start(await newNode('cut', { env: { DMG_REDIS: `redis://127.0.0.1:${proxy.port}` } }));
+  await become({ cut: 'Online' });
+  await rig.rest.call('PATCH', '/integrationRuntimes/local/nodes/one', { concurrentJobsLimit: 1 });
+  await rig.rest.call('PATCH', '/integrationRuntimes/local/nodes/two', { concurrentJobsLimit: 1 });
+  const mark = log.mark;
+  const files = await makeManyFiles('in/many', 200);
+  const runId = await rig.rest.createRun(await defineFolderCopy(rig, 'many', 'in/many', { store: 'blob', folder: 'many' }));
+  const { jobId } = await log.nextAcceptance('the copy to start', ({ node }) => node === 'cut', { mark, withinMs: 10_000 });
+  proxy.set({ kind: 'refuse' });
+  proxy.drop();
+  const failed = runNode('failed', 'start', { DMG_REDIS: evicting.url });
+  await become({ cut: 'Limited', one: 'Online', two: 'Online' });
+  assert.equal(await waitForEnd(rig, runId, 60_000), 'Succeeded');
+  assert.equal(Object.keys(await blobHashes(rig, 'many')).length, files);
+  assert.deepEqual(new Set(log.acceptances(mark).filter((each) => each.jobId === jobId).map(({ node }) => node)), new Set(['cut']));
+  assert.equal((await failed).code, 1);
+  assert.match((await failed).err, /allkeys-lru/);
+  await become({ plain: 'Offline', failed: 'InitializeFailed' }, 'local', 20_000);
+  const { gateway, nodes } = await told();
+  const evidence = Object.fromEntries(Object.entries(nodes).map(([name, each]) => [name, each.evidence]));
+  assert.match(evidence['cut'] ?? '', /^It cannot lead, and goes on as a worker \(redis: .+\)\.$/);
+  assert.match(evidence['newer'] ?? '', /^It runs version 0\.2\.0, and the gateway 0\.1\.0\.$/);
+  assert.match(evidence['failed'] ?? '', /^It could not start: .*allkeys-lru/);
+  assert.match(evidence['plain'] ?? '', /^It was last heard \d+ s ago\.$/);
+  assert.equal(gateway.status, 'Limited');
+  assert.match(gateway.evidence, /^2 of 6 nodes are Online; /);
+  for (const name of ['plain', 'newer', 'cut', 'failed']) assert.ok(gateway.remedy.includes(`${name}: `), gateway.remedy);
+  proxy.set({ kind: 'pass' });
+  await become({ cut: 'Online' });
+  await kill(...[...running.values()]);
+});
+
+test('without the node that holds the credential key others are Limited and work; they have it as soon as that one is back', async () => {
+  const holder = await start(await newNode('holder', { gateway: 'second' }));
+  await become({ holder: 'Online' }, 'second');
+  running.delete('holder');
+  assert.equal((await holder.stop())?.code, 0);
+  await start(await newNode('late', { gateway: 'second', keyName: 'authKey2' }));
+  await become({ late: 'Limited' }, 'second');
+  const { gateway, nodes } = await told('second');
+  assert.match(nodes['late']?.evidence ?? '', /^It cannot read encrypted credentials yet \(credentialKey: /);
+  assert.match(nodes['late']?.remedy ?? '', /^Let it reach a node that holds the credential key/);
+  assert.equal(gateway.status, 'Limited');
+  await start(holder);
+  await become({ holder: 'Online', late: 'Online' }, 'second');
+  assert.deepEqual((await told('second')).gateway, { status: 'Online', evidence: 'All 2 nodes are Online.', remedy: '' });
+});
+
+test('a regenerated key ends its node: the others drop its streams at once, and its process ends with code 4', async () => {
+  const [holder, late] = [nodeNamed('holder'), nodeNamed('late')];
+  await rig.rest.call('PATCH', '/integrationRuntimes/second/nodes/late', { concurrentJobsLimit: 1 });
+  for (const [name, type, typeProperties] of [
+    ['files', 'FileServer', { host: rig.files }],
+    ['blob', 'AzureBlobStorage', { connectionString: { type: 'SecureString', value: rig.line.blob } }],
+  ] as const) await rig.rest.put('linkedServices', name, { type, typeProperties, connectVia: { type: 'IntegrationRuntimeReference', referenceName: 'second' } });
+  const mark = log.mark;
+  const files = await makeManyFiles('in/more', 150);
+  const runId = await rig.rest.createRun(await defineFolderCopy(rig, 'more', 'in/more', { store: 'blob', folder: 'more' }));
+  const { jobId } = await log.nextAcceptance('the copy to start', ({ node }) => node === 'holder', { mark, withinMs: 10_000 });
+  const links = async (state: string): Promise<number | undefined> => sampleOf(await readMetrics(late.metricsUrl), 'dmg_cluster_links', { state });
+  assert.equal(await links('up'), 1);
+  // Frozen, so that it is the other one that ends the stream; silence alone would take 2 s.
+  holder.signalGroup('SIGSTOP');
+  await regenerate('second', 'authKey1');
+  await waitFor('the stream to be dropped', async () => (await links('up')) === 0 && (await links('down')) === 0, { withinMs: 1_500 });
+  await log.nextAcceptance('the copy to go on elsewhere', (one) => one.node === 'late' && one.jobId === jobId, { mark, withinMs: 3_000 });
+  running.delete('holder');
+  holder.signalGroup('SIGCONT');
+  assert.deepEqual(await holder.gone(), { code: 4, signal: null });
+  await become({ holder: 'NeedRegistration', late: 'Online' }, 'second');
+  const { gateway, nodes } = await told('second');
+  assert.match(nodes['holder']?.evidence ?? '', /its registration has ended: the key .* was regenerated\./i);
+  assert.match(nodes['holder']?.remedy ?? '', /^Register it again with a fresh key/);
+  assert.equal(gateway.status, 'Limited');
+  assert.equal(await waitForEnd(rig, runId, 30_000), 'Succeeded');
+  assert.equal(Object.keys(await blobHashes(rig, 'more')).length, files);
+  assert.equal(await gatewayStatus(), 'Offline', 'the nodes of the first gateway were killed before');
+  await regenerate('second', 'authKey2');
+  assert.deepEqual(await late.gone(), { code: 4, signal: null });
+  running.delete('late');
+  assert.equal((await told('second')).gateway.status, 'NeedRegistration');
+});
