@@ -56,13 +56,13 @@ export async function failoverBench(context: CleanupContext, options: FailoverBe
   const stream = new JobStream(cluster.rig, pipeline, streamMs.steady);
   const situation: Situation = { cluster, watch, stream, random: seededRandom(options.seed), say };
   for (const kind of strikeKinds) {
-    const measured: number[] = [];
+    const measured: HandOver[] = [];
     let kept = 0;
     for (let strike = 1; strike <= strikes[kind]; strike++) {
-      const tookMs = await strikeOnce(kind, situation);
-      if (tookMs === undefined) kept += 1;
-      else measured.push(tookMs);
-      say(`${kind} ${strike} of ${strikes[kind]}: ${tookMs === undefined ? 'it stayed dispatcher' : `${round(tookMs, 0)} ms`}`);
+      const handOver = await strikeOnce(kind, situation);
+      if (handOver === undefined) kept += 1;
+      else measured.push(handOver);
+      say(`${kind} ${strike} of ${strikes[kind]}: ${describeHandOver(handOver)}`);
     }
     for (const line of strikeLines(kind, measured, kept)) print(line);
   }
@@ -80,8 +80,20 @@ interface Situation {
   readonly say: (text: string) => void;
 }
 
-/** Milliseconds from the strike to the first job under the next dispatcher; undefined when a short freeze changed nothing. */
-async function strikeOnce(kind: StrikeKind, { cluster, watch, stream, random }: Situation): Promise<number | undefined> {
+function describeHandOver(handOver: HandOver | undefined): string {
+  if (handOver === undefined) return 'it stayed dispatcher';
+  return `${round(handOver.jobMs, 0)} ms to a job, ${round(handOver.ledMs, 0)} ms to another dispatcher`;
+}
+
+interface HandOver {
+  /** From the strike to the first job that a worker accepted under another node's epoch … */
+  readonly jobMs: number;
+  /** … and to the moment when that node said that it leads. */
+  readonly ledMs: number;
+}
+
+/** Undefined: a short freeze changed nothing. */
+async function strikeOnce(kind: StrikeKind, { cluster, watch, stream, random }: Situation): Promise<HandOver | undefined> {
   // Anywhere between two renewals, and between two jobs.
   await sleep(systemClock, 500 + random.unit() * 1000);
   const { node: name, n } = await watch.leaderAfter(0, handOverLimitMs);
@@ -113,7 +125,9 @@ async function strikeOnce(kind: StrikeKind, { cluster, watch, stream, random }: 
     const tookMs = await (kind === 'freeze' ? Promise.race([seen, sleep(systemClock, thawedMs).then(() => undefined)]) : seen);
     if (tookMs === undefined && kind !== 'freeze') throw new Error(`no other dispatcher within ${handOverLimitMs} ms`);
     // One that leads again itself was not replaced; a successor counts, however long it took.
-    return tookMs === undefined || watch.leader?.node === name ? undefined : tookMs;
+    const { leader } = watch;
+    if (tookMs === undefined || leader === undefined || leader.node === name) return undefined;
+    return { jobMs: tookMs, ledMs: leader.atMs - struckMs };
   } finally {
     isOver = true;
     stream.everyMs = streamMs.steady;
@@ -137,11 +151,15 @@ async function allOnline({ rig, nodes }: BenchCluster): Promise<void> {
   await waitFor('all nodes to be online again', areOnline, { withinMs: 60_000, everyMs: 250 });
 }
 
-function strikeLines(kind: StrikeKind, measured: readonly number[], kept: number): BenchLine[] {
-  if (measured.length === 0) return [];
+function strikeLines(kind: StrikeKind, handOvers: readonly HandOver[], kept: number): BenchLine[] {
+  if (handOvers.length === 0) return [];
+  const measured = handOvers.map(({ jobMs }) => jobMs);
+  const led = handOvers.map(({ ledMs }) => ledMs);
   const { p50, max } = limits[kind];
   const what = `strike → first job under the next dispatcher, ${words[kind]}`;
-  const note = `${measured.length} strikes${kept === 0 ? '' : `, ${kept} more were too short to change the dispatcher`}; ${peers}`;
+  const counts = `${measured.length} strikes${kept === 0 ? '' : `, ${kept} more were too short to change the dispatcher`}`;
+  const leads = `the next one led after ${round(percentile(led, 0.5), 0)} ms (p50), ${round(Math.max(...led), 0)} ms (max)`;
+  const note = `${counts}; ${leads}; ${peers}`;
   const line = (share: string, ours: number, limit?: number): BenchLine => ({
     bench, case: `${what}, ${share}`, ours: round(ours, 0), unit: 'ms', note,
     ...(limit === undefined ? {} : { limit, met: ours <= limit }),
