@@ -26,6 +26,7 @@ export function startLoops(life: Life): Promise<void>[] {
     await state.writeRegistration({ ...registration, certificate });
     mesh.setIdentity({ keyPem: identity.keyPem, ...certificate });
   };
+  const announce = announcer(parts);
   return [
     aliveLoop({
       client, contact, clock, times: aliveTimes, signal,
@@ -37,6 +38,7 @@ export function startLoops(life: Life): Promise<void>[] {
       situation: () => {
         if (contact.trouble !== undefined) view.forgetAnswer();
         showStatus(life);
+        announce();
         return situationOf(parts);
       },
     }),
@@ -54,6 +56,18 @@ export function startLoops(life: Life): Promise<void>[] {
       renew: (certificateRequest) => client.renewCertificate({ certificateRequest }),
     }),
   ];
+}
+
+/** Tells the other nodes at once what decides where jobs go; a heartbeat later they would still act on what was. */
+function announcer({ view, mesh }: NodeParts): () => void {
+  let told: string | undefined;
+  return () => {
+    const { slots, draining, troubles, stage } = view.facts();
+    const text = JSON.stringify([slots.limit, draining, troubles.map(({ part }) => part), stage]);
+    if (text === told) return;
+    told = text;
+    mesh.announce();
+  };
 }
 
 function verify({ registration: { signingKey, gatewayId, nodeId } }: Life, jws: string): Promise<DesiredState> {
