@@ -10,14 +10,18 @@ export class JobStream {
   everyMs: number;
   readonly #rig: Rig;
   readonly #pipeline: string;
+  readonly #parameters: (index: number) => Readonly<Record<string, string>>;
+  #made = 0;
   readonly #stop = new AbortController();
   readonly #open = new Set<Promise<void>>();
   readonly #runIds: string[] = [];
   #failure: unknown;
   readonly #done: Promise<void>;
 
-  constructor(rig: Rig, pipeline: string, everyMs: number) {
+  /** `parameters`: of the run of this number, from 1. */
+  constructor(rig: Rig, pipeline: string, everyMs: number, parameters: (index: number) => Readonly<Record<string, string>> = () => ({})) {
     this.#rig = rig;
+    this.#parameters = parameters;
     this.#pipeline = pipeline;
     this.everyMs = everyMs;
     this.#done = this.#run();
@@ -31,7 +35,7 @@ export class JobStream {
   /** One more, now. */
   push(): void {
     if (this.#open.size >= atOnceMax) return;
-    const made = this.#rig.rest.createRun(this.#pipeline).then(
+    const made = this.#rig.rest.createRun(this.#pipeline, this.#parameters(++this.#made)).then(
       (runId) => void this.#runIds.push(runId),
       (error: unknown) => {
         this.#failure ??= error;

@@ -78,6 +78,10 @@ export class ClusterLog {
     return this.#lines.slice(mark).flatMap(endOf);
   }
 
+  all(): readonly NodeLogLine[] {
+    return this.#lines;
+  }
+
   /** Lines with this message. */
   lines(msg: string, mark = 0): NodeLogLine[] {
     return this.#lines.slice(mark).filter((line) => line.msg === msg);

@@ -18,8 +18,9 @@ import { waitFor } from './wait-for.ts';
 const container = 'sources';
 const blobBytes = 16_384;
 
-/** How copies come by their blobs: `slow` through `Cluster.slow`, whose delay says how long they take; `quick` directly. */
-export type Way = 'slow' | 'quick';
+/** How copies come by their blobs: `slow` and `held` through proxies whose delays say how long they take; `quick` directly. */
+const ways = ['slow', 'held', 'quick'] as const;
+export type Way = (typeof ways)[number];
 
 /** A copy of a folder of blobs into a folder of files of its own. */
 export interface ClusterJob {
@@ -49,6 +50,8 @@ export class Cluster {
   readonly watch = new EpochWatch();
   /** Between the slow copies and their blobs. */
   readonly slow: TcpFaultProxy;
+  /** The same for others, so that some can end while the rest goes on. */
+  readonly held: TcpFaultProxy;
   /** Between the nodes and Redis. */
   readonly redis: TcpFaultProxy;
   readonly client: DataFactoryManagementClient;
@@ -59,10 +62,11 @@ export class Cluster {
   readonly #stores = new Map<string, Store>();
   #jobs = 0;
 
-  constructor(context: CleanupContext, parts: Pick<Cluster, 'rig' | 'slow' | 'redis'>, gatewayKey: string) {
+  constructor(context: CleanupContext, parts: Pick<Cluster, 'rig' | 'slow' | 'held' | 'redis'>, gatewayKey: string) {
     this.#context = context;
     this.rig = parts.rig;
     this.slow = parts.slow;
+    this.held = parts.held;
     this.redis = parts.redis;
     this.#gatewayKey = gatewayKey;
     this.client = dataFactoryClient(parts.rig.line);
@@ -100,7 +104,7 @@ export class Cluster {
     this.#stores.set(name, store);
     await rest.put('linkedServices', name, { type: 'FileServer', typeProperties: { host }, connectVia: via });
     await rest.put('datasets', name, dataset(name, { type: 'FileServerLocation', folderPath: folderParameter }));
-    for (const way of ['slow', 'quick'] as const) await rest.put('pipelines', `${way}-to-${name}`, copyPipeline(way, name));
+    for (const way of ways) await rest.put('pipelines', `${way}-to-${name}`, copyPipeline(way, name));
   }
 
   /** Starts a copy of so many blobs, one after another, to a folder that no other copy has. */
@@ -208,12 +212,14 @@ export async function startCluster(context: CleanupContext): Promise<Cluster> {
   const { rest, line } = rig;
   const blobEndpoint = /BlobEndpoint=(?<url>[^;]+)/.exec(line.blob)?.groups?.['url'];
   if (blobEndpoint === undefined) throw new Error('the connection string of the blob store has no BlobEndpoint');
-  const slow = await startTcpFaultProxy(context, { port: Number(new URL(blobEndpoint).port) });
+  const [slow, held] = await Promise.all([0, 1].map(() => startTcpFaultProxy(context, { port: Number(new URL(blobEndpoint).port) })));
+  if (slow === undefined || held === undefined) throw new Error('two proxies were started');
   const redis = await startTcpFaultProxy(context, { port: Number(new URL(line.redis).port) });
   const keys = (await rest.call('POST', '/integrationRuntimes/local/listAuthKeys', {})) as { authKey1: string };
-  const cluster = new Cluster(context, { rig, slow, redis }, keys.authKey1);
-  for (const way of ['slow', 'quick'] as const) {
-    const value = way === 'quick' ? line.blob : line.blob.replace(blobEndpoint, blobEndpoint.replace(/:\d+/, `:${slow.port}`));
+  const cluster = new Cluster(context, { rig, slow, held, redis }, keys.authKey1);
+  const ports: Readonly<Record<Way, number>> = { slow: slow.port, held: held.port, quick: Number(new URL(blobEndpoint).port) };
+  for (const way of ways) {
+    const value = line.blob.replace(blobEndpoint, blobEndpoint.replace(/:\d+/, `:${ports[way]}`));
     await rest.put('linkedServices', `${way}-blobs`, {
       type: 'AzureBlobStorage', typeProperties: { connectionString: { type: 'SecureString', value } }, connectVia: via,
     });
@@ -267,4 +273,14 @@ function blobContent(index: number): Buffer {
 
 function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** No node ever took a job beyond its limit, and each node obeyed a growing sequence of dispatchers. */
+export function assertAcceptances(log: ClusterLog): void {
+  const epochs = new Map<string, number>();
+  for (const { node, used, limit, n, jobId } of log.acceptances()) {
+    assert.ok(used <= limit, `${node} had ${used} of ${limit} slots used with job ${jobId}`);
+    assert.ok(n >= (epochs.get(node) ?? 0), `${node} took job ${jobId} under epoch ${n} after ${epochs.get(node)}`);
+    epochs.set(node, n);
+  }
 }

@@ -27,8 +27,8 @@ export class Rest {
     return ((await this.call('POST', `/pipelines/${pipeline}/createRun`, parameters)) as { runId: string }).runId;
   }
 
-  run(runId: string): Promise<{ status: string; message?: string }> {
-    return this.call('GET', `/pipelineruns/${runId}`) as Promise<{ status: string; message?: string }>;
+  run(runId: string): Promise<PipelineRun> {
+    return this.call('GET', `/pipelineruns/${runId}`) as Promise<PipelineRun>;
   }
 
   async activities(runId: string): Promise<ActivityRun[]> {
@@ -106,6 +106,7 @@ export interface PipelineRun {
   readonly pipelineName: string;
   readonly status: string;
   readonly message?: string;
+  readonly parameters?: Readonly<Record<string, string>>;
 }
 
 export interface NodeState {
