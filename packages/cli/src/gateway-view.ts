@@ -117,6 +117,7 @@ export async function readGateway(context: Context, name: string, signal?: Abort
 export function gatewayView(name: string, { status, monitoring }: GatewayAnswers): GatewayView {
   const { state, evidence = '', remedy = '', typeProperties } = status.properties;
   const nodes = (typeProperties.nodes ?? []).map((node) => nodeView(node, monitoring));
+  nodes.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
   return {
     name,
     state,

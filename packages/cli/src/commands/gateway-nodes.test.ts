@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { hasCode } from '@dmg/base';
 import type { Context } from '../context.ts';
 import type { Output } from '../output.ts';
@@ -44,6 +45,7 @@ function gateway(state: { status?: string; running?: number[] } = {}): { context
   return { context, asked };
 }
 
+const immediate = promisify(setImmediate);
 const noSignal = new AbortController().signal;
 const below = '/integrationRuntimes/local/nodes/n1';
 
@@ -58,7 +60,7 @@ test('limits are set by the REST operation, and a limit that the machine does no
 });
 
 test('draining comes back at once, or when nothing runs any more', async () => {
-  const { context, asked } = gateway({ running: [2, 1, 0] });
+  const { context, asked } = gateway({ status: 'Limited', running: [2, 1, 0] });
   const { output, said, notes } = recording();
   assert.equal(await drain({ node: 'n1' }, { graceSeconds: 5, wait: false }, context, output, noSignal), 0);
   assert.deepEqual(said.map(({ value }) => value), [{ node: 'n1', gateway: 'local', draining: true, graceSeconds: 5 }]);
@@ -68,11 +70,12 @@ test('draining comes back at once, or when nothing runs any more', async () => {
   assert.deepEqual(asked, [`POST ${below}/drain {"graceSeconds":5}`, `POST ${below}/drain {"graceSeconds":5}`]);
 });
 
-test('Ctrl-C ends the waiting, not the draining', async () => {
-  const { context } = gateway({ running: [1] });
+test('Ctrl-C ends the waiting, not the draining; a node that is online has not heard of it', async () => {
+  const { context } = gateway({ running: [0] });
   const { output, notes } = recording();
   const stop = new AbortController();
   const waiting = drain({ node: 'n1' }, { graceSeconds: 5, wait: true }, context, output, stop.signal);
+  while (notes.length === 0) await Promise.race([waiting, immediate()]);
   stop.abort();
   assert.equal(await waiting, 130);
   assert.match(notes.at(-1) ?? '', /goes on draining/);

@@ -79,12 +79,12 @@ export async function drain(choice: NodeChoice, flags: DrainFlags, context: Cont
 async function drained(node: string, gateway: string, context: Context, output: Output, signal: AbortSignal): Promise<void> {
   let awaySinceMs: number | undefined;
   for (;;) {
-    // The first look comes late enough for a job that was on its way to be counted.
     await sleep(systemClock, lookIntervalMs, signal);
     try {
       const found = nodeOf(await view(gateway, context, signal), node, `wait for the node ${node}`);
       awaySinceMs = undefined;
-      if (found.running === 0 || goneStatuses.includes(found.status)) return;
+      // One that is still online has not heard of it yet, and may be given another job.
+      if ((found.running === 0 && found.status !== 'Online') || goneStatuses.includes(found.status)) return;
       output.progress(`${node}: ${found.running ?? '?'} jobs still run`);
     } catch (error) {
       if (signal.aborted || !isDmgError(error) || error.category !== 'transient') throw error;
