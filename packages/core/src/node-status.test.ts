@@ -63,7 +63,7 @@ const rows: readonly [NodeStatus, string, RegExp, RegExp, Change][] = [
     { facts: { configDigest: 'two', config: '' }, gateway: { decidedConfig: undefined } },
   ],
   [
-    'Inactive', 'isolated', /no stream to the dispatcher leading for 9 s/, /reach each other/,
+    'Inactive', 'isolated', /between it and the dispatcher leading has been down for 9 s/, /reach each other/,
     { facts: { version: '0.9.0', ...sees({ lostForMs: 9000 }) }, gateway: { leader } },
   ],
   [
@@ -71,7 +71,7 @@ const rows: readonly [NodeStatus, string, RegExp, RegExp, Change][] = [
     { node: { unreachableMs: 3000 }, gateway: { leader } },
   ],
   [
-    'Inactive', 'isolated', /no stream to the dispatcher leading since it started/, /reach each other/,
+    'Inactive', 'isolated', /between it and the dispatcher leading has been down since it started/, /reach each other/,
     { facts: sees({ lostForMs: Number.MAX_SAFE_INTEGER }), gateway: { leader } },
   ],
   ['Inactive', 'isolated', /knows no dispatcher, while leading has led for 60 s/, /reach each other/, { gateway: { leader } }],

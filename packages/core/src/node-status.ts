@@ -173,7 +173,7 @@ function isolationOf(node: NodeView, { dispatcher }: NodeFacts, leader: LeaderSi
   if (dispatcher?.nodeId === leader.nodeId) {
     const lostWhileItLedMs = Math.min(dispatcher.lostForMs, dispatcher.lostForMs + node.silentMs - leader.silentMs);
     if (lostWhileItLedMs < isolatedAfterMs) return undefined;
-    return `It has had no stream to the dispatcher ${leader.nodeName} ${lostText(dispatcher.lostForMs)}.`;
+    return `The stream between it and the dispatcher ${leader.nodeName} has been down ${lostText(dispatcher.lostForMs)}.`;
   }
   // What it said may be older than the leader, or the leader may be one that gave way already: only what it said later on counts.
   const ledForMs = leader.knownForMs - leader.silentMs;

@@ -16,7 +16,7 @@ export interface DispatcherSight {
   readonly nodeId: string;
   /** `formatEpoch` of the grant it leads under. */
   readonly epoch: string;
-  /** 0 while a stream to it is open (always, for the dispatcher itself); else for how long there has been none. */
+  /** 0 while the streams to it and from it are open (always, for the dispatcher itself); else for how long one of them has been missing. */
   readonly lostForMs: number;
 }
 

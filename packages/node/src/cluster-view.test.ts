@@ -33,7 +33,7 @@ class Sight {
 }
 
 function peer(nodeId: string, facts: Partial<NodeFacts> = {}, change: Partial<PeerSight> = {}): PeerSight {
-  return { nodeId, nodeName: nodeId, connected: true, lostForMs: 0, facts: nodeFacts({ nodeId, ...facts }), ...change };
+  return { nodeId, nodeName: nodeId, connected: true, lostForMs: 0, missedForMs: 0, facts: nodeFacts({ nodeId, ...facts }), ...change };
 }
 
 function sightOf(nodeId: string, epoch: string, lostForMs = 0): DispatcherSight {
@@ -66,7 +66,23 @@ describe('the dispatcher that a node goes by', () => {
     assert.deepEqual(sight.view.facts().dispatcher, sightOf('b', '2.y', isolatedAfterMs));
     const { status, evidence } = sight.view.judgement();
     assert.equal(status, 'Inactive');
-    assert.match(evidence, /no stream to the dispatcher b/);
+    assert.match(evidence, /between it and the dispatcher b has been down/);
+  });
+
+  test('counts as lost also when only its own stream to this node is missing', () => {
+    const sight = new Sight();
+    sight.peers = [peer('b', { dispatcher: sightOf('b', '2.y') }, { missedForMs: 60_000 })];
+    assert.deepEqual(sight.view.facts().dispatcher, sightOf('b', '2.y', 0));
+    sight.clock.advance(isolatedAfterMs);
+    assert.deepEqual(sight.view.facts().dispatcher, sightOf('b', '2.y', isolatedAfterMs));
+  });
+
+  test('knows, when it leads, whom it has not reached for too long', () => {
+    const sight = new Sight();
+    sight.peers = [peer('b', {}, { connected: false, lostForMs: isolatedAfterMs }), peer('c', {}, { connected: false, lostForMs: 1 })];
+    assert.deepEqual(sight.view.cutOff(), []);
+    sight.leading = '3.x';
+    assert.deepEqual(sight.view.cutOff(), ['b']);
   });
 
   test('is not one that is known from others only, when it can be asked and says that it does not lead', () => {

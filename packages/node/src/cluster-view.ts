@@ -1,7 +1,7 @@
 import type { Clock } from '@dmg/base';
 import {
-  betterPeer, decideGateway, type DecisionMemory, emptyDecisionMemory, type GatewaySight, judgeNode, laterDecision, type LeaderSight,
-  type LeadRank, leadRank, memberView, type NodeJudgement, type Standing, takesJobs,
+  betterPeer, decideGateway, type DecisionMemory, emptyDecisionMemory, type GatewaySight, isolatedAfterMs, judgeNode, laterDecision,
+  type LeaderSight, type LeadRank, leadRank, memberView, type NodeJudgement, type Standing, takesJobs,
 } from '@dmg/core';
 import {
   type AliveAnswer, compareEpochs, type DesiredState, type DispatcherSight, type GatewayDecision, type Judgement, type MemberState,
@@ -17,6 +17,8 @@ export interface PeerSight {
   readonly facts?: NodeFacts | undefined;
   /** For how long there has been no stream to it; 0 while there is one. */
   readonly lostForMs: number;
+  /** For how long it has had no stream to this node; 0 while it has one. */
+  readonly missedForMs: number;
 }
 
 export interface ClusterViewOptions {
@@ -101,6 +103,15 @@ export class ClusterView {
     this.#betterSinceMs = new Map(better.map(({ nodeId }) => [nodeId, this.#betterSinceMs.get(nodeId) ?? nowMs]));
     const betterForMs = (nodeId: string): number => nowMs - (this.#betterSinceMs.get(nodeId) ?? nowMs);
     return { rank, better: betterPeer(rank, peers.map((peer) => ({ ...peer, betterForMs: betterForMs(peer.nodeId) }))) };
+  }
+
+  /**
+   * Nodes that have been without a stream from this one for too long while it leads. The control plane takes a node for isolated only when
+   * it has heard the dispatcher after that, so this is worth a report.
+   */
+  cutOff(): readonly string[] {
+    if (this.#options.leadingEpoch() === undefined) return [];
+    return this.#options.peers().flatMap(({ nodeId, lostForMs }) => (lostForMs >= isolatedAfterMs ? [nodeId] : []));
   }
 
   /** Who should lead when this node stops: the best that is reachable. */
@@ -196,7 +207,9 @@ export class ClusterView {
     if (this.#obeyed?.nodeId !== nodeId) this.#obeyed = { nodeId, sinceMs: nowMs };
     // A stream that was never there is missed from when there was somebody at its other end.
     const knownForMs = nowMs - this.#obeyed.sinceMs;
-    const lostForMs = peers().find((peer) => peer.nodeId === nodeId)?.lostForMs ?? knownForMs;
+    const peer = peers().find((each) => each.nodeId === nodeId);
+    // Jobs come on its stream, what is known of it on ours: without either this node takes no part.
+    const lostForMs = peer === undefined ? knownForMs : Math.max(peer.lostForMs, peer.missedForMs);
     return { nodeId, epoch: known.epoch, lostForMs: Math.min(lostForMs, knownForMs) };
   }
 

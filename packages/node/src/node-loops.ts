@@ -1,4 +1,5 @@
 import { firstLine } from '@dmg/base';
+import { isolatedAfterMs } from '@dmg/core';
 import { type AliveReport, type DesiredState, type NodeCertificate, nodeStatuses } from '@dmg/model';
 import { verifyDesiredState } from '@dmg/security';
 import type { Health } from '@dmg/telemetry';
@@ -129,10 +130,10 @@ function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text
   const running = worker.running().map(({ attemptId }) => attemptId);
   const { slots, draining, troubles, stage, dispatcher: sight, address } = view.facts();
   const { waiting, leading } = dispatcher.report() ?? {};
-  const isLost = sight === undefined ? undefined : sight.lostForMs > 0;
+  const lost = sight === undefined ? undefined : [sight.lostForMs > 0, sight.lostForMs >= isolatedAfterMs];
   const text = JSON.stringify([
-    running, slots.limit, draining, troubles, stage, address, sight?.nodeId, isLost, leading, waiting?.length, situation.desiredVersion,
-    view.decision(),
+    running, slots.limit, draining, troubles, stage, address, sight?.nodeId, lost, leading, waiting?.length, situation.desiredVersion,
+    view.decision(), view.cutOff(),
   ]);
   return { text, busy: running.length > 0 };
 }

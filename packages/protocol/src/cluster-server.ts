@@ -72,6 +72,8 @@ export class ClusterServer {
   readonly #server = new Server(serverOptions);
   readonly #listener: PeerListener;
   readonly #streams = new Map<string, OpenStream>();
+  /** Since when each member has had no stream to this node. */
+  readonly #missedSinceMs = new Map<string, number>();
   #identity: MeshIdentity | undefined;
   #members: ReadonlySet<string> = new Set();
   #closing = false;
@@ -108,6 +110,11 @@ export class ClusterServer {
   /** Ids of all members, this node or not. Connections of others end at once. */
   setMembers(nodeIds: ReadonlySet<string>): void {
     this.#members = nodeIds;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const nodeId of this.#missedSinceMs.keys()) if (!nodeIds.has(nodeId)) this.#missedSinceMs.delete(nodeId);
+    for (const nodeId of nodeIds) {
+      if (!this.#streams.has(nodeId) && !this.#missedSinceMs.has(nodeId)) this.#missedSinceMs.set(nodeId, nowMs);
+    }
     this.#listener.keepOnly((nodeId) => nodeIds.has(nodeId));
   }
 
@@ -120,6 +127,12 @@ export class ClusterServer {
   /** Says how this node is on all streams. */
   announce(): void {
     for (const { served } of this.#streams.values()) served.beat();
+  }
+
+  /** For how long the member has had no stream to this node; 0 while it has one. */
+  missedForMs(nodeId: string): number {
+    const sinceMs = this.#missedSinceMs.get(nodeId);
+    return sinceMs === undefined ? 0 : this.#options.clock.monotonicMs() - sinceMs;
   }
 
   goodbye(successor: string, reason: string): void {
@@ -149,7 +162,9 @@ export class ClusterServer {
       if (stream === undefined) return;
       stream.served.end();
       const { nodeId } = stream.facts;
-      if (this.#streams.get(nodeId) === stream) this.#streams.delete(nodeId);
+      if (this.#streams.get(nodeId) !== stream) return;
+      this.#streams.delete(nodeId);
+      if (this.#members.has(nodeId)) this.#missedSinceMs.set(nodeId, clock.monotonicMs());
     };
     call.on('data', (wire: ClientFrame__Output) => {
       try {
@@ -215,6 +230,7 @@ export class ClusterServer {
     });
     const stream: OpenStream = { call, served, facts, sinceMs: clock.monotonicMs() };
     this.#streams.set(nodeId, stream);
+    this.#missedSinceMs.delete(nodeId);
     logger.debug({ peerId: nodeId, peerName: nodeName, protocol, version: facts.version }, 'stream of node opened');
     onOpened(facts);
     return stream;

@@ -98,7 +98,8 @@ test('what the other node says of itself is known here, also what it says later'
   const [a, b] = await pair(t);
   b.facts = { ...b.facts, draining: true, troubles: [{ part: 'redis', reason: 'away' }], slots: { limit: 7, used: 3, maximum: 9 } };
   await a.when(() => a.mesh.peers()[0]?.facts?.draining === true);
-  assert.deepEqual(a.mesh.peers(), [{ nodeId: 'b', nodeName: 'b', connected: true, facts: b.facts, lostForMs: 0, trouble: undefined }]);
+  const reached = { connected: true, lostForMs: 0, missedForMs: 0, trouble: undefined };
+  assert.deepEqual(a.mesh.peers(), [{ nodeId: 'b', nodeName: 'b', facts: b.facts, ...reached }]);
 });
 
 test('own and remote workers are one list, which members join and leave', async (t) => {
@@ -151,7 +152,7 @@ test('calls to a node that is not there fail at once; that its process is gone i
   assert.ok(systemClock.monotonicMs() - callAtMs < 50);
   const [peer] = a.mesh.peers();
   assert.ok(peer !== undefined && !peer.connected);
-  assert.ok(peer.lostForMs > 0 && peer.lostForMs <= systemClock.monotonicMs() - begunAtMs, `${peer.lostForMs} ms`);
+  for (const ms of [peer.lostForMs, peer.missedForMs]) assert.ok(ms > 0 && ms <= systemClock.monotonicMs() - begunAtMs, `${ms} ms`);
   await a.when(() => a.mesh.peers()[0]?.trouble?.includes('ECONNREFUSED') === true);
   // It comes back under another address, which it tells by its own stream.
   const again = new TestNode({ nodeId: 'b' });
@@ -174,6 +175,7 @@ test('a member that was never there is known to be gone', async (t) => {
   assert.deepEqual(a.gone, [{ nodeId: 'b', refused: true }]);
   await assert.rejects(a.worker('c').hello(testEpoch), unreachable);
   assert.match(a.mesh.peers()[1]?.trouble ?? '', /address/);
+  assert.ok((a.mesh.peers()[1]?.missedForMs ?? 0) > 0);
 });
 
 test('who stops says so on both streams, with its successor', async (t) => {

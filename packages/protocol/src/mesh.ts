@@ -49,6 +49,8 @@ export interface Peer {
   readonly facts: NodeFacts | undefined;
   /** For how long there has been no stream to it; 0 while there is one. */
   readonly lostForMs: number;
+  /** For how long it has had no stream to this node; 0 while it has one. A firewall may cut one of the two alone. */
+  readonly missedForMs: number;
   /** Why there is none; undefined while there is one. */
   readonly trouble: string | undefined;
 }
@@ -137,7 +139,7 @@ export class Mesh {
       const connected = stream !== undefined;
       // Both streams carry the same facts; while one is down the other has the newer ones.
       const facts = connected ? link.facts : (this.#server.peer(nodeId)?.facts ?? link.facts);
-      return { nodeId, nodeName, connected, facts, lostForMs, trouble };
+      return { nodeId, nodeName, connected, facts, lostForMs, missedForMs: this.#server.missedForMs(nodeId), trouble };
     });
   }
 

@@ -125,7 +125,7 @@ test('each status is shown alike in getStatus, monitoringData and the node, with
   assert.equal((await one.aliveAnswer({ dispatcher: leading('5.a') })).judgement.status, 'Online');
   const answer = await two.aliveAnswer({ facts: obeys(one, '5.a', 4000) });
   assert.equal(answer.judgement.status, 'Inactive');
-  assert.match(answer.judgement.evidence, /no stream to the dispatcher one for 4 s/);
+  assert.match(answer.judgement.evidence, /between it and the dispatcher one has been down for 4 s/);
   jump(20_000);
   await leads();
   assert.deepEqual(await statusOf(fixture, two), ['Offline', 'Offline']);
