@@ -103,6 +103,7 @@ describe('watching', () => {
     assert.equal(leaseTrouble(driver.state, driver.nowMs, settings), undefined, 'not before a lease has passed');
     driver.watch(2 * peekMs, silentSight, silentSight, sight());
     assert.equal(leaseTrouble(driver.state, driver.nowMs, settings), 'no answer');
+    assert.equal(leaderOf(driver.state, self), undefined, 'its lease may have run out unseen');
     driver.peek(heldSight('x', 1), heldSight('y', 1), sight());
     assert.equal(leaderOf(driver.state, self), undefined);
     assert.equal(leaseTrouble(driver.state, driver.nowMs, settings), undefined);

@@ -18,7 +18,10 @@ export function observe(state: LeaseState, sights: readonly MasterSight[], nowMs
   const highestN = Math.max(state.highestN, ...seen.map((sight) => sight?.lead?.n ?? 0));
   const known = { ...state, masters, highestN };
   if (!answered) {
-    return { ...known, absentSinceMs: undefined, unreachable: { sinceMs: state.unreachable?.sinceMs ?? nowMs, reason: silence(sights) } };
+    const unreachable = { sinceMs: state.unreachable?.sinceMs ?? nowMs, reason: silence(sights) };
+    // Whoever led then may have lost its lease by now: from here it cannot be told any more.
+    const leader = nowMs - unreachable.sinceMs < settings.leaseMs ? state.leader : undefined;
+    return { ...known, leader, absentSinceMs: undefined, unreachable };
   }
   const continuous = nowMs - state.answeredMs <= gapMs(settings);
   const holders = holdersOf(continuous ? state.holders : new Map<string, Holder>(), seen, nowMs);

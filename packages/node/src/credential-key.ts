@@ -88,14 +88,24 @@ export class CredentialKey {
 
   async #take(wrapped: Uint8Array): Promise<void> {
     const { state, gatewayKeyId, identityKeyPem, logger } = this.#options;
-    const privateJwk = JSON.parse(Buffer.from(await unwrapWithKey(Buffer.from(wrapped).toString(), identityKeyPem)).toString('utf8')) as JsonObject;
-    if ((await credentialKeyId(publicHalf(privateJwk))) !== gatewayKeyId) {
+    const privateJwk = keyIn(await unwrapWithKey(Buffer.from(wrapped).toString(), identityKeyPem));
+    if (privateJwk === undefined || (await credentialKeyId(publicHalf(privateJwk))) !== gatewayKeyId) {
       logger.warn({}, 'another node gave a credential key that is not the gateway\'s');
       return;
     }
     await state.writeCredentialKey(privateJwk);
     this.#privateJwk = privateJwk;
     logger.info({}, 'credential key obtained from another node of the gateway');
+  }
+}
+
+/** Undefined when it is none. The parser's error would quote what it read, so nobody gets to see it. */
+function keyIn(bytes: Uint8Array): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

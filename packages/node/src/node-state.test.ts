@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { chmod, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hasCode } from '@dmg/base';
+import { inspect } from 'node:util';
+import { hasCode, isDmgError } from '@dmg/base';
 import { tempDir } from '../../../test/harness/temp-dir.ts';
 import { NodeState, type Registration } from './node-state.ts';
 
@@ -44,4 +45,13 @@ test('a folder that is none, and a file that is damaged, are named', async (t) =
   await writeFile(join(folder, 'state', 'registration.json'), '{"half');
   await assert.rejects(state.readRegistration(), { code: 'DMG_NODE_STATE_UNUSABLE', message: /registration\.json/ });
   await chmod(folder, 0o700);
+});
+
+test('what a damaged file holds is not told: it may be a key', async (t) => {
+  const state = await NodeState.open(await tempDir(t));
+  await writeFile(state.credentialKeyFile, '{"d":canary-8f2}');
+  const error = await state.readCredentialKey().catch((thrown: unknown) => thrown);
+  assert.ok(isDmgError(error));
+  assert.match(error.message, /credential-key\.json is damaged/);
+  assert.doesNotMatch(`${inspect(error, { depth: 9 })} ${JSON.stringify(error.toFault())}`, /canary/);
 });

@@ -95,12 +95,22 @@ export class NodeState {
   }
 
   async #readJson<T>(name: string): Promise<T | undefined> {
+    let text: string;
     try {
-      return JSON.parse(await readFile(join(this.folder, name), 'utf8')) as T;
+      text = await readFile(join(this.folder, name), 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      const reason = `${name} cannot be read (${firstLine(error)})`;
-      throw nodeErrors.STATE_UNUSABLE.create({ folder: this.folder, reason }, { cause: error });
+      throw this.#unusable(`${name} cannot be read (${firstLine(error)})`, error);
     }
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      // The parser's error quotes what it read, which may be a token or a key.
+      throw this.#unusable(`${name} is damaged: it is not JSON`);
+    }
+  }
+
+  #unusable(reason: string, cause?: unknown): Error {
+    return nodeErrors.STATE_UNUSABLE.create({ folder: this.folder, reason }, cause === undefined ? {} : { cause });
   }
 }
