@@ -22,6 +22,8 @@ export type JobEvent =
   }
   /** The user wants the job cancelled. Level-triggered: may come again and again. */
   | { readonly type: 'cancelRequested' }
+  /** This end, which was to be reported only after the ledger had it, was not written: another dispatcher may decide otherwise. */
+  | { readonly type: 'endWithheld'; readonly end: JobEnd }
   /** The control plane acknowledged this end. */
   | { readonly type: 'reported'; readonly end: JobEnd }
   /**
@@ -44,7 +46,7 @@ export type JobEvent =
  * done only when the ledger has stored the returned record (or a later one); when it could not, they are dropped, and
  * 1. a dropped `complete` leaves the message to its lock: it comes back and is recognised,
  * 2. a dropped `dispatch` is answered to the machine with `undispatched`,
- * 3. a dropped `report` is owed: it is done after the ledger has been written again,
+ * 3. a dropped `report` is answered to the machine with `endWithheld`,
  * 4. a dropped `supersede` is forgotten: the next list brings it up again.
  */
 export type JobEffect =

@@ -40,7 +40,7 @@ type Command =
   | { kind: 'answer'; which: number; answer: 'accepted' | 'undispatched' | 'progress' | RefusalReason }
   | { kind: 'end'; which: number; outcome: AttemptOutcome }
   | { kind: 'list'; which: number; withCopy: boolean; listed: AttemptProgress | undefined; current: AttemptProgress | undefined }
-  | { kind: 'unlist'; node: number } | { kind: 'forget' };
+  | { kind: 'unlist'; node: number } | { kind: 'forget' } | { kind: 'withhold' };
 
 const which = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) });
 const flag = fc.boolean();
@@ -65,6 +65,7 @@ const commands: fc.Arbitrary<Command[]> = fc.array(fc.oneof(
   }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('unlist' as const), node: fc.integer({ min: 1, max: 2 }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'forget' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'withhold' as const }) },
 ), { minLength: 5, maxLength: 60, size: 'max' });
 
 interface Issued { attemptId: string; nodeId: string; step: AttemptStep; tryNumber: number; begun: boolean; refused: boolean }
@@ -77,7 +78,7 @@ class History {
   tryNumber = 1;
   #finals: string[] = [];
 
-  apply(event: JobEvent): void {
+  apply(event: JobEvent, withholds = false): void {
     const before = this.record;
     const context = { jobId: 'j', epochN: 1, nowWallMs: 1, nodeName: 'here' };
     const { record, effects } = stepJob(before, event, context);
@@ -87,7 +88,12 @@ class History {
     }
     this.#checkOrder(effects);
     for (const effect of effects) {
-      if (effect.type === 'report') this.#onReport(effect.end, event, before);
+      if (effect.type === 'report') {
+        // The ledger does not take the record, so nobody is told; another dispatcher may have made attempts since.
+        const isGated = effects.findIndex(({ type }) => type === 'write') < effects.indexOf(effect);
+        if (withholds && isGated) return this.apply({ type: 'endWithheld', end: effect.end });
+        this.#onReport(effect.end, event, before);
+      }
       if (effect.type !== 'supersede') continue;
       assert.ok(record?.attempt !== undefined && record.attempt.attemptId !== effect.attemptId, 'the only attempt is superseded');
       assert.deepEqual([record.attempt.step, nextStep(record)], ['copy', 'copy'], 'superseded by what closes the sink');
@@ -136,6 +142,7 @@ class History {
       case 'receive': return this.#receive(command);
       case 'place': return this.place();
       case 'cancel': return this.apply({ type: 'cancelRequested' });
+      case 'withhold': return this.apply({ type: 'cancelRequested' }, true);
       case 'reread': this.record = this.record && restored(this.record); return;
       case 'unlist': return this.apply({ type: 'notListed', nodeId: `n${command.node}` });
       case 'acknowledge': {

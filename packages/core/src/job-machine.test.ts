@@ -158,6 +158,12 @@ describe('cancel', () => {
     const step = play(received(), { type: 'cancelRequested' });
     assert.deepEqual([step.record.end?.outcome, types(step)], [{ kind: 'cancelled', sink: 'aborted' }, ['write', 'report']]);
   });
+  test('an end that the ledger did not take is taken back: the sink has to be closed now', () => {
+    const step = play(received(), { type: 'cancelRequested' });
+    assert.ok(step.record.end !== undefined);
+    const { record } = stepJob(step.record, { type: 'endWithheld', end: step.record.end }, context);
+    assert.deepEqual([record?.state, record && nextStep(record), record?.firstDelivery], ['Waiting', 'abort', false]);
+  });
   test('when an attempt may have been made unseen: an abort step', () => {
     const cancel: JobEvent = { type: 'cancelRequested' };
     const secondSend = play(received({ firstDelivery: false }), cancel);

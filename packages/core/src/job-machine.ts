@@ -67,6 +67,7 @@ function transition(record: JobRecord | undefined, event: JobEvent, context: Job
     case 'refused':
     case 'progress':
     case 'cancelRequested':
+    case 'endWithheld':
     case 'reported':
     case 'notListed':
     case 'forgotten': return record === undefined ? { record, effects: [] } : onKnown(record, event, context);
@@ -89,6 +90,12 @@ function onKnown(record: JobRecord, event: Exclude<JobEvent, { type: 'received' 
       // A job that is over is never placed again: only what recognises its duplicates is kept.
       const kept = isFinal(record.end) ? { signedJob: '' } : {};
       return { record: changed(record, context, { reported: true, ...kept }), effects: [write] };
+    }
+    case 'endWithheld': {
+      if (record.end === undefined || record.reported || !sameEnd(record.end, event.end)) return { record, effects: [] };
+      // From now on nobody can say that no attempt was made: whoever has the ledger may make one.
+      const back = { state: 'Waiting', end: undefined, firstDelivery: false, signatureRefusals: 0 } as const;
+      return { record: changed(record, context, back), effects: [] };
     }
     case 'notListed': return record.attempt?.nodeId === event.nodeId ? waitingAgain(record, context) : { record, effects: [] };
     case 'forgotten': return { record: undefined, effects: [{ type: 'remove' }] };

@@ -26,7 +26,7 @@ type ListMail = Mail & { type: 'list' };
  * elsewhere (messages, answers of workers, acknowledgements, time) comes in as mail and is handled in its order.
  */
 export class DispatchLoop {
-  readonly table = new JobTable();
+  readonly table = new JobTable((jobId, end) => this.reporter.isPending(jobId, end));
   readonly roster: Roster;
   readonly reporter: Reporter;
   readonly receiver: Receiver;
@@ -72,11 +72,11 @@ export class DispatchLoop {
     this.receiver = new Receiver({
       clock, logger, meter, reports, verify, settleLimitMs: settings.settleLimitMs, onDeadLettered: hooks.onDeadLettered,
       onJob: (received) => this.post({ type: 'received', received }), room: () => this.#room(),
-      ready: async () => await (this.session?.ready() ?? false),
+      session: () => this.session,
     });
     this.effects = new EffectRunner({
       roster: this.roster, reporter: this.reporter, clock, logger, meter, dispatchLimitMs: settings.dispatchLimitMs, verify,
-      post: (mail) => this.post(mail), session: () => this.session, mayDispatch: () => this.leading && this.session?.mayAct() === true,
+      post: (mail) => this.post(mail), session: () => this.session, isLeading: () => this.leading,
     });
   }
 

@@ -1,6 +1,7 @@
 import { firstLine, type Timer, withDeadline } from '@dmg/base';
 import { compareEpochs, type DispatcherReport, type Epoch, formatEpoch } from '@dmg/model';
 import { DispatchLoop } from './dispatch-loop.ts';
+import { dispatcherErrors } from './errors.ts';
 import { Leadership } from './leadership.ts';
 import { dispatcherMetrics } from './metrics.ts';
 import { defaultSettings, type DispatcherOptions, type DispatcherSettings } from './options.ts';
@@ -227,7 +228,7 @@ class DispatcherOfNode implements Dispatcher {
       const count = await queue.drainDeadLetters(async (report) => {
         await reports.deadLettered(report);
         // Taken out only by who may act; otherwise it is reported again.
-        if (!(await (session?.ready() ?? false))) throw await session?.lost;
+        if (!(await (session?.ready() ?? false))) throw dispatcherErrors.STOPPED.create();
       });
       if (count > 0) meter.add(dispatcherMetrics.messages, count, { settlement: 'drained' });
     } catch (error) {

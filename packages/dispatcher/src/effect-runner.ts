@@ -20,8 +20,8 @@ export interface EffectRunnerOptions {
   post(mail: Mail): void;
   /** The session under which may be written now. */
   session(): LedgerSession | undefined;
-  /** Whether jobs may be dispatched now. */
-  mayDispatch(): boolean;
+  /** Whether jobs are placed now. */
+  isLeading(): boolean;
 }
 
 /**
@@ -70,10 +70,11 @@ export class EffectRunner {
     }
   }
 
-  /** The ledger did not take the record. A report is owed: it is done when the ledger is back. */
+  /** The ledger did not take the record. */
   #withhold(entry: JobEntry, effect: JobEffect, received: ReceivedJob | undefined): void {
     if (effect.type === 'complete') received?.settle('leave');
     if (effect.type === 'dispatch') this.#undispatched(entry, effect.attemptId);
+    if (effect.type === 'report') this.#options.post({ type: 'job', jobId: entry.jobId, event: { type: 'endWithheld', end: effect.end } });
   }
 
   #undispatched(entry: JobEntry, attemptId: string): void {
@@ -85,12 +86,13 @@ export class EffectRunner {
     const { jobId } = entry;
     const job = await this.#jobOf(entry);
     const session = this.#options.session();
-    const ready = await (session?.ready() ?? false);
+    while (session?.mayAct() === false) if (!(await session.ready())) break;
     // From here to the call nothing else happens.
     const { record } = entry;
     const port = roster.port(nodeId);
     const stillWanted = record.attempt?.attemptId === attemptId && record.state === 'Dispatched' && nextStep(record) === step;
-    if (job === undefined || port === undefined || session === undefined || !ready || !stillWanted || !this.#options.mayDispatch()) {
+    const mayDispatch = session?.mayAct() === true && this.#options.isLeading();
+    if (job === undefined || port === undefined || session === undefined || !stillWanted || !mayDispatch) {
       this.#undispatched(entry, attemptId);
       if (job === undefined) post({ type: 'job', jobId, event: { type: 'forgotten' } });
       return;
@@ -126,7 +128,8 @@ export class EffectRunner {
   /** Ends an attempt on its worker. Nothing is done without the right to act: a new session learns from the lists what still runs. */
   async #end(entry: JobEntry, { type, attemptId, nodeId }: JobEffect & { type: 'stop' | 'supersede' }): Promise<void> {
     const { roster, clock, dispatchLimitMs: limitMs, logger } = this.#options;
-    if (!(await (this.#options.session()?.ready() ?? false))) return;
+    const session = this.#options.session();
+    while (session?.mayAct() !== true) if (!(await (session?.ready() ?? false))) return;
     const port = roster.port(nodeId);
     if (port === undefined) return;
     try {

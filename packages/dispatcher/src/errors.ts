@@ -26,7 +26,7 @@ export const dispatcherErrors = defineErrors('DISPATCHER', {
     category: 'transient',
     retry: 'backoff',
     scope: 'node',
-    message: 'Cannot lead: the dispatcher was stopped.',
+    message: 'Cannot lead: the dispatcher was stopped, or has lost its right to act.',
     fix: 'Nothing: another node leads, or this one does when it is started again.',
   },
 });

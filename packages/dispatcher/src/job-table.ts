@@ -1,6 +1,6 @@
 import type { AttemptProgress, Job } from '@dmg/model';
 import {
-  type JobContext, type JobEffect, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
+  type JobContext, type JobEffect, type JobEnd, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
 } from '@dmg/core';
 
 /** A job's record and what is known of it beside the ledger. */
@@ -31,10 +31,15 @@ export interface JobEntry {
 
 /** All jobs that the dispatcher knows. Records change only through the machine. */
 export class JobTable {
+  readonly #isBeingReported: (jobId: string, end: JobEnd) => boolean;
   readonly #entries = new Map<string, JobEntry>();
   readonly #waiting = new Map<string, JobEntry>();
   /** Jobs with a current attempt. */
   readonly #active = new Map<string, JobEntry>();
+
+  constructor(isBeingReported: (jobId: string, end: JobEnd) => boolean) {
+    this.#isBeingReported = isBeingReported;
+  }
 
   get(jobId: string): JobEntry | undefined {
     return this.#entries.get(jobId);
@@ -113,7 +118,9 @@ export class JobTable {
     for (const entry of [...this.#entries.values()]) {
       const held = stored.get(entry.jobId);
       entry.written = held && { epochN: held.epochN, version: held.version };
-      if (held === undefined && options.othersLed && !isOwed(entry.record)) this.#drop(entry);
+      if (held === undefined && options.othersLed && !this.#isOwed(entry)) this.#drop(entry);
+      // While we did not lead somebody else may have made an attempt.
+      else this.#set(entry, restored(entry.record), nowMs);
     }
     for (const record of records) {
       const known = this.#entries.get(record.jobId);
@@ -127,7 +134,12 @@ export class JobTable {
 
   /** Forgets all but the ends that are still to be reported: another dispatcher has the rest. */
   forgetAllButOwed(): void {
-    for (const entry of [...this.#entries.values()]) if (!isOwed(entry.record)) this.#drop(entry);
+    for (const entry of [...this.#entries.values()]) if (!this.#isOwed(entry)) this.#drop(entry);
+  }
+
+  /** The control plane is still to hear of its end, and will. */
+  #isOwed({ jobId, record: { end, reported } }: JobEntry): boolean {
+    return end !== undefined && !reported && this.#isBeingReported(jobId, end);
   }
 
   #add(record: JobRecord): JobEntry {
@@ -171,11 +183,6 @@ export function asWaitingJob(entry: JobEntry, nowMs: number): WaitingJob {
   for (const [nodeId, { untilMs }] of entry.ineligible) if (untilMs <= nowMs) entry.ineligible.delete(nodeId);
   const ineligible = new Map([...entry.ineligible].map(([nodeId, { reason }]) => [nodeId, reason]));
   return { jobId: entry.jobId, sendNo: entry.record.sendNo, step: nextStep(entry.record), ineligible };
-}
-
-/** The control plane is still to hear of its end. */
-function isOwed(record: JobRecord): boolean {
-  return record.end !== undefined && !record.reported;
 }
 
 function isNewer(a: JobRecord, b: JobRecord): boolean {

@@ -136,8 +136,8 @@ export class Leadership {
       this.#failures = 0;
       this.#hooks.onLead(session.epoch);
       const reason = await session.lost;
-      const { code, message } = reason;
-      if (!signal.aborted) this.#options.logger.warn({ epoch: formatEpoch(session.epoch), code, reason: message }, 'dispatcher stepped down');
+      const told = { epoch: formatEpoch(session.epoch), code: reason.code, reason: reason.message };
+      if (!signal.aborted) this.#options.logger.warn(told, 'dispatcher stepped down');
       return reason;
     } finally {
       this.#phase = 'opening';

@@ -44,7 +44,10 @@ export class LedgerSession {
     return this.#alive && this.#options.grant.mayAct();
   }
 
-  /** Resolves true as soon as there may be effects, at once when there may now; false when the session is over. */
+  /**
+   * Resolves true as soon as there may be effects; false when the session is over. Whoever waited asks `mayAct` again, since a moment
+   * has passed: `while (!session.mayAct()) if (!(await session.ready())) return;` and then the effect, without waiting in between.
+   */
   async ready(): Promise<boolean> {
     while (this.#alive && !this.#options.grant.mayAct()) await this.#moment();
     return this.#alive;
@@ -55,7 +58,8 @@ export class LedgerSession {
    * already: it may have lost it. Gives false when it could not; never rejects.
    */
   async write(entry: JobEntry, again: boolean): Promise<boolean> {
-    if (!(await this.ready()) || entry.removed) return false;
+    while (!this.mayAct()) if (!(await this.ready())) return false;
+    if (entry.removed) return false;
     const { record } = entry;
     if (!again && entry.written?.version === record.version && entry.written.epochN === record.epochN) return true;
     return await this.#guard(async () => {
@@ -67,7 +71,7 @@ export class LedgerSession {
 
   /** Takes a record out. Gives false when it could not; never rejects. */
   async remove(jobId: string): Promise<boolean> {
-    if (!(await this.ready())) return false;
+    while (!this.mayAct()) if (!(await this.ready())) return false;
     return await this.#guard(() => this.#options.ledger.remove(this.epoch, jobId));
   }
 

@@ -2,6 +2,7 @@ import { type Clock, type DmgError, firstLine, isDmgError, type Logger, type Met
 import type { Delivery, ReportGateway } from '@dmg/core';
 import type { Job } from '@dmg/model';
 import { dispatcherErrors } from './errors.ts';
+import type { LedgerSession } from './ledger-session.ts';
 import { dispatcherMetrics } from './metrics.ts';
 
 /** A job that was read from a message, and the message to settle once the job is in the ledger. */
@@ -28,8 +29,8 @@ export interface ReceiverOptions {
   onJob(job: ReceivedJob): void;
   /** A message was dead-lettered: the dead-letter queue is worth a look. */
   onDeadLettered(): void;
-  /** Resolves true when messages may be settled: this node still has the right to act; false when it has lost it. */
-  ready(): Promise<boolean>;
+  /** The session under which messages may be settled. */
+  session(): LedgerSession | undefined;
   /** Room for how many jobs more; a delivery keeps its place in the window until there is some (DESIGN-RULES 15). */
   room(): number;
 }
@@ -145,8 +146,9 @@ export class Receiver {
   }
 
   async #complete(delivery: Delivery): Promise<void> {
-    const { clock, settleLimitMs: limitMs, logger, ready } = this.#options;
-    if (!(await ready())) return this.#count('left');
+    const { clock, settleLimitMs: limitMs, logger } = this.#options;
+    const session = this.#options.session();
+    while (session?.mayAct() !== true) if (!(await (session?.ready() ?? false))) return this.#count('left');
     this.noteReceived(delivery.sendNo);
     try {
       await withDeadline({ clock, limitMs, what: 'complete a message' }, () => delivery.complete());
@@ -159,8 +161,9 @@ export class Receiver {
   }
 
   async #deadLetter(delivery: Delivery, reason: string, description: string): Promise<void> {
-    const { clock, settleLimitMs: limitMs, logger, onDeadLettered, ready } = this.#options;
-    if (!(await ready())) return this.#count('left');
+    const { clock, settleLimitMs: limitMs, logger, onDeadLettered } = this.#options;
+    const session = this.#options.session();
+    while (session?.mayAct() !== true) if (!(await (session?.ready() ?? false))) return this.#count('left');
     this.noteReceived(delivery.sendNo);
     try {
       await withDeadline({ clock, limitMs, what: 'dead-letter a message' }, () => delivery.deadLetter(reason, description));

@@ -35,7 +35,7 @@ export class Reporter {
 
   /** Reports an end until it is acknowledged. One that is on its way already is not sent twice. */
   add(jobId: string, end: JobEnd): void {
-    const key = `${jobId} ${end.tryNumber} ${end.attemptId} ${end.outcome.kind}`;
+    const key = keyOf(jobId, end);
     if (this.#closed || this.#known.has(key)) return;
     this.#known.add(key);
     this.#queue.push({ key, jobId, end, tries: 0 });
@@ -44,6 +44,11 @@ export class Reporter {
 
   get pending(): number {
     return this.#known.size;
+  }
+
+  /** Whether this end is still to be acknowledged. */
+  isPending(jobId: string, end: JobEnd): boolean {
+    return this.#known.has(keyOf(jobId, end));
   }
 
   close(): void {
@@ -87,6 +92,10 @@ export class Reporter {
     }, { unref: true });
     this.#timers.add(timer);
   }
+}
+
+function keyOf(jobId: string, end: JobEnd): string {
+  return `${jobId} ${end.tryNumber} ${end.attemptId} ${end.outcome.kind}`;
 }
 
 function asReport({ jobId, end }: Pending): JobReport {

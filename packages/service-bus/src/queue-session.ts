@@ -34,8 +34,8 @@ const placeWaitMs = 3000;
 const stopLimitMs = 450;
 
 /**
- * One life of the queue, from being warm or started to stop. Messages are pushed by a subscription whose credit is the window; settling has a second
- * way; a watch asks a silent broker and rebuilds the connection.
+ * One life of the queue, from being warm or started to stop. Messages are pushed by a subscription whose credit is the window; settling
+ * has a second way; a watch asks a silent broker and rebuilds the connection.
  */
 export class QueueSession implements JobQueue {
   readonly #options: QueueSessionOptions;

@@ -9,7 +9,7 @@ export type LinkState = 'open' | 'held' | 'cut';
 export interface LinkHooks {
   /** Called before the dispatcher asks something of the worker that has an effect. */
   onEffect(what: 'dispatch' | 'cancel' | 'supersede', request?: DispatchRequest): void;
-  onAnswer(request: DispatchRequest, answer: DispatchAnswer): void;
+  onAnswer(answer: DispatchAnswer): void;
 }
 
 /** The stream of one dispatcher to one worker, with its faults. */
@@ -62,7 +62,7 @@ export class LinkModel implements WorkerPort {
     this.#hooks.onEffect('dispatch', request);
     return this.#process.call(() => this.#across(async () => {
       const answer = await this.#worker.dispatch(request);
-      this.#hooks.onAnswer(request, answer);
+      this.#hooks.onAnswer(answer);
       return answer;
     }));
   }

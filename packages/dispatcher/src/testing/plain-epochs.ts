@@ -26,8 +26,7 @@ export class PlainEpochs implements EpochSource {
   #holding: Holding | undefined;
   #highest = 0;
   #trouble: DmgError | undefined;
-  /** While set there is no saying whether the lease is still ours: nothing may be done. */
-  inDoubt = false;
+  #inDoubt = false;
   /** Named when the lease was given back last. */
   successor: string | undefined;
   releasedAtMs: number | undefined;
@@ -43,9 +42,13 @@ export class PlainEpochs implements EpochSource {
     return this.#trouble;
   }
 
+  /** While in doubt there is no saying whether the lease is still ours: nothing may be done. */
+  setDoubt(inDoubt: boolean): void {
+    this.#inDoubt = inDoubt;
+  }
+
   mayAct(): boolean {
-    const { inDoubt } = this;
-    return !inDoubt && this.#holding?.isLost === false && this.#process.monotonicMs() - this.#holding.sentMs < guardMs;
+    return !this.#inDoubt && this.#holding?.isLost === false && this.#process.monotonicMs() - this.#holding.sentMs < guardMs;
   }
 
   async grant(above: number, signal: AbortSignal): Promise<Grant> {
@@ -62,7 +65,10 @@ export class PlainEpochs implements EpochSource {
     if (holding === undefined) return undefined;
     const { token } = holding;
     const claims = await this.#process.call(() => this.#store.claim(token));
-    if (claims.some((claim) => claim.kind === 'lost')) return void this.#lose(holding);
+    if (claims.some((claim) => claim.kind === 'lost')) {
+      this.#lose(holding);
+      return undefined;
+    }
     let n = Math.max(above, this.#highest, ...claims.map((claim) => (claim.kind === 'claimed' ? claim.n : 0)));
     for (;;) {
       this.#highest = n += 1;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { ManualClock, type Random, seededRandom, silentLogger, silentMeter } from '@dmg/base';
-import type { Delivery, JobQueue, JobRecord, Ledger, ReportGateway } from '@dmg/core';
+import type { JobRecord } from '@dmg/core';
 import {
   InMemoryJobQueue, InMemoryJobSender, InMemoryLeaseStore, InMemoryLedger, InMemoryMaster, InMemoryQueues, InMemoryReportGateway,
   InMemorySinks, InMemoryWorker,
@@ -9,15 +9,14 @@ import {
 import type { DispatcherReport, Epoch, Job, NodeStatus, RefusalReason } from '@dmg/model';
 import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
 import type { DispatcherSettings } from '../options.ts';
-import { LinkModel, type LinkState, MembersModel } from './link-model.ts';
+import { type LinkModel, type LinkState, MembersModel } from './link-model.ts';
 import { PlainEpochs } from './plain-epochs.ts';
 import { ProcessModel } from './process-model.ts';
+import { PromiseWatch, watchedReports } from './promise-watch.ts';
 import { sign, verify } from './test-jobs.ts';
 
 const queueName = 'gateway';
 const beatMs = 500;
-/** A dispatcher that has had an open link to a worker for so long knows what runs there. */
-const knowsAfterMs = 12_000;
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 export interface WorldOptions {
@@ -67,10 +66,12 @@ export class World {
   losses = 0;
   /** So many times starting the queue fails. */
   failingQueueStarts = 0;
+  /** While set, stopping the queue takes until then. */
+  queueStopDelay: Promise<void> | undefined;
   onCall: CallHook = () => undefined;
   readonly #settings: Partial<DispatcherSettings>;
   readonly #limit: number;
-  readonly #lossesAtPut = new Map<string, number>();
+  readonly #watch = new PromiseWatch(this);
   #sendNo = 0;
   #beatInMs = beatMs;
 
@@ -91,8 +92,17 @@ export class World {
     const worker = new InMemoryWorker({ nodeId, nodeName, limit: this.#limit, clock: this.clock, sinks: this.sinks });
     const node: NodeModel = { nodeId, worker, life: undefined, isFrozen: false };
     this.nodes.push(node);
-    for (const { life } of this.nodes) if (life !== undefined) life.members.join(this.#link(life.process, life.epochs, worker));
+    for (const { life } of this.nodes) if (life !== undefined) life.members.join(this.#watch.link(life.process, life.epochs, worker));
     return node;
+  }
+
+  /** A node that had left the list of one dispatcher is in it again, over a new stream. */
+  joinAgain({ process, epochs, members }: Life, nodeId: string): void {
+    const node = this.nodes.find((one) => one.nodeId === nodeId);
+    if (node === undefined) return;
+    const link = this.#watch.link(process, epochs, node.worker);
+    if (node.isFrozen) link.set('held');
+    members.join(link);
   }
 
   node(index: number): NodeModel {
@@ -149,13 +159,14 @@ export class World {
     const epochs = new PlainEpochs({ store, process, random: this.random, nodeId });
     const queue = new InMemoryJobQueue({ queues: this.queues, queueName });
     const members = new MembersModel();
-    for (const other of this.nodes) members.join(this.#link(process, epochs, other.worker));
+    for (const other of this.nodes) members.join(this.#watch.link(process, epochs, other.worker));
     for (const other of this.nodes) if (other.isFrozen) members.get(other.nodeId)?.set('held');
     const led: (Epoch | undefined)[] = [];
     const dispatcher = createDispatcher({
-      queue: this.#watchedQueue(queue, process, epochs), ledger: this.#watchedLedger(new InMemoryLedger([this.ledger]), process, epochs, nodeId),
-      workers: members, reports: watchedReports(this.reports, process), verify, epochs, statusOf: (id) => this.statuses.get(id) ?? 'Online',
-      obeyed: () => worker.epoch, onLeading: (epoch) => void led.push(epoch), clock: process, random: this.random, logger: silentLogger, meter: silentMeter,
+      queue: this.#watch.queue(queue, process, epochs), workers: members, reports: watchedReports(this.reports, process),
+      ledger: this.#watch.ledger(new InMemoryLedger([this.ledger]), process, { epochs, nodeId }),
+      verify, epochs, statusOf: (id) => this.statuses.get(id) ?? 'Online', obeyed: () => worker.epoch,
+      onLeading: (epoch) => void led.push(epoch), clock: process, random: this.random, logger: silentLogger, meter: silentMeter,
       nodeId, nodeName: worker.nodeName, settings: this.#settings,
     });
     node.life = {
@@ -266,106 +277,6 @@ export class World {
     }
     return ends;
   }
-
-  /** The ledger had this job once, and lost data since. */
-  #lostSincePut(jobId: string): boolean {
-    return this.#lossesAtPut.has(jobId) && this.#lossesAtPut.get(jobId) !== this.losses;
-  }
-
-  #mustAct(epochs: PlainEpochs, what: string): void {
-    if (!epochs.mayAct()) this.violations.push(`${what} without the right to act`);
-  }
-
-  #watchedQueue(queue: InMemoryJobQueue, process: ProcessModel, epochs: PlainEpochs): JobQueue {
-    const watch = (delivery: Delivery): Delivery => ({
-      ...delivery,
-      complete: () => {
-        const jobId = delivery.messageId.split('.')[0] ?? '';
-        const has = this.ledger.jobs.has(jobId) || this.#lostSincePut(jobId);
-        if (!has) this.violations.push(`message ${delivery.messageId} completed before the ledger had it`);
-        this.#mustAct(epochs, `message ${delivery.messageId} completed`);
-        return process.call(() => delivery.complete());
-      },
-      deadLetter: (reason, description) => {
-        this.#mustAct(epochs, `message ${delivery.messageId} dead-lettered`);
-        return process.call(() => delivery.deadLetter(reason, description));
-      },
-    });
-    return {
-      start: (receive) => {
-        if (this.failingQueueStarts-- > 0) return Promise.reject(new Error('no such queue'));
-        return queue.start((delivery) => new Promise((resolve) => {
-          process.run(() => void receive(watch(delivery)).then(resolve));
-        }));
-      },
-      warm: () => queue.warm(),
-      stop: () => process.call(() => queue.stop()),
-      state: () => queue.state(),
-      drainDeadLetters: (take) => queue.drainDeadLetters(take),
-    };
-  }
-
-  #watchedLedger(ledger: Ledger, process: ProcessModel, epochs: PlainEpochs, nodeId: string): Ledger {
-    const call = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-      this.onCall(nodeId, what, 'before');
-      const answer = await process.call(work);
-      this.onCall(nodeId, what, 'after');
-      return answer;
-    };
-    return {
-      put: (epoch, record) => {
-        this.#mustAct(epochs, `${record.jobId} written`);
-        return call('put', async () => {
-          const { losses } = this;
-          const answer = await ledger.put(epoch, record);
-          if (answer === 'ok') this.#lossesAtPut.set(record.jobId, losses);
-          return answer;
-        });
-      },
-      readAll: () => call('readAll', () => ledger.readAll()),
-      remove: (epoch, jobId) => {
-        this.#mustAct(epochs, `${jobId} removed`);
-        return call('remove', () => ledger.remove(epoch, jobId));
-      },
-      close: () => ledger.close(),
-    };
-  }
-
-  #link(process: ProcessModel, epochs: PlainEpochs, worker: InMemoryWorker): LinkModel {
-    const link: LinkModel = new LinkModel(process, worker, {
-      onEffect: (what, request) => {
-        this.#mustAct(epochs, `${what} on ${worker.nodeId}`);
-        if (request === undefined) return;
-        const { jobId } = request.job;
-        const has = this.ledger.record(jobId)?.attempt?.attemptId === request.attemptId || this.#lostSincePut(jobId);
-        if (!has && this.ledger.lead?.n === request.epoch.n) this.violations.push(`an attempt of ${jobId} was dispatched before the ledger had it`);
-        if (request.step === 'copy') this.#mustNotRun(process, request.epoch, jobId);
-      },
-      onAnswer: (request, answer) => {
-        if (!answer.accepted) this.refusals.push(answer.reason);
-        else if (worker.epoch?.n !== request.epoch.n) this.violations.push(`${worker.nodeId} took a job under epoch ${request.epoch.n}`);
-      },
-    });
-    return link;
-  }
-
-  /** A job that runs where its dispatcher can see it is not begun again. */
-  #mustNotRun(process: ProcessModel, epoch: Epoch, jobId: string): void {
-    const members = this.lives.find((life) => life.process === process)?.members;
-    for (const { worker } of this.nodes) {
-      const sees = this.clock.monotonicMs() - (members?.get(worker.nodeId)?.openSinceMs ?? Number.POSITIVE_INFINITY) >= knowsAfterMs;
-      const runs = worker.running.some((attemptId) => worker.request(attemptId)?.job.jobId === jobId);
-      if (sees && runs && worker.epoch?.n === epoch.n) this.violations.push(`${jobId} was begun again although ${worker.nodeId} runs it`);
-    }
-  }
-}
-
-function watchedReports(reports: InMemoryReportGateway, process: ProcessModel): ReportGateway {
-  return {
-    report: (report) => process.call(() => reports.report(report)),
-    deadLettered: (report) => process.call(() => reports.deadLettered(report)),
-    fetchSignedJob: (address) => process.call(() => reports.fetchSignedJob(address)),
-  };
 }
 
 /** A world whose first dispatcher was started; the test's end closes it and looks for broken promises. */
