@@ -8,7 +8,7 @@ import { decodeClientFrame, decodeOffer } from './codec/client-frame.ts';
 import { clusterService } from './codec/cluster-service.ts';
 import { encodeServerFrame } from './codec/server-frame.ts';
 import { protocolErrors } from './errors.ts';
-import type { ConnectRefusal, OpenFrame } from './frames.ts';
+import type { ClientFrame, ConnectRefusal, OpenFrame } from './frames.ts';
 import type { ClientFrame__Output } from './generated/dmg/cluster/v1/ClientFrame.ts';
 import type { ClusterHandlers } from './generated/dmg/cluster/v1/Cluster.ts';
 import type { FetchCredentialKeyRequest__Output } from './generated/dmg/cluster/v1/FetchCredentialKeyRequest.ts';
@@ -167,17 +167,13 @@ export class ClusterServer {
       if (this.#members.has(nodeId)) this.#missedSinceMs.set(nodeId, clock.monotonicMs());
     };
     call.on('data', (wire: ClientFrame__Output) => {
-      try {
-        if (stream !== undefined) {
-          stream.served.take(decodeClientFrame(wire));
-          return;
-        }
-        timer.cancel();
+      timer.cancel();
+      const frame = this.#read(call, end, () => {
+        if (stream !== undefined) return decodeFollowing(wire);
         stream = this.#open(call, connection, wire);
-      } catch (error) {
-        end();
-        this.#turnAway(call, { code: status.INVALID_ARGUMENT, details: firstLine(error) });
-      }
+        return undefined;
+      });
+      if (frame !== undefined) stream?.served.take(frame);
     });
     call.on('end', () => {
       end();
@@ -186,6 +182,17 @@ export class ClusterServer {
     call.on('error', end);
     call.on('close', end);
     call.on('cancelled', end);
+  }
+
+  /** What is not understood ends the call: nothing after it can be trusted to mean what it seems to mean. */
+  #read<F>(call: ConnectCall, end: () => void, decode: () => F | undefined): F | undefined {
+    try {
+      return decode();
+    } catch (error) {
+      end();
+      this.#turnAway(call, { code: status.INVALID_ARGUMENT, details: firstLine(error) });
+      return undefined;
+    }
   }
 
   /** Judges the first frame: who calls, whom it looks for, which wire it speaks. Undefined: it was refused. */
@@ -291,4 +298,10 @@ export class ClusterServer {
   #turnAway(call: ConnectCall, error: { code: status; details: string }): void {
     call.emit('error', Object.assign(new Error(error.details), error));
   }
+}
+
+function decodeFollowing(wire: ClientFrame__Output): Exclude<ClientFrame, OpenFrame> {
+  const frame = decodeClientFrame(wire);
+  if (frame.type === 'open') throw protocolErrors.BAD_FIELD.create({ field: 'open', problem: 'not what comes now' });
+  return frame;
 }

@@ -26,7 +26,7 @@ export interface GeneratedWireFile {
 export async function generateWire(root: string): Promise<GeneratedWireFile[]> {
   const folder = 'packages/protocol/src/generated';
   const types = await generateTypes(root);
-  const descriptor = `${JSON.stringify(await loadDescriptor(root), undefined, 1)}\n`;
+  const descriptor = `${JSON.stringify(loadDescriptor(root), undefined, 1)}\n`;
   return [...types, { path: 'descriptor.json', content: descriptor }].map(({ path, content }) => ({ path: `${folder}/${path}`, content }));
 }
 
@@ -59,9 +59,10 @@ function optionFlags(): string[] {
   return flags;
 }
 
-async function loadDescriptor(root: string): Promise<protobuf.INamespace> {
+/** Read one after another: files that are loaded at the same time stand in the order in which the disk gave them. */
+function loadDescriptor(root: string): protobuf.INamespace {
   const wire = new protobuf.Root();
   wire.resolvePath = (_origin, target) => join(root, 'proto', target);
-  await wire.load(mainFile);
+  wire.loadSync(mainFile);
   return wire.toJSON({ keepComments: false });
 }

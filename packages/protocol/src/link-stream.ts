@@ -106,11 +106,11 @@ export class LinkStream {
       { what: `say hello to node ${nodeName}`, limitMs: times.helloLimitMs },
       (requestId) => ({ type: 'hello', requestId, epoch }),
       (frame) => {
-        if (frame.type !== 'helloAnswer') throw unexpected(frame);
+        if (frame.type !== 'helloAnswer') return 'unexpected';
         if (!frame.answer.accepted) return { accepted: false, known: frame.answer.known };
         attempts.push(...frame.answer.attempts);
         const { limit, used, more } = frame.answer;
-        return more ? undefined : { accepted: true, attempts, limit, used };
+        return more ? 'more' : { accepted: true, attempts, limit, used };
       },
     );
   }
@@ -122,25 +122,19 @@ export class LinkStream {
       const evidence = `The signed job has ${bytes} bytes; up to ${signedJobBytesMax} can be handed to another node.`;
       return { accepted: false, reason: 'NOT_ELIGIBLE', evidence };
     }
-    return this.#ask(
+    return this.#ask<DispatchAnswer>(
       { what: `dispatch a job to node ${nodeName}`, limitMs: times.dispatchLimitMs },
       (requestId) => ({ type: 'dispatch', requestId, signedJob, attemptId, step, epoch, jobId: job.jobId }),
-      (frame) => {
-        if (frame.type !== 'dispatchAnswer') throw unexpected(frame);
-        return frame.answer;
-      },
+      (frame) => (frame.type === 'dispatchAnswer' ? frame.answer : 'unexpected'),
     );
   }
 
   async cancel(attemptId: string): Promise<void> {
     const { nodeName, times } = this.#options;
-    await this.#ask(
+    await this.#ask<true>(
       { what: `stop an attempt on node ${nodeName}`, limitMs: times.cancelLimitMs },
       (requestId) => ({ type: 'cancel', requestId, attemptId }),
-      (frame) => {
-        if (frame.type !== 'cancelAnswer') throw unexpected(frame);
-        return true;
-      },
+      (frame) => (frame.type === 'cancelAnswer' ? true : 'unexpected'),
     );
   }
 
@@ -188,7 +182,7 @@ export class LinkStream {
   async #ask<A>(
     { what, limitMs }: { readonly what: string; readonly limitMs: number },
     make: (requestId: number) => ClientFrame,
-    read: (answer: Answer) => A | undefined,
+    read: (answer: Answer) => A | 'more' | 'unexpected',
   ): Promise<A> {
     if (this.#protocol === undefined || this.#end !== undefined) throw this.#unreachable(this.#end?.reason ?? 'the stream is not open yet');
     if (this.#pending.size >= pendingMax) throw this.#unreachable(`it has ${pendingMax} requests in hand and answers none`);
@@ -196,9 +190,13 @@ export class LinkStream {
     try {
       return await withDeadline({ clock: this.#options.clock, limitMs, what }, () => new Promise<A>((resolve, reject) => {
         const take = (answer: Answer): void => {
-          const value = answer.type === 'requestFailed' ? undefined : read(answer);
-          if (value !== undefined) resolve(value);
-          else if (answer.type === 'requestFailed') reject(new DmgError(answer.fault));
+          if (answer.type === 'requestFailed') {
+            reject(new DmgError(answer.fault));
+            return;
+          }
+          const value = read(answer);
+          if (value === 'unexpected') this.#protest(answer);
+          else if (value !== 'more') resolve(value);
         };
         this.#pending.set(requestId, { take, fail: reject });
         this.#write(make(requestId));
@@ -216,12 +214,15 @@ export class LinkStream {
 
   #onData(wire: ServerFrame__Output): void {
     if (this.#end !== undefined) return;
+    let frame: ServerFrame;
     try {
-      this.#take(decodeServerFrame(wire));
+      frame = decodeServerFrame(wire);
     } catch (error) {
       // A frame that is not understood: nothing after it can be trusted to mean what it seems to mean.
       this.#finish({ kind: 'closed', reason: firstLine(error) });
+      return;
     }
+    this.#take(frame);
   }
 
   /**
@@ -253,7 +254,7 @@ export class LinkStream {
     }
     if (frame.type === 'opened') this.#onOpened(frame.protocol, frame.facts);
     else if (frame.type === 'refused') this.#finish({ kind: 'denied', reason: frame.evidence });
-    else if (this.#protocol === undefined) throw unexpected(frame);
+    else if (this.#protocol === undefined) this.#protest(frame);
     else if (frame.type === 'heartbeat') tell({ type: 'alive', facts: frame.facts });
     else if (frame.type === 'event') tell({ type: 'event', event: frame.event });
     else tell({ type: 'goodbye', successor: frame.successor, reason: frame.reason });
@@ -263,7 +264,10 @@ export class LinkStream {
     const { nodeId, versions, clock, times, channel } = this.#options;
     const isOffered = versions.some((range) =>
       range.major === protocol.major && range.minorMin <= protocol.minor && protocol.minor <= range.minorMax);
-    if (!isOffered || this.#protocol !== undefined) throw unexpected({ type: 'opened' });
+    if (!isOffered || this.#protocol !== undefined) {
+      this.#protest({ type: 'opened' });
+      return;
+    }
     if (facts.nodeId !== nodeId) {
       this.#finish({ kind: 'denied', reason: `node ${facts.nodeName} answers at its address` });
       return;
@@ -274,8 +278,14 @@ export class LinkStream {
       bytesRead: () => channel.bytesRead,
       beat: () => this.beat(),
       silent: () => this.#finish({ kind: 'silent', reason: `nothing was heard of it for ${times.silenceLimitMs} ms` }),
+      broken: (error) => this.#finish({ kind: 'closed', reason: firstLine(error) }),
     });
     this.#opened.resolve(facts);
+  }
+
+  /** A frame that is understood and must not come now. */
+  #protest({ type }: { readonly type: string }): void {
+    this.#finish({ kind: 'closed', reason: protocolErrors.BAD_FIELD.create({ field: type, problem: 'not what comes now' }).message });
   }
 
   #write(frame: ClientFrame): void {
@@ -302,8 +312,4 @@ export class LinkStream {
 function endOf(error: ServiceError): LinkEnd {
   const isDenied = error.code === status.PERMISSION_DENIED || error.code === status.UNAUTHENTICATED;
   return { kind: isDenied ? 'denied' : 'closed', reason: error.details === '' ? firstLine(error) : error.details };
-}
-
-function unexpected(frame: { readonly type: string }): Error {
-  return protocolErrors.BAD_FIELD.create({ field: frame.type, problem: 'not what comes now' });
 }

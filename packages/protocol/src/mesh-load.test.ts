@@ -98,7 +98,7 @@ test('what is not understood ends the stream, with the reason, and harms nobody 
     [[{}], status.INVALID_ARGUMENT, /ClientFrame.open is missing/, false],
     [[hello], status.INVALID_ARGUMENT, /ClientFrame.open is missing/, false],
     [[{ open: { ...opening.open, facts: null } }], status.INVALID_ARGUMENT, /Open.facts is missing/, false],
-    [[opening, opening], status.INVALID_ARGUMENT, /second open/, true],
+    [[opening, opening], status.INVALID_ARGUMENT, /open is not what comes now/, true],
     [[opening, { hello: { requestId: 0 } }], status.INVALID_ARGUMENT, /request_id/, true],
     [[opening, { dispatch: { requestId: 1, step: 'ATTEMPT_STEP_UNSPECIFIED' } }], status.INVALID_ARGUMENT, /signed_job/, true],
     [[{ open: { ...opening.open, facts: { ...opening.open?.facts, nodeId: 'd' } } }], status.PERMISSION_DENIED, /no member/, false],

@@ -289,6 +289,28 @@ test('what cannot work is refused before it begins', async (t) => {
   await v6.close();
 });
 
+test('IPv6 addresses do as well, for longer than anybody may be silent', async (t) => {
+  const listen = { host: '::1', port: 0 };
+  const times = { heartbeatIntervalMs: 50, silenceLimitMs: 500 };
+  const [a, b] = await pair(t, { listen, times }, { listen, times });
+  const beats = { a: 0, b: 0 };
+  a.worker('b').subscribe(({ type }) => void (type === 'alive' && beats.a++));
+  b.worker('a').subscribe(({ type }) => void (type === 'alive' && beats.b++));
+  await a.when(() => beats.a >= 20 && beats.b >= 20);
+  assert.deepEqual([...a.gone, ...b.gone], []);
+});
+
+test('facts that the wire cannot carry end the streams and not the process', async (t) => {
+  const times = { heartbeatIntervalMs: 50, silenceLimitMs: 500 };
+  const [a, b] = await pair(t, { times }, { times });
+  const good = b.facts;
+  b.facts = { ...good, slots: { ...good.slots, used: Number.NaN } };
+  await a.when(() => !a.connected('b') && !b.connected('a'));
+  await b.when(() => b.mesh.peers()[0]?.trouble?.includes('NodeSlots.used') === true);
+  b.facts = good;
+  await a.when(() => a.connected('b') && b.connected('a'));
+});
+
 test('the address that others are told is one that they can use', async (t) => {
   const node = new TestNode({ nodeId: 'a', listen: { host: '127.0.0.1', port: 0, advertisedHost: 'node-a.example' } });
   t.after(() => node.close());

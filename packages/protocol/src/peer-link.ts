@@ -165,10 +165,12 @@ export class PeerLink {
   #open(place: Extract<Reach, { kind: 'reached' }>): LinkStream | Failure {
     const { gatewayId, encryption, identity, versions, self, clock, times } = this.#options;
     const { nodeId, nodeName } = this;
+    let channel: PeerChannel | undefined;
     try {
-      const channel = new PeerChannel(place, { gatewayId, nodeId, encryption, identity: identity() });
+      channel = new PeerChannel(place, { gatewayId, nodeId, encryption, identity: identity() });
       return new LinkStream({ channel, gatewayId, nodeId, nodeName, versions, self, clock, times, tell: (news) => this.#tell(news) });
     } catch (error) {
+      channel?.close();
       return { refused: false, reason: firstLine(error) };
     }
   }

@@ -3,7 +3,7 @@ import type { DispatchAnswer, WorkerPort } from '@dmg/core';
 import type { Job, NodeFacts, ProtocolVersion, RunningAttempt } from '@dmg/model';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { encodeServerFrame } from './codec/server-frame.ts';
-import type { ClientFrame, DispatchFrame, HelloPart, ServerFrame, ToldEvent } from './frames.ts';
+import type { ClientFrame, DispatchFrame, HelloPart, OpenFrame, ServerFrame, ToldEvent } from './frames.ts';
 import type { ClientFrame__Output } from './generated/dmg/cluster/v1/ClientFrame.ts';
 import type { ServerFrame as WireServerFrame } from './generated/dmg/cluster/v1/ServerFrame.ts';
 import { answerFor, factsFor } from './protocol-versions.ts';
@@ -25,7 +25,7 @@ export interface ServedStreamOptions {
   /** What the other side says of itself, at each heartbeat. */
   readonly heard: (facts: NodeFacts) => void;
   readonly goodbye: (successor: string) => void;
-  /** The other side is silent; its connection is to be ended. */
+  /** The other side is silent, or there is nothing that can be said to it: its connection is to be ended. */
   readonly silent: () => void;
 }
 
@@ -47,14 +47,21 @@ export class ServedStream {
     this.#options = options;
     const { clock, times, protocol, self, bytesRead, silent, worker } = options;
     this.#send({ type: 'opened', protocol, facts: factsFor(protocol, self()) });
-    this.#pulse = new StreamPulse({ clock, times, bytesRead, silent, beat: () => this.beat() });
+    this.#pulse = new StreamPulse({
+      clock, times, bytesRead, silent,
+      beat: () => this.beat(),
+      broken: (error) => {
+        options.logger.error({ reason: firstLine(error) }, 'facts of this node cannot be sent');
+        silent();
+      },
+    });
     this.#unsubscribe = worker.subscribe((event) => {
       if (event.type === 'progress' || event.type === 'ended' || event.type === 'slots') this.#onEvent(event);
     });
   }
 
-  /** Takes a frame that came after the first one. Throws for one that must not come here. */
-  take(frame: ClientFrame): void {
+  /** Takes a frame that came after the first one. */
+  take(frame: Exclude<ClientFrame, OpenFrame>): void {
     const { heard, goodbye } = this.#options;
     switch (frame.type) {
       case 'hello':
@@ -71,9 +78,6 @@ export class ServedStream {
         return;
       case 'goodbye':
         goodbye(frame.successor);
-        return;
-      case 'open':
-        throw new Error('a second open on one stream');
     }
   }
 

@@ -10,12 +10,14 @@ interface World {
   readonly pulse: StreamPulse;
 }
 
+const never = (): never => assert.fail('this must not happen');
+
 function open(context: TestContext): World {
   const clock = new ManualClock();
   const seen = { beats: 0, silences: 0, bytes: 0 };
   const pulse = new StreamPulse({
     clock, times: defaultStreamTimes,
-    bytesRead: () => seen.bytes, beat: () => seen.beats++, silent: () => seen.silences++,
+    bytesRead: () => seen.bytes, beat: () => seen.beats++, silent: () => seen.silences++, broken: never,
   });
   context.after(() => pulse.stop());
   return { clock, seen, pulse };
@@ -59,11 +61,28 @@ class StoppedClock extends ManualClock {
 test('the time in which this process itself stood still is not held against the other side', (context) => {
   const clock = new StoppedClock();
   let silences = 0;
-  const pulse = new StreamPulse({ clock, times: defaultStreamTimes, bytesRead: () => 0, beat: () => undefined, silent: () => silences++ });
+  const pulse = new StreamPulse({
+    clock, times: defaultStreamTimes, bytesRead: () => 0, beat: () => undefined, silent: () => silences++, broken: never,
+  });
   context.after(() => pulse.stop());
   clock.standStill(20_000);
   clock.advance(1_750);
   assert.equal(silences, 0);
   clock.advance(250);
   assert.equal(silences, 1);
+});
+
+test('facts that cannot be said are told to whoever keeps the stream, and do not end the process', (context) => {
+  const clock = new ManualClock();
+  const errors: unknown[] = [];
+  const fault = new Error('no such number');
+  const pulse = new StreamPulse({
+    clock, times: defaultStreamTimes, bytesRead: () => 0, silent: never, broken: (error) => errors.push(error),
+    beat: () => {
+      throw fault;
+    },
+  });
+  context.after(() => pulse.stop());
+  clock.advance(500);
+  assert.deepEqual(errors, [fault]);
 });

@@ -8,6 +8,8 @@ export interface StreamPulseOptions {
   readonly bytesRead: () => number;
   readonly beat: () => void;
   readonly silent: () => void;
+  /** What this side has to say cannot be said. */
+  readonly broken: (error: unknown) => void;
 }
 
 /**
@@ -39,7 +41,7 @@ export class StreamPulse {
   }
 
   #tick(): void {
-    const { clock, times, bytesRead, beat, silent } = this.#options;
+    const { clock, times, bytesRead, silent } = this.#options;
     const nowMs = clock.monotonicMs();
     const expectedMs = times.heartbeatIntervalMs / 2;
     const missedMs = nowMs - this.#tickedAtMs - expectedMs;
@@ -51,6 +53,15 @@ export class StreamPulse {
     this.#bytesRead = bytes;
     this.#next();
     if (nowMs - this.#heardAtMs >= times.silenceLimitMs) silent();
-    else if (++this.#ticks % 2 === 0) beat();
+    else if (++this.#ticks % 2 === 0) this.#beat();
+  }
+
+  #beat(): void {
+    const { beat, broken } = this.#options;
+    try {
+      beat();
+    } catch (error) {
+      broken(error);
+    }
   }
 }
