@@ -2,7 +2,7 @@ import { asDmgError, backoffMs, type Clock, hasCode, type Logger, type Random, s
 import type { AliveAnswer, AliveReport, DesiredState } from '@dmg/model';
 import type { ControlPlaneClient } from './control-plane-client.ts';
 
-/** Whether the control plane answers, and since when not. Logged once a change, not once a failure. */
+/** Whether the control plane answers, and since when not. Each change is worth a line, each failure only to who looks for it. */
 export class Contact {
   readonly #logger: Logger;
   readonly #onRestored: () => void;
@@ -30,7 +30,7 @@ export class Contact {
 
   failed(error: unknown): void {
     const known = asDmgError(error);
-    if (this.#trouble === undefined) this.#logger.warn({ error: known }, 'control plane does not answer');
+    this.#logger[this.#trouble === undefined ? 'warn' : 'debug']({ error: known }, 'control plane does not answer');
     this.#trouble = known.message;
     if (hasCode(known, 'DMG_HTTPS_REFUSED') && known.params['code'] === unregisteredCode) this.#onUnregistered();
   }
@@ -64,9 +64,11 @@ export async function aliveLoop(options: {
       reported = text;
       reportedMs = clock.monotonicMs();
       try {
-        options.takeAnswer(await client.alive(await options.collect()));
+        options.takeAnswer(await client.alive(await options.collect(), { signal }));
         contact.good();
       } catch (error) {
+        // A node that stops waits for no answer.
+        if (signal.aborted) return;
         contact.failed(error);
       }
     }

@@ -15,14 +15,14 @@ export class ControlPlaneClient {
     return this.#https.call('register this node', { method: 'POST', path: '/gateway/v1/register', body }) as Promise<RegisterResponse>;
   }
 
-  async alive(body: AliveReport): Promise<AliveAnswer> {
+  async alive(body: AliveReport, options: { readonly signal?: AbortSignal } = {}): Promise<AliveAnswer> {
     const what = 'report that this node is alive';
-    return (await this.#https.call(what, { method: 'POST', path: '/gateway/v1/alive', body })) as AliveAnswer;
+    return (await this.#https.call(what, { method: 'POST', path: '/gateway/v1/alive', body, ...options })) as AliveAnswer;
   }
 
-  renewCertificate(body: CertificateRequest): Promise<NodeCertificate> {
+  renewCertificate(body: CertificateRequest, options: { readonly signal?: AbortSignal } = {}): Promise<NodeCertificate> {
     const what = 'renew the certificate of this node';
-    return this.#https.call(what, { method: 'POST', path: '/gateway/v1/certificate', body }) as Promise<NodeCertificate>;
+    return this.#https.call(what, { method: 'POST', path: '/gateway/v1/certificate', body, ...options }) as Promise<NodeCertificate>;
   }
 
   claimStore(body: StoreClaim): Promise<{ storeId: string }> {

@@ -54,7 +54,7 @@ export function startLoops(life: Life): Promise<void>[] {
     }),
     renewalLoop({
       identity, nodeName, clock, logger, signal, keep, current: () => certificate,
-      renew: (certificateRequest) => client.renewCertificate({ certificateRequest }),
+      renew: (certificateRequest) => client.renewCertificate({ certificateRequest }, { signal }),
     }),
   ];
 }
