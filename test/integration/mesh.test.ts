@@ -143,7 +143,7 @@ test('a member that is removed is cut off at once, on both streams', async (t) =
   const cutAtMs = systemClock.monotonicMs();
   a.mesh.setMembers([a.member]);
   await b.when(() => !b.connected('a') && b.gone.length > 0);
-  assert.ok(systemClock.monotonicMs() - cutAtMs < 400);
+  assert.ok(systemClock.monotonicMs() - cutAtMs < 1_000);
   await b.when(() => troubleOf(b, 'a').includes('no member'));
   a.mesh.setMembers([a.member, b.member]);
   await a.when(() => a.connected('b') && b.connected('a'));

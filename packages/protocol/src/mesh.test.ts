@@ -149,7 +149,7 @@ test('calls to a node that is not there fail at once; that its process is gone i
   await assert.rejects(a.worker('b').hello(testEpoch), unreachable);
   await assert.rejects(a.worker('b').dispatch(testRequest('j')), unreachable);
   await assert.rejects(a.worker('b').cancel('x'), unreachable);
-  assert.ok(systemClock.monotonicMs() - callAtMs < 50);
+  assert.ok(systemClock.monotonicMs() - callAtMs < 250);
   const [peer] = a.mesh.peers();
   assert.ok(peer !== undefined && !peer.connected);
   for (const ms of [peer.lostForMs, peer.missedForMs]) assert.ok(ms > 0 && ms <= systemClock.monotonicMs() - begunAtMs, `${ms} ms`);
@@ -263,11 +263,15 @@ test('a worker that does not answer does not hold up other requests, and the req
   assert.equal((await worker.hello(testEpoch)).accepted, true);
 });
 
-test('the credential key comes from the first member that has it', async (t) => {
-  const [a, b, c] = await start(t, { nodeId: 'a' }, { nodeId: 'b' }, { nodeId: 'c' });
-  assert.ok(a !== undefined && b !== undefined && c !== undefined);
-  // In plain text nobody can prove who asks without a certificate.
+test('in plain text nobody is given the credential key who cannot show a certificate', async (t) => {
+  let given = 0;
+  const give = (): Promise<Uint8Array> => {
+    given++;
+    return Promise.resolve(new Uint8Array([1]));
+  };
+  const [a] = await pair(t, {}, { credentialKey: { give } });
   assert.equal(await a.mesh.fetchCredentialKey(), undefined);
+  assert.equal(given, 0);
 });
 
 test('what cannot work is refused before it begins', async (t) => {
