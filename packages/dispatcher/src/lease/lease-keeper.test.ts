@@ -56,6 +56,7 @@ class Node {
   readonly seen: (SeenLeader | undefined)[] = [];
   readonly goodbyes: (string | undefined)[] = [];
   readonly metrics = new Map<string, number>();
+  readonly observed: { readonly name: string; readonly value: number }[] = [];
   grant: Grant | undefined;
   reason: DmgError | undefined;
 
@@ -67,7 +68,7 @@ class Node {
       meter: {
         add: ({ name }: MetricDefinition, value) => void this.metrics.set(name, (this.metrics.get(name) ?? 0) + value),
         set: ({ name }, value) => void this.metrics.set(name, value),
-        observe: () => undefined,
+        observe: ({ name }, value) => void this.observed.push({ name, value }),
       },
       settings, nodeId, address: () => `${nodeId}:8060`, standing: () => this.standing,
       onLeader: (leader) => void this.seen.push(leader), onRelease: (successor) => void this.goodbyes.push(successor),
@@ -109,6 +110,9 @@ describe('LeaseKeeper', () => {
     assert.equal(grant.life, gateway.masters[0]?.life);
     assert.deepEqual(node.keeper.leader, { nodeId: 'n1', address: 'n1:8060', epoch: formatEpoch(grant.epoch) });
     assert.equal(node.metrics.get('dmg_lease_is_leader'), 1);
+    assert.deepEqual(node.observed, [], 'nothing was renewed yet');
+    await gateway.pass(3 * renewMs);
+    assert.deepEqual(node.observed.map(({ name, value }) => `${name} ${value.toFixed(2)}`), Array(3).fill('dmg_lease_renewal_gap_seconds 0.25'));
     const beat = gateway.masters[0]?.lead?.beat ?? 0;
     for (let elapsed = 0; elapsed < 10 * leaseMs; elapsed += 50) {
       await gateway.pass(50);

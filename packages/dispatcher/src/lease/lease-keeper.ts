@@ -157,6 +157,7 @@ export class LeaseKeeper implements EpochSource {
   #step(event: LeaseEvent): void {
     if (event.type === 'renewed') this.#noteRenewal(event.outcome);
     const { state, effects } = stepLease(this.#state, { ...event, ...this.#moment() }, this.#options.settings);
+    this.#noteGap(this.#state.tenure, state.tenure);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
   }
@@ -270,6 +271,11 @@ export class LeaseKeeper implements EpochSource {
       case 'stopped':
         return leaseErrors.GIVEN_BACK.create({ reason: 'it was stopped' });
     }
+  }
+
+  #noteGap(before: LeaseState['tenure'], after: LeaseState['tenure']): void {
+    const gapMs = before === undefined || after === undefined ? 0 : after.goodMs - before.goodMs;
+    if (gapMs > 0) this.#options.meter.observe(leaseMetrics.renewalGap, gapMs / 1000);
   }
 
   #noteRenewal(outcome: 'renewed' | 'lost' | 'silent'): void {
