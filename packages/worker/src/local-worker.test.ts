@@ -75,6 +75,27 @@ test('a hello with a larger epoch refuses what still waits for an executor', { t
   assert(!answer.accepted && answer.reason === 'STALE_EPOCH', 'what was not listed does not run');
 });
 
+test('what waits for an executor is on the list of the same dispatcher, and begins unless it is superseded', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context, { warmExecutors: 0 });
+  const { worker } = scripted;
+  await worker.hello(epochOne);
+  const [kept, dropped] = ['kept', 'dropped'].map((jobId) => scripted.request(scriptedJob({ jobId, script: { behaviour: 'succeed' } })));
+  assert(kept !== undefined && dropped !== undefined);
+  const answers = [kept, dropped].map((request) => worker.dispatch(request));
+  // They are verified first; an executor takes far longer than that.
+  while (worker.executorPids.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(worker.running(), []);
+  const hello = await worker.hello(epochOne);
+  assert(hello.accepted);
+  const listed = hello.attempts.map(({ attemptId, progress }) => [attemptId, progress]);
+  assert.deepEqual(listed, [[kept.attemptId, undefined], [dropped.attemptId, undefined]]);
+  await worker.supersede(dropped.attemptId);
+  scripted.see();
+  assert.deepEqual((await Promise.all(answers)).map(({ accepted }) => accepted), [true, false]);
+  await scripted.ended('kept');
+  assert.equal(scripted.endsOf('dropped'), 0);
+});
+
 test('a cancel of a well-behaved executor is quick and leaves the executor in use', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1 });
   await scripted.accepted('job', { behaviour: 'wait' });

@@ -17,8 +17,10 @@ import { RunDirectory } from './run-directory.ts';
 import { defaultWorkerTimes, type WorkerTimes } from './worker-times.ts';
 
 interface PendingDispatch {
+  readonly request: DispatchRequest;
   readonly job: Job;
   cancelRequested: boolean;
+  superseded: boolean;
 }
 
 const idleHeapMb = 64;
@@ -136,9 +138,11 @@ export class LocalWorker implements WorkerPort {
 
   async hello(epoch: Epoch): ReturnType<WorkerPort['hello']> {
     if (this.#promised !== undefined && compareEpochs(epoch, this.#promised) < 0) return { accepted: false, known: this.#promised };
-    // The promise and the list are one step: whatever waits for an executor under a smaller epoch is refused when it gets one.
+    // The promise and the list are one step: whatever waits for an executor under a smaller epoch is refused when it gets one. What waits
+    // under this one is about to run: not to list it would be to say that it never will.
     this.#promised = epoch;
-    return { accepted: true, attempts: this.running(), ...this.slots };
+    const starting = [...this.#pending.values()].filter(({ request }) => compareEpochs(request.epoch, epoch) >= 0).map(startingAttempt);
+    return { accepted: true, attempts: [...this.running(), ...starting], ...this.slots };
   }
 
   async dispatch(request: DispatchRequest): Promise<DispatchAnswer> {
@@ -159,6 +163,8 @@ export class LocalWorker implements WorkerPort {
   }
 
   async supersede(attemptId: string): Promise<void> {
+    const pending = this.#pending.get(attemptId);
+    if (pending !== undefined) pending.superseded = true;
     this.#attempts.get(attemptId)?.stop('superseded');
   }
 
@@ -296,7 +302,7 @@ export class LocalWorker implements WorkerPort {
   #claim(request: DispatchRequest, job: Job): Promise<DispatchAnswer> {
     const { attemptId } = request;
     return new Promise((resolve) => {
-      const pending: PendingDispatch = { job, cancelRequested: false };
+      const pending: PendingDispatch = { request, job, cancelRequested: false, superseded: false };
       this.#pending.set(attemptId, pending);
       const settle = (answer: DispatchAnswer): void => {
         this.#pending.delete(attemptId);
@@ -304,7 +310,7 @@ export class LocalWorker implements WorkerPort {
       };
       const claimed = this.#pool.claim({
         attemptId,
-        stillWanted: () => this.#refusalNow(request) === undefined,
+        stillWanted: () => !pending.superseded && this.#refusalNow(request) === undefined,
         begin: (executor) => {
           if (this.#promised === undefined || compareEpochs(request.epoch, this.#promised) > 0) this.#promised = request.epoch;
           const attempt = new Attempt({
@@ -382,6 +388,11 @@ export class LocalWorker implements WorkerPort {
     }
     this.#watchTimer = this.#clock.after(this.#times.watchIntervalMs, () => this.#watch());
   }
+}
+
+function startingAttempt({ request, job }: PendingDispatch): RunningAttempt {
+  const { attemptId, step, signedJob } = request;
+  return { jobId: job.jobId, tryNumber: job.tryNumber, attemptId, step, progress: undefined, signedJob };
 }
 
 function refuse(reason: RefusalReason, evidence: string): DispatchAnswer {
