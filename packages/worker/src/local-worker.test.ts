@@ -75,7 +75,7 @@ test('a hello with a larger epoch refuses what still waits for an executor', { t
   assert(!answer.accepted && answer.reason === 'STALE_EPOCH', 'what was not listed does not run');
 });
 
-test('what waits for an executor is on the list of the same dispatcher, and begins unless it is superseded', { timeout }, async (context) => {
+test('what waits for an executor is on its dispatcher\'s list and begins unless it is superseded', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context, { warmExecutors: 0 });
   const { worker } = scripted;
   await worker.hello(epochOne);
