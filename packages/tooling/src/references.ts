@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ErrorDefinition, MetricDefinition } from '@dmg/base';
+import { generateWire } from '@dmg/protocol/generate';
 import { formatLockfile, type Lockfile, pruneLockfile } from './lockfile.ts';
 import { isTestFile } from './source-tree.ts';
 
@@ -32,6 +33,7 @@ export async function generateAll(root: string, files: readonly string[]): Promi
     { path: 'packages/base/ERRORS.md', content: formatErrors(errors) },
     { path: 'packages/telemetry/METRICS.md', content: metrics.length === 0 ? undefined : formatMetrics(metrics) },
     { path: 'package-lock.json', content: formatLockfile(pruneLockfile(lockfile)) },
+    ...await generateWire(root),
   ];
 }
 
