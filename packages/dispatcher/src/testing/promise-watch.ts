@@ -1,20 +1,37 @@
+import type { Clock } from '@dmg/base';
 import type { Delivery, JobQueue, Ledger, ReportGateway } from '@dmg/core';
-import type { InMemoryJobQueue, InMemoryReportGateway, InMemoryWorker } from '@dmg/core/testing';
-import type { Epoch } from '@dmg/model';
-import { LinkModel } from './link-model.ts';
+import type { InMemoryJobQueue, InMemoryMaster, InMemoryReportGateway, InMemoryWorker } from '@dmg/core/testing';
+import type { Epoch, RefusalReason } from '@dmg/model';
+import { LinkModel, type MembersModel } from './link-model.ts';
 import type { PlainEpochs } from './plain-epochs.ts';
 import type { ProcessModel } from './process-model.ts';
-import type { World } from './world.ts';
 
 /** A dispatcher that has had an open link to a worker for so long knows what runs there. */
 const knowsAfterMs = 12_000;
 
+/** What a dispatcher's process does elsewhere; a test may freeze or kill it there, before or after. */
+export type CallHook = (nodeId: string, what: string, when: 'before' | 'after') => void;
+
+/** What the promises are judged by. */
+export interface WatchedWorld {
+  readonly clock: Clock;
+  readonly ledger: InMemoryMaster;
+  readonly nodes: readonly { readonly worker: InMemoryWorker }[];
+  readonly lives: readonly { readonly process: ProcessModel; readonly members: MembersModel }[];
+  readonly violations: string[];
+  readonly refusals: RefusalReason[];
+  readonly losses: number;
+  failingQueueStarts: number;
+  readonly queueStopDelay: Promise<void> | undefined;
+  readonly onCall: CallHook;
+}
+
 /** What a dispatcher is given of the world; every call of it is checked against what dispatchers promise. */
 export class PromiseWatch {
-  readonly #world: World;
+  readonly #world: WatchedWorld;
   readonly #lossesAtPut = new Map<string, number>();
 
-  constructor(world: World) {
+  constructor(world: WatchedWorld) {
     this.#world = world;
   }
 

@@ -12,7 +12,7 @@ import type { DispatcherSettings } from '../options.ts';
 import { type LinkModel, type LinkState, MembersModel } from './link-model.ts';
 import { PlainEpochs } from './plain-epochs.ts';
 import { ProcessModel } from './process-model.ts';
-import { PromiseWatch, watchedReports } from './promise-watch.ts';
+import { type CallHook, PromiseWatch, watchedReports } from './promise-watch.ts';
 import { sign, verify } from './test-jobs.ts';
 
 const queueName = 'gateway';
@@ -44,9 +44,6 @@ export interface NodeModel {
   life: Life | undefined;
   isFrozen: boolean;
 }
-
-/** What a dispatcher's process does elsewhere; a test may freeze or kill it there, before or after. */
-export type CallHook = (nodeId: string, what: string, when: 'before' | 'after') => void;
 
 /** Everything around the dispatchers, in memory and under one manual clock; each of them may crash, freeze and be started again. */
 export class World {
