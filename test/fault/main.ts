@@ -3,8 +3,10 @@ import { parseArgs } from 'node:util';
 import { randomInt } from 'node:crypto';
 import { firstLine, seededRandom } from '@dmg/base';
 import { CleanupScope } from '../harness/cleanup.ts';
+import { describeCalm, runCalm } from './calm.ts';
 import { clusterStrikes, describeClusterRound } from './cluster-rounds.ts';
 import { describeClusterVerdict, runClusterSuite } from './cluster-suite.ts';
+import { describeFrozenPeers, runFrozenPeers } from './frozen-peers.ts';
 import { describeRound, type Fault, faults, isClean, runRound } from './kill-rounds.ts';
 import { startRig } from './rig.ts';
 
@@ -14,15 +16,18 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
 
   --suite NAME    cluster: four nodes, always at work; kills (-9), freezes or stops nodes, hosts, executors and Redis (default)
                   kills: one node; kills or empties each part of the whole, local cloud and control plane included
-                  all: both
+                  frozen: a node whose every peer is frozen: its calls end, it stops when told to, and goes on with the others
+                  calm: four nodes on busy cores, for --minutes; nobody may be taken for dead
+                  all: these
   --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5)
+  --minutes N     calm: how long (default 5)
   --seed S        seed (default: random, printed)
   --faults LIST   kills: of ${faults.join(', ')} (default: all)
   --log FILE      what the gateway's processes logged
   --json          one line of JSON for each round, and one for the end of the cluster's
 `;
 
-const suites = ['cluster', 'kills', 'all'] as const;
+const suites = ['cluster', 'kills', 'frozen', 'calm', 'all'] as const;
 
 function usage(complaint?: string): never {
   if (complaint === undefined) process.stdout.write(help);
@@ -34,7 +39,7 @@ function readArguments() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    return parseArgs({ options: { suite: text, rounds: text, seed: text, faults: text, log: text, json: flag, help: flag } }).values;
+    return parseArgs({ options: { suite: text, rounds: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag } }).values;
   } catch (error) {
     return usage(firstLine(error));
   }
@@ -48,6 +53,8 @@ const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (!Number.isInteger(seed) || (rounds !== undefined && (!Number.isInteger(rounds) || rounds < 1))) {
   usage('--rounds and --seed are whole numbers');
 }
+const minutes = Number(values.minutes ?? 5);
+if (!(minutes > 0)) usage('--minutes is a number above 0');
 const chosen = (values.faults?.split(',') ?? faults) as Fault[];
 const unknown = chosen.filter((fault) => !faults.includes(fault));
 if (unknown.length > 0) usage(`no such fault: ${unknown.join(', ')}`);
@@ -98,11 +105,36 @@ async function runCluster(): Promise<number> {
   return verdict.problems.length;
 }
 
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function runFrozen(): Promise<number> {
+  const own = new CleanupScope();
+  scope.after(() => own.close());
+  const verdict = await runFrozenPeers(own, { frozenMs: 60_000, nodes: 4, say });
+  print(verdict, describeFrozenPeers(verdict));
+  for (const problem of verdict.problems) say(`  ${problem}`);
+  await own.close();
+  return verdict.problems.length;
+}
+
+async function runCalmly(): Promise<number> {
+  const own = new CleanupScope();
+  scope.after(() => own.close());
+  const verdict = await runCalm(own, { forMs: 60_000 * minutes, onLog, say });
+  print(verdict, describeCalm(verdict));
+  for (const problem of verdict.problems) say(`  ${problem}`);
+  await own.close();
+  return verdict.problems.length;
+}
+
 process.stderr.write(`seed ${seed}\n`);
 let bad = 0;
 try {
-  if (suite !== 'kills') bad += await runCluster();
-  if (suite !== 'cluster') bad += await runKills();
+  if (suite === 'cluster' || suite === 'all') bad += await runCluster();
+  if (suite === 'frozen' || suite === 'all') bad += await runFrozen();
+  if (suite === 'calm' || suite === 'all') bad += await runCalmly();
+  // Its gateway goes on until the end.
+  if (suite === 'kills' || suite === 'all') bad += await runKills();
 } catch (error) {
   bad += 1;
   process.stderr.write(`fault: ${error instanceof Error ? error.message : firstLine(error)}\n`);

@@ -263,7 +263,9 @@ export class LeaseKeeper implements EpochSource {
         return leaseErrors.EXPIRED.create({ leaseMs, reason });
       }
       case 'released':
-        return leaseErrors.GIVEN_BACK.create({ reason: 'the dispatcher could not go on' });
+        return leaseErrors.GIVEN_BACK.create({
+          reason: successor === undefined ? 'the dispatcher could not go on' : `node ${successor} takes over`,
+        });
       case 'handedOver':
         return leaseErrors.GIVEN_BACK.create({
           reason: successor === undefined ? 'its status does not allow it to lead' : `node ${successor} is better placed`,
