@@ -62,7 +62,9 @@ export class ClusterLog {
   }
 
   /** The next job that a worker takes and that `wanted` takes. */
-  async nextAcceptance(what: string, wanted: (one: Acceptance) => boolean, options: { mark: number; withinMs: number }): Promise<Acceptance> {
+  async nextAcceptance(
+    what: string, wanted: (one: Acceptance) => boolean, options: { mark: number; withinMs: number },
+  ): Promise<Acceptance> {
     const line = await this.next(what, (each) => acceptanceOf(each).some(wanted), options);
     const [found] = acceptanceOf(line);
     if (found === undefined) throw new Error('a line was found that is none');
@@ -76,10 +78,6 @@ export class ClusterLog {
 
   ends(mark = 0): AttemptEnd[] {
     return this.#lines.slice(mark).flatMap(endOf);
-  }
-
-  all(): readonly NodeLogLine[] {
-    return this.#lines;
   }
 
   /** Lines with this message. */

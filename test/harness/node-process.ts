@@ -131,11 +131,17 @@ export class NodeProcess {
   }
 }
 
+interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
 /** A program as it is; or with mounts that end with it, since nobody else is in its namespace. It keeps its pid either way. */
-function inNamespace(program: readonly string[], mounts: readonly Mount[]): { readonly command?: string; readonly args: readonly string[] } {
+function inNamespace(program: readonly string[], mounts: readonly Mount[]): Program {
   const [first = '', ...rest] = program;
   if (mounts.length === 0) return { command: first, args: rest };
-  const script = [...mounts.map((_, index) => `mount --bind "$${2 * index + 1}" "$${2 * index + 2}"`), `shift ${2 * mounts.length}`, 'exec "$@"'];
+  const binds = mounts.map((_, index) => `mount --bind "$${2 * index + 1}" "$${2 * index + 2}"`);
+  const script = [...binds, `shift ${2 * mounts.length}`, 'exec "$@"'].join(' && ');
   const places = mounts.flatMap(({ folder, at }) => [folder, at]);
-  return { command: 'unshare', args: ['-m', '--propagation', 'private', 'sh', '-c', script.join(' && '), 'sh', ...places, ...program] };
+  return { command: 'unshare', args: ['-m', '--propagation', 'private', 'sh', '-c', script, 'sh', ...places, ...program] };
 }

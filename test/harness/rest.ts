@@ -96,7 +96,12 @@ export interface ActivityRun {
   readonly activityName: string;
   readonly status: string;
   readonly jobId: string;
-  readonly output?: { readonly receipt?: { readonly guarantee?: string; readonly attempts?: readonly string[] }; readonly dataWritten?: number };
+  /** Why it waits. */
+  readonly reason?: string;
+  readonly output?: {
+    readonly receipt?: { readonly guarantee?: string; readonly attempts?: readonly string[] };
+    readonly dataWritten?: number;
+  };
   readonly error?: { readonly errorCode?: string; readonly message?: string };
   readonly durationInMs?: number;
 }
