@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { CleanupScope } from './cleanup.ts';
+import type { NetworkNamespace } from './network-namespace.ts';
 import { spawnProcess } from './processes.ts';
 import { within } from './wait-for.ts';
 
@@ -12,9 +13,12 @@ export interface CommandEnd {
 }
 
 /** Runs `dmg` as users do, without a terminal, against the `dmg up` whose state folder this is. */
-export async function runDmg(state: string, args: readonly string[], withinMs = 60_000): Promise<CommandEnd> {
+export async function runDmg(
+  state: string, args: readonly string[], withinMs = 60_000, namespace?: NetworkNamespace,
+): Promise<CommandEnd> {
   const scope = new CleanupScope();
-  const child = spawnProcess(scope, { name: 'dmg', args: [bin, ...args], env: { DMG_STATE: state } });
+  const program = namespace?.inside(process.execPath, [bin, ...args]) ?? { args: [bin, ...args] };
+  const child = spawnProcess(scope, { name: 'dmg', ...program, env: { DMG_STATE: state } });
   try {
     const { code } = await within(`dmg ${args.join(' ')}`, withinMs, child.exited);
     return { code, out: child.stdout.join('\n'), err: child.stderr };

@@ -22,6 +22,9 @@ test('what runs inside is reached from outside, is cut off without a word, and g
   const ask = async (limitMs: number): Promise<string> =>
     (await fetch(`http://127.0.0.1:${forwarded}`, { signal: AbortSignal.timeout(limitMs) })).text();
   assert.equal(await ask(5000), '1');
+  // In, out, and in again.
+  const roundabout = await namespace.forward(await namespace.offer(forwarded));
+  assert.equal(await (await fetch(`http://127.0.0.1:${roundabout}`)).text(), '2');
   const restore = await namespace.cut(port);
   await assert.rejects(ask(300), { name: 'TimeoutError' });
   await restore();

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, connect } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type CleanupContext, onCleanup } from './cleanup.ts';
@@ -23,6 +24,7 @@ export class NetworkNamespace {
   readonly #context: CleanupContext;
   readonly #pid: number;
   readonly #gate: string;
+  readonly #open = new Set<Socket>();
   #cuts = 0;
 
   private constructor(context: CleanupContext, pid: number, gate: string) {
@@ -66,20 +68,42 @@ export class NetworkNamespace {
 
   /** A port of this machine's loopback that leads to a port of the namespace's. */
   async forward(port: number): Promise<number> {
-    const server = createServer((outer) => {
+    const server = this.#joining(() => {
       const inner = connect(this.#gate);
-      inner.write(`${port}\n`);
-      outer.on('error', () => inner.destroy()).on('close', () => inner.destroy());
-      inner.on('error', () => outer.destroy()).on('close', () => outer.destroy());
-      outer.pipe(inner).pipe(outer);
-      onCleanup(this.#context, () => void outer.destroy());
+      inner.write(`in ${port}\n`);
+      return inner;
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    onCleanup(this.#context, () => void server.close());
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
-    return address.port;
+    return (server.address() as AddressInfo).port;
+  }
+
+  /** A port of the namespace's loopback that leads to a port of this machine's. */
+  async offer(port: number): Promise<number> {
+    const path = `${this.#gate}-${port}`;
+    const server = this.#joining(() => connect(port, '127.0.0.1'));
+    server.listen(path);
+    await once(server, 'listening');
+    const asking = connect(this.#gate);
+    asking.write(`out ${path}\n`);
+    return Number(await text(asking));
+  }
+
+  /** A server whose connections are joined with others. */
+  #joining(reach: () => Socket): Server {
+    const server = createServer((caller) => {
+      const other = reach();
+      caller.on('error', () => other.destroy()).on('close', () => other.destroy());
+      other.on('error', () => caller.destroy()).on('close', () => caller.destroy());
+      caller.pipe(other).pipe(caller);
+      this.#open.add(caller);
+      caller.once('close', () => this.#open.delete(caller));
+    });
+    onCleanup(this.#context, () => {
+      server.close();
+      for (const socket of this.#open) socket.destroy();
+    });
+    return server;
   }
 
   async #run(command: string, ...args: readonly string[]): Promise<void> {

@@ -47,8 +47,8 @@ interface RestStatus {
   };
 }
 
-/** A node's status lives in its metrics until its next report to the control plane, which comes at the latest after so long. */
-const reportedWithinMs = 7_000;
+/** A node that does not agree with the control plane asks it every second. */
+const agreedWithinMs = 3_000;
 
 /**
  * Asks for the statuses of a gateway wherever they are shown, sees that all give the same answer, and returns it: `getStatus`,
@@ -84,7 +84,7 @@ export async function tellStatuses({ rest, gateway, dmg, metrics }: Asked): Prom
   for (const [name, url] of Object.entries(metrics)) {
     const expected = nodes.find(({ nodeName }) => nodeName === name)?.statusDetail;
     await waitFor(`${name} to show ${expected} in its metrics`, async () => (await statusInMetrics(url)) === expected, {
-      withinMs: reportedWithinMs, everyMs: 100,
+      withinMs: agreedWithinMs, everyMs: 100,
     });
   }
   return {

@@ -85,6 +85,15 @@ describe('the dispatcher that a node goes by', () => {
     assert.deepEqual(sight.view.cutOff(), ['b']);
   });
 
+  test('is judged by the control plane as well, which may not know yet what this node knows', () => {
+    const sight = new Sight();
+    assert.equal(sight.view.agrees(), true);
+    sight.view.takeAnswer({ judgement: { status: 'Online', evidence: '', remedy: '' }, roster: [] });
+    assert.equal(sight.view.agrees(), true);
+    sight.own = { troubles: trouble };
+    assert.equal(sight.view.agrees(), false);
+  });
+
   test('is not one that is known from others only, when it can be asked and says that it does not lead', () => {
     const sight = new Sight();
     // It was started again; b and c have it from each other.

@@ -84,6 +84,11 @@ export class ClusterView {
     return this.#said ?? this.#judgeSelf();
   }
 
+  /** Whether the control plane said last what this node says of itself; if not, one of the two does not know something yet. */
+  agrees(): boolean {
+    return this.#said === undefined || this.#said.status === this.#judgeSelf().status;
+  }
+
   /** How the dispatcher on this node sees a worker; one that must get no job whatever its status is not among those that may. */
   statusOf(nodeId: string): NodeStatus {
     const judgement = nodeId === this.#options.nodeId ? this.#judgeSelf() : this.#judgePeer(nodeId);

@@ -40,17 +40,17 @@ export class Contact {
 const unregisteredCode = 'DMG_CONTROLPLANE_NODE_NOT_REGISTERED';
 
 /**
- * Reports that this node is alive and what it runs: every `idleMs`, every `busyMs` while jobs run, and at once (looked at every
+ * Reports that this node is alive and what it runs: every `idleMs`, every `busyMs` while it is busy, and at once (looked at every
  * `lookMs`) when `situation` has changed, so that a status is never older than the trouble it tells.
  */
 export async function aliveLoop(options: {
-  readonly client: ControlPlaneClient;
+  readonly client: Pick<ControlPlaneClient, 'alive'>;
   readonly contact: Contact;
   readonly clock: Clock;
   readonly times: { readonly idleMs: number; readonly busyMs: number; readonly lookMs: number };
   readonly collect: () => Promise<AliveReport>;
   readonly takeAnswer: (answer: AliveAnswer) => void;
-  /** What a change of makes the next report due: troubles, jobs, slots. */
+  /** What a change of makes the next report due: troubles, jobs, slots. Busy: jobs run, or it is not agreed how the node is. */
   readonly situation: () => { readonly text: string; readonly busy: boolean };
   readonly signal: AbortSignal;
 }): Promise<void> {

@@ -1,4 +1,4 @@
-import { firstLine, isDmgError, sleep } from '@dmg/base';
+import { firstLine, isDmgError, sleep, withDeadline } from '@dmg/base';
 import { checkLeaseSettings, leaseSettings } from '@dmg/core';
 import type { RunningRoot } from '@dmg/lifecycle';
 import { createMeter, startMetricsServer } from '@dmg/telemetry';
@@ -13,6 +13,8 @@ import { lockStateFolder } from './state-lock.ts';
 
 /** How long the start waits for the first desired state. */
 const firstDesiredStateMs = 2000;
+/** How long the end waits for a control plane that may be away. */
+const lastReportMs = 1000;
 
 /** Starts the node: worker, streams, candidate for the lease, contact with the control plane, metrics. Copies run in executors. */
 export async function startHost(options: HostOptions, stopRequested: AbortSignal): Promise<RunningRoot> {
@@ -105,19 +107,30 @@ async function refuseUnsafe({ options, parts: { leaseStore } }: Life): Promise<v
 }
 
 /** The control plane shows it as InitializeFailed until it is started again. */
-async function sayWhyNotStarted({ options, parts }: Life, error: unknown): Promise<void> {
-  parts.situation.stage = 'initializeFailed';
-  parts.situation.stageReason = firstLine(error);
+async function sayWhyNotStarted(life: Life, error: unknown): Promise<void> {
+  const { situation, mesh } = life.parts;
+  situation.stage = 'initializeFailed';
+  situation.stageReason = firstLine(error);
+  await sayLast(life);
+  mesh.close().catch(() => undefined);
+}
+
+/** One report more before the end: else the control plane would take this node for what it was until it has been silent for long. */
+async function sayLast({ options, parts }: Life): Promise<void> {
+  const { clock, logger } = options;
+  const collect = createCollector(options, parts);
   try {
-    await parts.client.alive(await createCollector(options, parts)());
-  } catch (reason) {
-    options.logger.debug({ reason: firstLine(reason) }, 'control plane not told that the node did not start');
+    await withDeadline({ clock, limitMs: lastReportMs, what: 'tell the control plane how this node ends' }, async () => {
+      await parts.client.alive(await collect());
+    });
+  } catch (error) {
+    logger.debug({ reason: firstLine(error) }, 'control plane not told how the node ends');
   }
-  parts.mesh.close().catch(() => undefined);
 }
 
 /** Hands over first and stops after it: a clean stop costs the gateway nothing. */
-async function stopParts({ parts, stopping }: Life, loops: readonly Promise<void>[], drainGraceMs: number): Promise<void> {
+async function stopParts(life: Life, loops: readonly Promise<void>[], drainGraceMs: number): Promise<void> {
+  const { parts, stopping } = life;
   const { worker, mesh, dispatcher, lease, outbox, ledger, leaseStore, situation, view } = parts;
   situation.stopping = true;
   mesh.announce();
@@ -135,6 +148,7 @@ async function stopParts({ parts, stopping }: Life, loops: readonly Promise<void
     await drained;
   }
   stopping.abort();
+  await sayLast(life);
   outbox.stop();
   await Promise.all(loops);
   await dispatcher.close();

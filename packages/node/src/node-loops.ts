@@ -125,7 +125,7 @@ export function createCollector({ config }: HostOptions, parts: NodeParts): () =
   };
 }
 
-/** What a change of makes an alive report due at once. */
+/** What a change of makes an alive report due at once; and whether the next one is due soon. */
 function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text: string; busy: boolean } {
   const running = worker.running().map(({ attemptId }) => attemptId);
   const { slots, draining, troubles, stage, dispatcher: sight, address } = view.facts();
@@ -135,7 +135,7 @@ function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text
     running, slots.limit, draining, troubles, stage, address, sight?.nodeId, lost, leading, waiting?.length, situation.desiredVersion,
     view.decision(), view.cutOff(),
   ]);
-  return { text, busy: running.length > 0 };
+  return { text, busy: running.length > 0 || !view.agrees() };
 }
 
 function showStatus({ parts: { view }, meter }: Life): void {
