@@ -8,7 +8,7 @@ export type ClientFrame =
   | OpenFrame
   | { readonly type: 'hello'; readonly requestId: number; readonly epoch: Epoch }
   | DispatchFrame
-  | { readonly type: 'cancel'; readonly requestId: number; readonly attemptId: string }
+  | { readonly type: 'cancel' | 'supersede'; readonly requestId: number; readonly attemptId: string }
   | HeartbeatFrame
   | GoodbyeFrame;
 

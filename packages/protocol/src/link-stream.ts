@@ -9,7 +9,7 @@ import type { ClientFrame, ServerFrame, ToldEvent } from './frames.ts';
 import type { ClientFrame as WireClientFrame } from './generated/dmg/cluster/v1/ClientFrame.ts';
 import type { ServerFrame__Output } from './generated/dmg/cluster/v1/ServerFrame.ts';
 import type { PeerChannel } from './peer-channel.ts';
-import { factsFor, type ProtocolRange } from './protocol-versions.ts';
+import { canSupersede, factsFor, type ProtocolRange } from './protocol-versions.ts';
 import { StreamPulse } from './stream-pulse.ts';
 import type { StreamTimes } from './stream-times.ts';
 import { signedJobBytesMax } from './transport-options.ts';
@@ -130,10 +130,19 @@ export class LinkStream {
   }
 
   async cancel(attemptId: string): Promise<void> {
+    await this.#stop('cancel', attemptId);
+  }
+
+  /** A node that speaks 1.0 cannot: both attempts run on, which the sink bears. */
+  async supersede(attemptId: string): Promise<void> {
+    if (this.#protocol === undefined || canSupersede(this.#protocol)) await this.#stop('supersede', attemptId);
+  }
+
+  async #stop(type: 'cancel' | 'supersede', attemptId: string): Promise<void> {
     const { nodeName, times } = this.#options;
     await this.#ask<true>(
       { what: `stop an attempt on node ${nodeName}`, limitMs: times.cancelLimitMs },
-      (requestId) => ({ type: 'cancel', requestId, attemptId }),
+      (requestId) => ({ type, requestId, attemptId }),
       (frame) => (frame.type === 'cancelAnswer' ? true : 'unexpected'),
     );
   }

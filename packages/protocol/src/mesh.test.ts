@@ -51,6 +51,18 @@ test('a dispatcher greets, dispatches, hears of progress and end, and cancels, o
   assert.ok(events.some(({ type }) => type === 'progress'));
 });
 
+test('an attempt that another one replaces is told so, unless its node speaks 1.0', async (t) => {
+  for (const minor of [1, 0]) {
+    const [a, b] = await pair(t, { versions: [{ major: 1, minorMin: 0, minorMax: minor }] });
+    const worker = a.worker('b');
+    await worker.hello(testEpoch);
+    const request = testRequest('job-1');
+    await worker.dispatch(request);
+    await worker.supersede?.(request.attemptId);
+    assert.deepEqual(b.own.superseded, minor === 1 ? [request.attemptId] : []);
+  }
+});
+
 test('the end of an attempt never comes before the list in which it runs, or before the answer to its dispatch', async (t) => {
   const [a, b] = await pair(t);
   const worker = a.worker('b');

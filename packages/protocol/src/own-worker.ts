@@ -44,6 +44,10 @@ export class OwnWorker implements WorkerPort {
     return this.#worker.cancel(attemptId);
   }
 
+  async supersede(attemptId: string): Promise<void> {
+    await this.#worker.supersede?.(attemptId);
+  }
+
   subscribe(listen: (event: WorkerEvent) => void): () => void {
     // A function of its own: the same listener may subscribe twice.
     const own = (event: WorkerEvent): void => listen(event);

@@ -39,7 +39,7 @@ export function formatRanges(ranges: readonly ProtocolRange[]): string {
 }
 
 /**
- * What 1.1 has and 1.0 has not: the refusal NO_MEMORY, and the agreed configuration in words. Whoever speaks 1.0 is told what it
+ * What 1.1 has and 1.0 has not: the refusal NO_MEMORY, the agreed configuration in words, and `supersede`. Whoever speaks 1.0 is told what it
  * understands: a worker without memory is one that takes no job now, which is what NO_FREE_SLOT makes a dispatcher believe.
  */
 export function answerFor(protocol: ProtocolVersion, answer: DispatchAnswer): DispatchAnswer {
@@ -50,4 +50,9 @@ export function answerFor(protocol: ProtocolVersion, answer: DispatchAnswer): Di
 /** See `answerFor`. */
 export function factsFor(protocol: ProtocolVersion, facts: NodeFacts): NodeFacts {
   return protocol.minor >= 1 ? facts : { ...facts, config: '' };
+}
+
+/** See `answerFor`. */
+export function canSupersede(protocol: ProtocolVersion): boolean {
+  return protocol.minor >= 1;
 }

@@ -33,6 +33,10 @@ export class RemoteWorker implements WorkerPort {
     await this.#stream().cancel(attemptId);
   }
 
+  async supersede(attemptId: string): Promise<void> {
+    await this.#stream().supersede(attemptId);
+  }
+
   subscribe(listen: (event: WorkerEvent) => void): () => void {
     return this.#link.subscribe((event) => {
       const told = workerEventOf(event);

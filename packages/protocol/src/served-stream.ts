@@ -71,7 +71,8 @@ export class ServedStream {
         void this.#dispatch(frame);
         return;
       case 'cancel':
-        void this.#cancel(frame);
+      case 'supersede':
+        void this.#stop(frame);
         return;
       case 'heartbeat':
         heard(frame.facts);
@@ -148,10 +149,11 @@ export class ServedStream {
     return { accepted: false, reason: 'BAD_SIGNATURE', evidence };
   }
 
-  async #cancel({ requestId, attemptId }: Extract<ClientFrame, { type: 'cancel' }>): Promise<void> {
+  async #stop({ type, requestId, attemptId }: Extract<ClientFrame, { type: 'cancel' | 'supersede' }>): Promise<void> {
     const { worker, clock, times } = this.#options;
+    const stop = async (): Promise<void> => (type === 'cancel' ? worker.cancel(attemptId) : worker.supersede?.(attemptId));
     try {
-      await withDeadline({ clock, limitMs: times.cancelLimitMs, what: 'stop an attempt' }, () => worker.cancel(attemptId));
+      await withDeadline({ clock, limitMs: times.cancelLimitMs, what: 'stop an attempt' }, stop);
       this.#send({ type: 'cancelAnswer', requestId });
     } catch (error) {
       this.#sendFailure(requestId, error);

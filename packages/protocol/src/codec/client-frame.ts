@@ -7,6 +7,7 @@ import type { Heartbeat, Heartbeat__Output } from '../generated/dmg/cluster/v1/H
 import type { Hello } from '../generated/dmg/cluster/v1/Hello.ts';
 import type { Open, Open__Output } from '../generated/dmg/cluster/v1/Open.ts';
 import type { ProtocolRange as WireRange } from '../generated/dmg/cluster/v1/ProtocolRange.ts';
+import type { Supersede } from '../generated/dmg/cluster/v1/Supersede.ts';
 import type { ProtocolRange } from '../protocol-versions.ts';
 import { attemptSteps } from './attempt.ts';
 import { decodeEpoch, encodeEpoch } from './epoch.ts';
@@ -23,6 +24,8 @@ export function encodeClientFrame(frame: ClientFrame): WireFrame {
       return { dispatch: encodeDispatch(frame) };
     case 'cancel':
       return { cancel: { requestId: writeRequestId(frame.requestId), attemptId: frame.attemptId } satisfies Required<Cancel> };
+    case 'supersede':
+      return { supersede: { requestId: writeRequestId(frame.requestId), attemptId: frame.attemptId } satisfies Required<Supersede> };
     case 'heartbeat':
       return { heartbeat: encodeHeartbeat(frame) };
     case 'goodbye':
@@ -44,6 +47,10 @@ export function decodeClientFrame(wire: ClientFrame__Output): ClientFrame {
     case 'cancel': {
       const { requestId, attemptId } = readMessage('ClientFrame.cancel', wire.cancel);
       return { type: 'cancel', requestId: readRequestId(requestId), attemptId: readText('Cancel.attempt_id', attemptId) };
+    }
+    case 'supersede': {
+      const { requestId, attemptId } = readMessage('ClientFrame.supersede', wire.supersede);
+      return { type: 'supersede', requestId: readRequestId(requestId), attemptId: readText('Supersede.attempt_id', attemptId) };
     }
     case 'heartbeat':
       return decodeHeartbeat(wire.heartbeat);

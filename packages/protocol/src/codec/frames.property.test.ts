@@ -82,7 +82,7 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     type: fc.constant('dispatch' as const), requestId, signedJob: name, attemptId: name,
     step: fc.constantFrom('copy' as const, 'abort' as const), epoch, jobId: name,
   }),
-  record({ type: fc.constant('cancel' as const), requestId, attemptId: name }),
+  record({ type: fc.constantFrom('cancel' as const, 'supersede' as const), requestId, attemptId: name }),
   heartbeat, goodbye,
 );
 const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(

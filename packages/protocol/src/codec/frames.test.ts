@@ -33,6 +33,7 @@ const goldenFrames: Readonly<Record<string, { readonly client: ClientFrame } | {
   hello: { client: { type: 'hello', requestId: 1, epoch } },
   dispatch: { client: { type: 'dispatch', requestId: 2, signedJob: 'x.y.z', attemptId: 'a1', step: 'copy', epoch, jobId: 'job-1' } },
   cancel: { client: { type: 'cancel', requestId: 3, attemptId: 'a1' } },
+  supersede: { client: { type: 'supersede', requestId: 4, attemptId: 'a1' } },
   goodbye: { client: { type: 'goodbye', successor: 'node-2', reason: 'stops' } },
   opened: { server: { type: 'opened', protocol: { major: 1, minor: 1 }, facts: testFacts('n') } },
   refused: { server: { type: 'refused', reason: 'protocol', evidence: 'it speaks 2.0' } },

@@ -33,6 +33,7 @@ import type { Refused as _dmg_cluster_v1_Refused, Refused__Output as _dmg_cluste
 import type { RequestFailed as _dmg_cluster_v1_RequestFailed, RequestFailed__Output as _dmg_cluster_v1_RequestFailed__Output } from './dmg/cluster/v1/RequestFailed.ts';
 import type { RunningAttempt as _dmg_cluster_v1_RunningAttempt, RunningAttempt__Output as _dmg_cluster_v1_RunningAttempt__Output } from './dmg/cluster/v1/RunningAttempt.ts';
 import type { ServerFrame as _dmg_cluster_v1_ServerFrame, ServerFrame__Output as _dmg_cluster_v1_ServerFrame__Output } from './dmg/cluster/v1/ServerFrame.ts';
+import type { Supersede as _dmg_cluster_v1_Supersede, Supersede__Output as _dmg_cluster_v1_Supersede__Output } from './dmg/cluster/v1/Supersede.ts';
 import type { WorkerEvent as _dmg_cluster_v1_WorkerEvent, WorkerEvent__Output as _dmg_cluster_v1_WorkerEvent__Output } from './dmg/cluster/v1/WorkerEvent.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -83,6 +84,7 @@ export interface ProtoGrpcType {
         RunningAttempt: MessageTypeDefinition<_dmg_cluster_v1_RunningAttempt, _dmg_cluster_v1_RunningAttempt__Output>
         ServerFrame: MessageTypeDefinition<_dmg_cluster_v1_ServerFrame, _dmg_cluster_v1_ServerFrame__Output>
         SinkState: EnumTypeDefinition
+        Supersede: MessageTypeDefinition<_dmg_cluster_v1_Supersede, _dmg_cluster_v1_Supersede__Output>
         TroubledPart: EnumTypeDefinition
         WorkerEvent: MessageTypeDefinition<_dmg_cluster_v1_WorkerEvent, _dmg_cluster_v1_WorkerEvent__Output>
       }

@@ -4,14 +4,14 @@
 
 export interface CancelAnswer {
   /**
-   * Of the cancel.
+   * Of the cancel, or of the supersede.
    */
   'requestId'?: (number);
 }
 
 export interface CancelAnswer__Output {
   /**
-   * Of the cancel.
+   * Of the cancel, or of the supersede.
    */
   'requestId': (number);
 }

@@ -7,6 +7,7 @@ import type { Dispatch as _dmg_cluster_v1_Dispatch, Dispatch__Output as _dmg_clu
 import type { Cancel as _dmg_cluster_v1_Cancel, Cancel__Output as _dmg_cluster_v1_Cancel__Output } from '../../../dmg/cluster/v1/Cancel.ts';
 import type { Heartbeat as _dmg_cluster_v1_Heartbeat, Heartbeat__Output as _dmg_cluster_v1_Heartbeat__Output } from '../../../dmg/cluster/v1/Heartbeat.ts';
 import type { Goodbye as _dmg_cluster_v1_Goodbye, Goodbye__Output as _dmg_cluster_v1_Goodbye__Output } from '../../../dmg/cluster/v1/Goodbye.ts';
+import type { Supersede as _dmg_cluster_v1_Supersede, Supersede__Output as _dmg_cluster_v1_Supersede__Output } from '../../../dmg/cluster/v1/Supersede.ts';
 
 /**
  * From the side that opened the stream.
@@ -22,9 +23,13 @@ export interface ClientFrame {
   'heartbeat'?: (_dmg_cluster_v1_Heartbeat | null);
   'goodbye'?: (_dmg_cluster_v1_Goodbye | null);
   /**
+   * Since 1.1; answered by a cancel_answer.
+   */
+  'supersede'?: (_dmg_cluster_v1_Supersede | null);
+  /**
    * Exactly one is set.
    */
-  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye";
+  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye"|"supersede";
 }
 
 /**
@@ -41,7 +46,11 @@ export interface ClientFrame__Output {
   'heartbeat'?: (_dmg_cluster_v1_Heartbeat__Output | null);
   'goodbye'?: (_dmg_cluster_v1_Goodbye__Output | null);
   /**
+   * Since 1.1; answered by a cancel_answer.
+   */
+  'supersede'?: (_dmg_cluster_v1_Supersede__Output | null);
+  /**
    * Exactly one is set.
    */
-  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye";
+  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye"|"supersede";
 }
