@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
 import { describe, test, type TestContext } from 'node:test';
 import { type Clock, type Logger, silentLogger, systemClock } from '@dmg/base';
-import type { Job, JsonObject } from '@dmg/model';
+import type { CopyEnd, Job, JsonObject } from '@dmg/model';
 import { createCredentialKeyPair, createNodeKeyPair, credentialKeyId, unwrapWithKey, wrapForKey } from '@dmg/security';
 import { tempDir } from '../../../test/harness/temp-dir.ts';
 import { CredentialKey, publicHalf } from './credential-key.ts';
@@ -36,8 +36,22 @@ async function makeWorld(t: TestContext): Promise<World> {
   return { state, privateJwk, gatewayKeyId, node, logged, open: () => CredentialKey.open(options) };
 }
 
-function jobWith(connection: object): Job {
-  return { activity: { source: { connection: { host: '/' } }, sink: { connection } } } as unknown as Job;
+function jobWith(connection: CopyEnd['connection']): Job {
+  const end: CopyEnd = { connector: 'file', connection: { host: '/' }, location: {}, settings: {}, format: { type: 'Binary' } };
+  return {
+    formatVersion: 1, jobId: 'j', gatewayId: 'g',
+    origin: { factoryName: 'f', pipelineName: 'p', runId: 'r', activityName: 'a', activityRunId: 'j' },
+    policy: { timeoutMs: 3_600_000, retry: 0, retryIntervalMs: 0 }, tryNumber: 1, finalTry: true,
+    activity: {
+      type: 'Copy', source: end, sink: { ...end, connection }, parallelCopies: 0, validateDataConsistency: false,
+    },
+  };
+}
+
+/** The part of it that must not be seen. */
+function secretOf({ d }: JsonObject): string {
+  assert.ok(typeof d === 'string' && d.length > 20);
+  return d;
 }
 
 const encrypted = { password: { encryptedCredential: 'a.b.c.d.e' } };
@@ -58,7 +72,7 @@ describe('a node that has the gateway\'s credential key', () => {
     const wrapped = await (await open()).give({ nodeId: 'b', publicKeyPem: node.publicKeyPem });
     assert.ok(wrapped !== undefined);
     const text = Buffer.from(wrapped).toString();
-    assert.ok(!text.includes(String(privateJwk['d'])));
+    assert.ok(!text.includes(secretOf(privateJwk)));
     assert.deepEqual(JSON.parse(Buffer.from(await unwrapWithKey(text, node.privateKeyPem)).toString()), privateJwk);
     const stranger = await createNodeKeyPair();
     await assert.rejects(unwrapWithKey(text, stranger.privateKeyPem), { code: 'DMG_SECURITY_WRAPPED_FOR_ANOTHER' });
@@ -102,7 +116,7 @@ describe('a node that has another key, or none', () => {
     const all = logged.join('\n');
     assert.match(all, /not the gateway's/);
     assert.doesNotMatch(all, /canary/);
-    assert.ok(!all.includes(String(privateJwk['d'])) && !all.includes(String(other['d'])));
+    assert.ok(!all.includes(secretOf(privateJwk)) && !all.includes(secretOf(other)));
   });
 
   test('ends its asking with the node', async (t) => {
