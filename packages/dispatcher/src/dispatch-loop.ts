@@ -161,9 +161,9 @@ export class DispatchLoop {
     const nowMs = this.#options.clock.monotonicMs();
     const waiting = [...this.table.waiting()];
     const { assignments, passedOver } = placeJobs(waiting.map((entry) => asWaitingJob(entry, nowMs)), this.#nodes(session));
-    const stranded = new Set(passedOver.map((one) => one.jobId));
+    const stranded = new Map(passedOver.map(({ jobId, reason }) => [jobId, reason]));
     // Without any node nobody is stranded: the window has to close.
-    for (const entry of waiting) entry.stranded = entry.ineligible.size > 0 && stranded.has(entry.jobId);
+    for (const entry of waiting) entry.stranded = entry.ineligible.size > 0 ? stranded.get(entry.jobId) : undefined;
     for (const { jobId, nodeId, step } of assignments) {
       this.#step(jobId, { type: 'placed', attemptId: newId(this.#options.random), nodeId, step });
     }

@@ -174,6 +174,18 @@ describe('workers', () => {
     assert.equal(running(world).length, 1);
   });
 
+  test('a job that no node may run is reported with the reason, until one may', async (context) => {
+    const world = await open(context);
+    world.worker.notEligible = ({ job }) => (job.jobId === 'bound' ? 'the folder is on another node' : undefined);
+    for (const id of ['bound', 'free']) await world.send(jobOf(id));
+    assert.deepEqual(world.dispatcher.report()?.stranded, [
+      { jobId: 'bound', reason: `${world.worker.nodeId}: the folder is on another node` },
+    ]);
+    world.worker.notEligible = () => undefined;
+    await world.advance(31_000);
+    assert.deepEqual([running(world), world.dispatcher.report()?.stranded], [['free', 'bound'], []]);
+  });
+
   test('too many of a kind that no node may run: further ones are dead-lettered', async (context) => {
     const world = await open(context, { settings: { strandedMax: 3 } });
     world.worker.notEligible = () => 'the folder is on another node';

@@ -10,6 +10,8 @@ import type { WorkerSight } from './roster.ts';
 
 /** A tick that comes so much late means that this process did not run: what it did not hear, nobody failed to say. */
 const pauseMs = 1_000;
+/** So many jobs that no live node may run are reported with the reason. */
+const strandedMax = 100;
 
 export interface Dispatcher {
   /** Becomes a candidate: leads whenever it has the right to act and ledger and workers let it, and again after it had to step down. */
@@ -113,11 +115,15 @@ class DispatcherOfNode implements Dispatcher {
     const { session, table, leading, receiver } = this.#loop;
     if (session === undefined) return undefined;
     const waiting: string[] = [];
+    const stranded: { jobId: string; reason: string }[] = [];
     // Those that run are named by their nodes. Those that ended are named until the control plane knows it.
-    for (const { jobId, record } of table.all()) if (record.state !== 'Running' && !record.reported) waiting.push(jobId);
+    for (const { jobId, record, stranded: reason } of table.all()) {
+      if (record.state !== 'Running' && !record.reported) waiting.push(jobId);
+      if (reason !== undefined && stranded.length < strandedMax) stranded.push({ jobId, reason });
+    }
     const queue = this.#options.queue.state();
     return {
-      epoch: formatEpoch(session.epoch), leading, waiting, receivedUpTo: receiver.receivedUpTo,
+      epoch: formatEpoch(session.epoch), leading, waiting, stranded, receivedUpTo: receiver.receivedUpTo,
       queueEmpty: leading && this.#reception.isOn && queue.connected && queue.empty,
     };
   }

@@ -20,8 +20,8 @@ export interface JobEntry {
   progress: AttemptProgress | undefined;
   /** Nodes that may not run it for now. */
   readonly ineligible: Map<string, { readonly reason: string; readonly untilMs: number }>;
-  /** No live node may run it for now. */
-  stranded: boolean;
+  /** Why no live node may run it for now; undefined: one may, or there is none. */
+  stranded: string | undefined;
   waitingSinceMs: number | undefined;
   reportedAtMs: number | undefined;
   /** The last of the effects that wait for the ledger; they run one after another for each job. Never rejects. */
@@ -65,7 +65,7 @@ export class JobTable {
   /** How many jobs wait for a slot; those that no live node may run do not count. */
   waitingForSlot(): number {
     let count = 0;
-    for (const entry of this.#waiting.values()) if (!entry.stranded) count += 1;
+    for (const entry of this.#waiting.values()) if (entry.stranded === undefined) count += 1;
     return count;
   }
 
@@ -90,7 +90,7 @@ export class JobTable {
   strandedOf(kind: string): number {
     let count = 0;
     for (const { stranded, verified } of this.#waiting.values()) {
-      if (stranded && verified !== undefined && placementKind(verified.job) === kind) count += 1;
+      if (stranded !== undefined && verified !== undefined && placementKind(verified.job) === kind) count += 1;
     }
     return count;
   }
@@ -145,7 +145,7 @@ export class JobTable {
   #add(record: JobRecord): JobEntry {
     const entry: JobEntry = {
       jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, progress: undefined, ineligible: new Map(),
-      stranded: false, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
+      stranded: undefined, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
     };
     this.#entries.set(record.jobId, entry);
     return entry;
@@ -165,7 +165,7 @@ export class JobTable {
       entry.waitingSinceMs ??= nowMs;
       this.#waiting.set(entry.jobId, entry);
     } else {
-      entry.stranded = false;
+      entry.stranded = undefined;
       this.#waiting.delete(entry.jobId);
     }
   }

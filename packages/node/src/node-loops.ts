@@ -129,11 +129,11 @@ export function createCollector({ config }: HostOptions, parts: NodeParts): () =
 function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text: string; busy: boolean } {
   const running = worker.running().map(({ attemptId }) => attemptId);
   const { slots, draining, troubles, stage, dispatcher: sight, address } = view.facts();
-  const { waiting, leading } = dispatcher.report() ?? {};
+  const { waiting, stranded, leading } = dispatcher.report() ?? {};
   const lost = sight === undefined ? undefined : [sight.lostForMs > 0, sight.lostForMs >= isolatedAfterMs];
   const text = JSON.stringify([
-    running, slots.limit, draining, troubles, stage, address, sight?.nodeId, lost, leading, waiting?.length, situation.desiredVersion,
-    view.decision(), view.cutOff(),
+    running, slots.limit, draining, troubles, stage, address, sight?.nodeId, lost, leading, waiting?.length, stranded?.length,
+    situation.desiredVersion, view.decision(), view.cutOff(),
   ]);
   return { text, busy: running.length > 0 || !view.agrees() };
 }
