@@ -1,8 +1,8 @@
-import { silentMeter, systemClock, systemRandom } from '@dmg/base';
+import { firstLine, silentMeter, systemClock, systemRandom } from '@dmg/base';
 import { azureBlobSpec } from '@dmg/connector-azure-blob/spec';
 import { fileSpec } from '@dmg/connector-file/spec';
-import { runRoot, type RunningRoot } from '@dmg/lifecycle';
-import { ServiceBusJobSender } from '@dmg/service-bus';
+import { bearStrayErrors, runRoot, type RunningRoot } from '@dmg/lifecycle';
+import { isStrayClientError, ServiceBusJobSender } from '@dmg/service-bus';
 import { createLogger, createMeter, startMetricsServer } from '@dmg/telemetry';
 import { controlPlaneHelp, type ControlPlaneConfig, exitsWithParent, readConfig } from './config.ts';
 import { startControlPlane } from './control-plane.ts';
@@ -27,6 +27,7 @@ await runRoot({
 
 async function start(config: ControlPlaneConfig): Promise<RunningRoot> {
   const logger = createLogger({ component: 'control-plane', level: config.logLevel });
+  bearStrayErrors(isStrayClientError, (error) => logger.warn({ reason: firstLine(error) }, 'queue client failed behind our back'));
   const meter = config.metricsPort === undefined ? undefined : createMeter();
   const controlPlane = await startControlPlane({
     stateFolder: config.stateFolder,

@@ -5,3 +5,4 @@ export { describeError, type ExitCode, exitCodeFor, exitCodes } from './exit-cod
 export { runRoot, type RunningRoot } from './run-root.ts';
 export { type SupervisedRoot, superviseRoot } from './supervisor.ts';
 export { withSettingsFile } from './settings-file.ts';
+export { bearStrayErrors } from './stray-errors.ts';

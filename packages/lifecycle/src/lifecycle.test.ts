@@ -118,3 +118,20 @@ test('an error is described with its cause, unless the sentence has it', () => {
   const untold = errors.UNREADABLE.create({ reason: 'it is gone' }, { cause });
   assert.equal(describeError(untold), 'DMG_EXAMPLE_UNREADABLE: Cannot read it: it is gone. Cause: no such file.\n  Look.');
 });
+
+test('a process goes on after errors that nobody caught and that are known to be harmless, and ends at all others', async () => {
+  const lines: string[] = [];
+  const both = Promise.withResolvers<void>();
+  const onLog = (line: string): void => {
+    if (lines.push(line) === 2) both.resolve();
+  };
+  const stray = await startChildRoot(options('stray', { onLog }));
+  await both.promise;
+  assert.deepEqual(lines, ['went on after RangeError: stray rejection', 'went on after RangeError: stray timer']);
+  await stray.stop();
+  assert.deepEqual(await stray.exited, { code: exitCodes.ok, signal: null });
+  const said: string[] = [];
+  const broken = await startChildRoot(options('broken', { onLog: (line) => void said.push(line) }));
+  assert.deepEqual(await broken.exited, { code: exitCodes.failed, signal: null });
+  assert.match(said.join('\n'), /Error: broken\n.*example-root\.ts/);
+});

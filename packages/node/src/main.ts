@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { asDmgError, systemClock, systemRandom } from '@dmg/base';
-import { describeError, exitCodeFor, exitCodes, runRoot } from '@dmg/lifecycle';
+import { asDmgError, firstLine, systemClock, systemRandom } from '@dmg/base';
+import { bearStrayErrors, describeError, exitCodeFor, exitCodes, runRoot } from '@dmg/lifecycle';
+import { isStrayClientError } from '@dmg/service-bus';
 import { createLogger } from '@dmg/telemetry';
 import { defaultConcurrentJobsLimit } from '@dmg/worker';
 import { type NodeConfig, nodeHelp, readConfig } from './config.ts';
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
       return showStatus(config);
     case 'start': {
       const logger = createLogger({ component: 'node', level: config.logLevel });
+      bearStrayErrors(isStrayClientError, (error) => logger.warn({ reason: firstLine(error) }, 'queue client failed behind our back'));
       await runRoot({
         name: 'node',
         clock: systemClock,
