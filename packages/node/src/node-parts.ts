@@ -5,7 +5,7 @@ import { leaseSettings } from '@dmg/core';
 import { LeaseKeeper, createDispatcher, type Dispatcher } from '@dmg/dispatcher';
 import { engineMetrics } from '@dmg/engine';
 import { lifecycleErrors } from '@dmg/lifecycle';
-import type { Job, NodeFacts, NodeTrouble } from '@dmg/model';
+import { type Epoch, formatEpoch, type Job, type NodeFacts, type NodeTrouble } from '@dmg/model';
 import { Mesh, protocolVersion } from '@dmg/protocol';
 import { RedisLeaseStore, RedisLedger } from '@dmg/redis';
 import { verifyJob } from '@dmg/security';
@@ -58,12 +58,13 @@ export async function buildParts(
   });
   const { ledger, leaseStore, queue } = buildStores(options, { gatewayId, queueName, meter });
   // The view is asked already while these two are made.
-  const leading: { lease?: LeaseKeeper; dispatcher?: Dispatcher } = {};
+  const leading: { lease?: LeaseKeeper; epoch?: Epoch | undefined } = {};
   const view = new ClusterView({
     nodeId, nodeName, clock,
     facts: createFacts(options, registration, { worker, queue, contact, credentialKey, situation, lease: () => leading.lease }),
     peers: () => mesh.peers(),
-    leadingEpoch: () => (leading.dispatcher === undefined ? undefined : leadingEpoch(leading.dispatcher)),
+    // Asked with every look at a node: the dispatcher's own status would count all its jobs each time.
+    leadingEpoch: () => leading.epoch && formatEpoch(leading.epoch),
     leaseHolder: () => leading.lease?.leader,
   });
   const lease = leading.lease = new LeaseKeeper({
@@ -72,9 +73,10 @@ export async function buildParts(
     standing: () => view.standing(),
     onRelease: (successor) => mesh.goodbye(successor),
   });
-  const dispatcher = leading.dispatcher = createDispatcher({
+  const dispatcher = createDispatcher({
     queue, ledger, workers: mesh.workers, reports: outbox, verify, epochs: lease,
     statusOf: (id) => view.statusOf(id), obeyed: () => worker.promised,
+    onLeading: (epoch) => void (leading.epoch = epoch),
     clock, random, logger, meter, nodeId, nodeName,
   });
   return {
