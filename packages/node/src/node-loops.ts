@@ -22,6 +22,7 @@ export function startLoops(life: Life): Promise<void>[] {
   const { signal } = stopping;
   const { nodeName } = registration;
   let certificate = registration.certificate;
+  let keptVersion: number | undefined;
   const keep = async (renewed: NodeCertificate): Promise<void> => {
     certificate = renewed;
     await state.writeRegistration({ ...registration, certificate });
@@ -47,9 +48,16 @@ export function startLoops(life: Life): Promise<void>[] {
       client, contact, clock, random, logger, signal,
       verify: (jws) => verify(life, jws),
       apply: async (desired, jws) => {
-        if (desired.version !== parts.situation.desiredVersion) await state.writeDesiredState(jws);
         applyDesiredState(life, desired);
         life.ordered.resolve();
+        if (desired.version === keptVersion) return;
+        try {
+          await state.writeDesiredState(jws);
+          keptVersion = desired.version;
+        } catch (error) {
+          // A full disk keeps no cancel and no limit from being in force. It is written with the next answer.
+          logger.warn({ reason: firstLine(error) }, 'desired state is in force and could not be kept');
+        }
       },
     }),
     renewalLoop({
