@@ -16,10 +16,11 @@ export interface FrozenPeersOptions {
   readonly say?: (line: string) => void;
 }
 
-/** A kind of peer, and the longest that a connection to it may live while it is frozen. */
+/** A kind of peer, by when it must have been tried again, and the longest that a connection to it may live while it is frozen. */
 interface Peer {
   readonly name: string;
   readonly ports: readonly number[];
+  readonly triedAgainMs: number;
   readonly limitMs: number;
   /** Connections on which nothing is asked, so that nothing has to end. */
   readonly idle: number;
@@ -39,9 +40,8 @@ export interface FrozenPeersVerdict {
   readonly problems: readonly string[];
 }
 
-/** What each peer's slowest call may take, and the time to notice it and to end the connection. */
+/** To notice the end of a connection, and to make the next. */
 const slackMs = 1_500;
-const limitsMs = { redis: 8 * 250, nodes: 2_000, queue: 30_000, 'control plane': 40_000 } as const;
 const metricsLimitMs = 1_000;
 /** The grace of a drain in tests (one second), and all that comes after it. */
 const stopLimitMs = 11_000;
@@ -144,12 +144,15 @@ type Watched = Pick<FrozenPeersVerdict, 'slowestMetricsMs' | 'metricsAnswers' | 
 /** Watches the one that is not frozen. */
 async function watchAlone(cluster: Cluster, node: NodeProcess, others: readonly NodeProcess[], frozenMs: number): Promise<Watched> {
   const { line } = cluster.rig;
+  const queue = /Endpoint=sb:\/\/([^;/]+)/.exec(line.serviceBus)?.[1] ?? '';
   const peers: readonly Peer[] = [
-    // The ledger's is used by a dispatcher only.
-    { name: 'redis', ports: [cluster.redis.port], limitMs: limitsMs.redis, idle: 1 },
-    { name: 'nodes', ports: others.map(({ address }) => portOf(address)), limitMs: limitsMs.nodes, idle: 0 },
-    { name: 'queue', ports: [portOf(/Endpoint=sb:\/\/([^;/]+)/.exec(line.serviceBus)?.[1] ?? '')], limitMs: limitsMs.queue, idle: 0 },
-    { name: 'control plane', ports: [portOf(new URL(line.endpoint).host)], limitMs: limitsMs['control plane'], idle: 0 },
+    // Eight commands of a quarter of a lease each. The ledger's connection is used by a dispatcher only.
+    { name: 'redis', ports: [cluster.redis.port], triedAgainMs: 2_000, limitMs: 2_000, idle: 1 },
+    { name: 'nodes', ports: others.map(({ address }) => portOf(address)), triedAgainMs: 2_000, limitMs: 2_000, idle: 0 },
+    // Noticed after half a minute; the queue's client then takes a minute to close what we have given up.
+    { name: 'queue', ports: [portOf(queue)], triedAgainMs: 30_000, limitMs: 90_000, idle: 0 },
+    // A report has 5 s, the long poll 40 s.
+    { name: 'control plane', ports: [portOf(new URL(line.endpoint).host)], triedAgainMs: 40_000, limitMs: 40_000, idle: 0 },
   ];
   const problems: string[] = [];
   const sockets = SocketWatch.start(node.pid);
@@ -168,11 +171,11 @@ async function watchAlone(cluster: Cluster, node: NodeProcess, others: readonly 
   }
   await sockets.end();
   if (isLeader === 1) problems.push(`${node.name} believes that it leads although no Redis has answered for ${frozenMs} ms`);
-  const sights = peers.map(({ name, ports, limitMs, idle }) => {
+  const sights = peers.map(({ name, ports, triedAgainMs, limitMs, idle }) => {
     const each = ports.map((port) => sockets.to(port, idle));
     for (const { connections, oldestMs } of each) {
       if (oldestMs > limitMs + slackMs) problems.push(`a connection to ${name} waited ${oldestMs} ms for an answer`);
-      if (frozenMs > limitMs + 2 * slackMs && connections < 2) problems.push(`${name}: not tried again`);
+      if (frozenMs > triedAgainMs + 2 * slackMs && connections < 2) problems.push(`${name}: not tried again`);
     }
     const connections = each.reduce((sum, one) => sum + one.connections, 0);
     return [name, { connections, oldestMs: Math.max(0, ...each.map(({ oldestMs }) => oldestMs)) }] as const;
