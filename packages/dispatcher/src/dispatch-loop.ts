@@ -275,7 +275,7 @@ export class DispatchLoop {
     this.#step(jobId, { type: 'received', tryNumber, finalTry, sendNo, firstDelivery, signedJob }, received);
   }
 
-  #onAnswered({ jobId, attemptId, nodeId, answer }: Mail & { type: 'answered' }): void {
+  #onAnswered({ jobId, attemptId, nodeId, session, answer }: Mail & { type: 'answered' }): void {
     const entry = this.table.get(jobId);
     const current = entry?.record.attempt?.attemptId === attemptId;
     if (answer === undefined) {
@@ -291,7 +291,8 @@ export class DispatchLoop {
     if (entry !== undefined) this.#keepAway(entry, nodeId, answer);
     this.#step(jobId, { type: 'refused', attemptId, reason: answer.reason, evidence: answer.evidence });
     if (answer.reason === 'ALREADY_RUNNING') this.greet(true);
-    if (answer.reason === 'STALE_EPOCH') this.#replaced(this.session, nodeId, answer.evidence);
+    // The larger epoch may be our own: then the session under which it was dispatched is over already.
+    if (answer.reason === 'STALE_EPOCH') this.#replaced(session, nodeId, answer.evidence);
   }
 
   #onAccepted(entry: JobEntry): void {

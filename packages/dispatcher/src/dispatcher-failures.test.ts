@@ -210,6 +210,30 @@ describe('Redis', () => {
     assert.deepEqual([...world.ends.values()], ['succeeded', 'succeeded', 'succeeded']);
   });
 
+  test('empty while a dispatch is on its way: refused for our own next epoch, which ends nothing of that one', async (context) => {
+    const world = await open(context, { limit: 2 });
+    const { worker } = world;
+    const arrived = Promise.withResolvers<void>();
+    const dispatch = worker.dispatch.bind(worker);
+    context.mock.method(worker, 'dispatch', async (request: Parameters<typeof dispatch>[0]) => {
+      if (request.job.jobId === 'a') await arrived.promise;
+      return dispatch(request);
+    }, { times: 1 });
+    await world.send(jobOf('a'));
+    world.loseLedger();
+    await world.send(jobOf('b'));
+    await world.advance(1_000);
+    const epoch = world.dispatcher.report()?.epoch;
+    const grants = world.life().led.length;
+    arrived.resolve();
+    await world.advance(1_000);
+    assert.deepEqual([...world.refusals], ['STALE_EPOCH']);
+    assert.deepEqual([world.dispatcher.report()?.epoch, world.life().led.length], [epoch, grants]);
+    await finish(world, 'a');
+    await finish(world, 'b');
+    assert.equal(world.ends.size, 2);
+  });
+
   test('empty, and a worker does not answer the next hello: it gets no job under the new epoch until it does', async (context) => {
     const world = await open(context, { limit: 2 });
     await world.send(jobOf('a'));

@@ -103,11 +103,11 @@ export class EffectRunner {
       const labels = answer.accepted ? { outcome: 'accepted', reason: 'none' } : { outcome: 'refused', reason: answer.reason };
       meter.add(dispatcherMetrics.jobs, 1, labels);
       if (!answer.accepted) logger.debug({ jobId, attemptId, nodeId, reason: answer.reason, evidence: answer.evidence }, 'job refused');
-      post({ type: 'answered', jobId, attemptId, nodeId, answer });
+      post({ type: 'answered', jobId, attemptId, nodeId, session, answer });
     } catch (error) {
       meter.add(dispatcherMetrics.jobs, 1, { outcome: 'unreachable', reason: 'none' });
       logger.warn({ jobId, attemptId, nodeId, reason: firstLine(error) }, 'worker did not answer a dispatch');
-      post({ type: 'answered', jobId, attemptId, nodeId, answer: undefined });
+      post({ type: 'answered', jobId, attemptId, nodeId, session, answer: undefined });
     }
   }
 

@@ -7,10 +7,13 @@ import type { HelloList } from './roster.ts';
 export type Mail =
   | { readonly type: 'received'; readonly received: ReceivedJob }
   | { readonly type: 'job'; readonly jobId: string; readonly event: JobEvent }
-  /** `answer` undefined: the worker did not answer, so that nobody knows whether the attempt was begun. */
+  /**
+   * `session`: under which it was dispatched. `answer` undefined: the worker did not answer, so that nobody knows whether the attempt was
+   * begun.
+   */
   | {
     readonly type: 'answered'; readonly jobId: string; readonly attemptId: string; readonly nodeId: string;
-    readonly answer: DispatchAnswer | undefined;
+    readonly session: LedgerSession; readonly answer: DispatchAnswer | undefined;
   }
   | { readonly type: 'worker'; readonly nodeId: string; readonly event: WorkerEvent }
   /** `finalTries` holds, for jobs that were unknown when the list came, what their verified copy says. */
