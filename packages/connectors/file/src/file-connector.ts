@@ -1,6 +1,5 @@
 import { statfs } from 'node:fs/promises';
 import { checkedFolder, type Connector, type ConnectorContext, selectObjects, type SinkLimits, textOf } from '@dmg/connector-api';
-import type { CopyEnd } from '@dmg/model';
 import { fromFileError } from './errors.ts';
 import { FileSink } from './file-sink.ts';
 import { FileSource } from './file-source.ts';
@@ -36,30 +35,40 @@ export const fileConnector: Connector = {
   async openSink(end, job, context) {
     const root = await StoreRoot.open(end);
     const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
-    const place = await root.workPlace(root.absolute(folder));
+    const nearest = await root.nearestFolder(root.absolute(folder));
+    const place = await root.workPlace(nearest);
     const files = new PosixFiles(root.host);
     await sweep(files, jobsPath(place.path), context);
     return new FileSink({
       root, folder, files, job, device: place.device, limits,
       jobFolder: new JobFolder({ files, random: context.random, path: jobFolderPath(place.path, job.jobId) }),
-      atomicPublish: await atomicPublishOf(root, end),
+      atomicPublish: await atomicPublishOf(root, nearest.folder),
       random: context.random,
       logger: context.logger,
     });
   },
 };
 
-async function atomicPublishOf(root: StoreRoot, end: CopyEnd): Promise<'yes' | 'renameOnly'> {
-  const nearest = await root.nearestFolder(root.absolute(checkedFolder(textOf(end.location, 'folderPath') ?? '')));
+async function atomicPublishOf(root: StoreRoot, folder: string): Promise<'yes' | 'renameOnly'> {
   try {
-    return networkTypes.has((await statfs(nearest.folder)).type) ? 'renameOnly' : 'yes';
+    return networkTypes.has((await statfs(folder)).type) ? 'renameOnly' : 'yes';
   } catch (error) {
-    throw fromFileError(error, nearest.folder, root.host);
+    throw fromFileError(error, folder, root.host);
   }
 }
 
+/** A sweep looks at each job that ended in the last month in one of 256 folders: not with every copy, where there are many. */
+const sweepEveryMs = 10_000;
+const placesMax = 1000;
+/** When this process swept a place last, on the monotonic clock. */
+const sweptAtMs = new Map<string, number>();
+
 /** Old ends are removed on the way; that this fails is no reason to fail a copy. */
 async function sweep(files: PosixFiles, jobs: string, context: ConnectorContext): Promise<void> {
+  const nowMs = context.clock.monotonicMs();
+  if (nowMs - (sweptAtMs.get(jobs) ?? -Infinity) < sweepEveryMs) return;
+  if (sweptAtMs.size >= placesMax) sweptAtMs.clear();
+  sweptAtMs.set(jobs, nowMs);
   try {
     const swept = await sweepEndedJobs({ files, clock: context.clock, random: context.random, jobs });
     if (swept > 0) context.logger.info({ swept }, 'ends of old jobs removed');

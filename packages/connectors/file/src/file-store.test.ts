@@ -243,12 +243,18 @@ test('after the end only its record stays, and is swept after thirty days; open 
     return (await readdir(path)).toSorted((a, b) => (a < b ? -1 : 1));
   };
   const done = await openSink(t, root);
-  const plan = await done.insertPlan(await planFor(done, 'x', 1, 1024), signal);
+  const large = { ...(await planFor(done, 'x', 1, 1024)), activityDigest: 'd'.repeat(5000) };
+  const plan = await done.insertPlan(large, signal);
   await writeChunk(done, plan, 0, Buffer.from('content'));
   await done.finish(plan, receipt, signal);
   assert.deepEqual(await names('job-1'), ['begin', 'end']);
-  assert.ok((await stat(join(jobFolderPath(`${root}/.dmg`, 'job-1'), 'begin'))).size < 100, 'the plan was not dropped');
+  assert.ok((await stat(join(jobFolderPath(`${root}/.dmg`, 'job-1'), 'begin'))).size < 100, 'a large plan was not dropped');
   await (await openSink(t, root, {}, 'job-2')).abort(signal);
+  const empty = await openSink(t, root, {}, 'job-4');
+  const nothing = { ...(await planFor(empty, 'z', 1, 1024)), jobId: 'job-4', targets: [] };
+  await empty.finish(await empty.insertPlan(nothing, signal), receipt, signal);
+  assert.deepEqual(await names('job-4'), ['begin', 'end']);
+  assert.equal((await (await openSink(t, root, {}, 'job-4')).state(signal)).phase, 'done');
   const open = await openSink(t, root, {}, 'job-3');
   await open.insertPlan(await planFor(open, 'y', 1, 1024), signal);
   const sweepAll = async (days: number): Promise<number> => {
@@ -261,7 +267,7 @@ test('after the end only its record stays, and is swept after thirty days; open 
     return swept;
   };
   assert.equal(await sweepAll(29), 0);
-  assert.equal(await sweepAll(31), 2);
+  assert.equal(await sweepAll(31), 3);
   assert.equal((await open.state(signal)).phase, 'open');
   assert.equal((await (await openSink(t, root)).state(signal)).phase, 'none');
 });

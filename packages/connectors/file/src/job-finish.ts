@@ -45,6 +45,8 @@ type OpenRecord = JobRecord & { readonly phase: 'open' };
 /** Publishes every target of an open job and links `done`; returns the end that stands. Throws `MARKS_MISSING`. */
 export async function finishJob(options: PublishOptions, record: OpenRecord, receipt: Receipt): Promise<JobEnd> {
   const { job } = options;
+  // Where nothing is to be published there is nothing that an abort could cut in two: the link to `end` is all.
+  if (record.plan.targets.length === 0) return job.end({ phase: 'done', receipt });
   const prepared = await prepareAll(options, record);
   if (prepared === undefined) return endedWithout(job, record);
   const intent = await job.intend({ phase: 'done', receipt });

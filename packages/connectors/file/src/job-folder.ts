@@ -11,10 +11,10 @@
  * be renamed away only once; whatever goes through a folder that was renamed away fails.
  *
  * Invariants
- *  I1  `begin` and `end` are never empty again once linked, and never say something else. (`begin` shrinks to a stone that keeps
- *      its place when the job has ended, by a rename over it.)
+ *  I1  `begin` and `end` are never empty again once linked, and never say something else. (A large `begin` shrinks to a stone that
+ *      keeps its place when the job has ended, by a rename over it.)
  *  I2  A work folder is made before the `begin` that names it, under a random name, and never again. So after it was renamed away
- *      there is none for this job, ever.
+ *      there is none for this job, ever. A plan without targets has none from the start.
  *  I3  The work folder is renamed away only after `end` stands.
  *  I4  Everything that changes a mark or a target goes through the path of the work folder: a link inside it, or a rename out of it.
  *  I5  Nobody is told that the job has ended before the work folder was renamed away (`read` finishes the work of an ender that
@@ -36,6 +36,9 @@
  *    Safety does not rest on the intent: whatever it says, the link to `end` decides.
  *  - A frozen attempt wakes after the end: its links and renames fail (I2, I4); what it still writes goes into a file without a name.
  *  - An ender died after linking `end`: every later reader renames the folder away before it believes the end (I5).
+ *  - Power fails: `begin` and the work folder are names in one folder, so that the one sync after the link keeps both; what is in the
+ *    work folder was synced before. The name of a work folder that was taken away may come back; `end` was synced before (I3), so
+ *    whoever reads the job takes it away again before he believes the end (I5).
  *  - Cleaning up removes what an ender or starter has just prepared: their link finds its source gone, and they read again.
  */
 import { baseErrors, newId, type Random } from '@dmg/base';
@@ -65,16 +68,21 @@ export interface MarkEntry {
 type Begin = { phase: 'open'; work: string; plan: Plan } | { phase: 'closed'; work: string } | { phase: 'aborted' };
 
 const roundsMax = 20;
+/** A file takes a block of the disk, however small it is: a `begin` of this size has nothing to shrink by. */
+const blockBytes = 4096;
 
 export class JobFolder {
   readonly #files: WorkFiles;
   readonly #random: Random;
   readonly #path: string;
+  readonly #stoneAboveBytes: number;
 
-  constructor(options: { files: WorkFiles; random: Random; path: string }) {
+  /** `stoneAboveBytes`: a larger `begin` is replaced by a stone when the job has ended. */
+  constructor(options: { files: WorkFiles; random: Random; path: string; stoneAboveBytes?: number }) {
     this.#files = options.files;
     this.#random = options.random;
     this.#path = options.path;
+    this.#stoneAboveBytes = options.stoneAboveBytes ?? blockBytes;
   }
 
   /** What stands. An end is reported only when nothing can change any more. */
@@ -95,26 +103,34 @@ export class JobFolder {
   /** Inserts the plan if the job has none; returns what stands. */
   async begin(plan: Plan): Promise<JobRecord> {
     for (let round = 0; round < roundsMax; round++) {
-      const standing = await this.read();
-      if (standing.phase !== 'none') return standing;
-      await this.#files.makeFolder(this.#path, { parents: true });
+      // The link decides. Who begins has just seen that there is nothing, so the first round does not look again.
+      const standing = round === 0 ? undefined : await this.read();
+      if (standing !== undefined && standing.phase !== 'none') return standing;
       const work = `work.${newId(this.#random)}`;
-      const workPath = `${this.#path}/${work}`;
       const begin: Begin = { phase: 'open', work, plan };
-      const ready =
-        (await this.#files.makeFolder(workPath, { parents: false })) &&
-        (await this.#files.makeFolder(`${workPath}/parts`, { parents: false })) &&
-        (await this.#files.makeFolder(`${workPath}/marks`, { parents: false })) &&
-        (await this.#files.writeNew(`${workPath}/begin`, encode(begin)));
-      if (!ready) continue;
-      await this.#files.syncFolder(workPath);
-      await this.#files.syncFolder(this.#path);
-      const linked = await this.#files.link(`${workPath}/begin`, `${this.#path}/begin`);
-      if (linked !== 'gone') await this.#files.syncFolder(this.#path);
-      if (linked === 'linked') return { phase: 'open', plan, work: workPath };
-      await this.#files.remove(workPath);
+      const isFirst = plan.targets.length === 0 ? (await this.#linkFirst('begin', begin)) === 'linked' : await this.#beginWork(begin);
+      if (isFirst) return { phase: 'open', plan, work: `${this.#path}/${work}` };
     }
     throw this.#unsettled();
+  }
+
+  /** Makes the work folder and links the `begin` that names it. False: another one was first, or cleaned up. */
+  async #beginWork(begin: Begin & { readonly phase: 'open' }): Promise<boolean> {
+    const files = this.#files;
+    const workPath = `${this.#path}/${begin.work}`;
+    await files.makeFolder(this.#path, { parents: true });
+    const ready =
+      (await files.makeFolder(workPath, { parents: false })) &&
+      (await files.makeFolder(`${workPath}/parts`, { parents: false })) &&
+      (await files.makeFolder(`${workPath}/marks`, { parents: false })) &&
+      (await files.writeNew(`${workPath}/begin`, encode(begin)));
+    if (!ready) return false;
+    await files.syncFolder(workPath);
+    const linked = await files.link(`${workPath}/begin`, `${this.#path}/begin`);
+    if (linked !== 'gone') await files.syncFolder(this.#path);
+    if (linked === 'linked') return true;
+    await files.remove(workPath);
+    return false;
   }
 
   /**
@@ -156,9 +172,9 @@ export class JobFolder {
 
   /** Ends the job unless it has ended; returns the end that stands, once nothing can change any more. */
   async end(end: JobEnd): Promise<JobEnd> {
-    await this.#linkFirst('end', end);
-    const standing = await this.read();
-    if (standing.phase !== 'done' && standing.phase !== 'aborted') throw this.#unsettled();
+    const linked = await this.#linkFirst('end', end);
+    const standing = linked === 'linked' ? end : await this.#json<JobEnd>('end');
+    if (standing === undefined) throw this.#unsettled();
     await this.#cleanUp();
     return standing;
   }
@@ -166,9 +182,11 @@ export class JobFolder {
   /** Links `content` to a name that only the first one gets. */
   async #linkFirst(name: string, content: Begin | JobEnd): Promise<'linked' | 'exists'> {
     for (let round = 0; round < roundsMax; round++) {
-      await this.#files.makeFolder(this.#path, { parents: true });
       const prepared = `${this.#path}/${name}.${newId(this.#random)}`;
-      if (!(await this.#files.writeNew(prepared, encode(content)))) continue;
+      if (!(await this.#files.writeNew(prepared, encode(content)))) {
+        await this.#files.makeFolder(this.#path, { parents: true });
+        continue;
+      }
       const linked = await this.#files.link(prepared, `${this.#path}/${name}`);
       // Also when another one was first: that name may not be durable yet, and the caller is about to rely on it.
       await this.#files.syncFolder(this.#path);
@@ -184,15 +202,17 @@ export class JobFolder {
    * interrupted.
    */
   async #cleanUp(): Promise<void> {
-    const begin = await this.#json<Begin>('begin');
-    if (begin !== undefined && begin.phase !== 'aborted') {
+    const bytes = await this.#files.read(`${this.#path}/begin`);
+    const begin = bytes === undefined ? undefined : decode<Begin>(bytes);
+    const hasWork = begin !== undefined && begin.phase !== 'aborted' && !(begin.phase === 'open' && begin.plan.targets.length === 0);
+    if (hasWork) {
       await this.#files.rename(`${this.#path}/${begin.work}`, `${this.#path}/gone.${newId(this.#random)}`);
       await this.#files.syncFolder(this.#path);
     }
     for (const name of (await this.#files.list(this.#path)) ?? []) {
       if (name !== 'begin' && name !== 'end') await this.#files.remove(`${this.#path}/${name}`);
     }
-    if (begin?.phase !== 'open') return;
+    if (begin?.phase !== 'open' || (bytes?.length ?? 0) <= this.#stoneAboveBytes) return;
     const stone: Begin = { phase: 'closed', work: begin.work };
     const prepared = `${this.#path}/closed.${newId(this.#random)}`;
     if (!(await this.#files.writeNew(prepared, encode(stone)))) return;

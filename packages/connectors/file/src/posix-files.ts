@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, fileErrors, fromFileError, isMissing } from './errors.ts';
 import type { FileFacts, WorkFiles } from './work-files.ts';
@@ -110,6 +110,15 @@ export class PosixFiles implements WorkFiles {
   }
 
   async remove(path: string): Promise<void> {
+    try {
+      await unlink(path);
+      return;
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'ENOENT') return;
+      // It is a folder: Linux says EISDIR, POSIX says EPERM.
+      if (code !== 'EISDIR' && code !== 'EPERM') throw fromFileError(error, path, this.#store);
+    }
     try {
       await rm(path, { recursive: true, force: true });
     } catch (error) {

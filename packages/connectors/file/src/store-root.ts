@@ -72,12 +72,11 @@ export class StoreRoot {
   }
 
   /**
-   * Where the work of a job stands whose targets are below `folder` (absolute): `.dmg` of the root; or, when `folder` is another
-   * file system mounted below the root, `.dmg` at the top of that, since a rename cannot cross file systems. Every attempt comes to
-   * the same answer whether or not `folder` exists yet.
+   * Where the work of a job stands whose targets are below a folder of which `nearest` is the nearest one that exists: `.dmg` of the
+   * root; or, when that is another file system mounted below the root, `.dmg` at the top of that, since a rename cannot cross file
+   * systems. Every attempt comes to the same answer whether or not the folder exists yet.
    */
-  async workPlace(folder: string): Promise<{ path: string; device: bigint }> {
-    const nearest = await this.nearestFolder(folder);
+  async workPlace(nearest: { folder: string; device: bigint }): Promise<{ path: string; device: bigint }> {
     if (nearest.device === this.#device) return { path: `${this.absolute('')}/.dmg`.replace('//', '/'), device: nearest.device };
     let top = nearest.folder;
     while ((await this.#folderFacts(dirname(top)))?.dev === nearest.device) top = dirname(top);
