@@ -17,8 +17,8 @@ export function namespaceObstacle(): string | undefined {
 }
 
 /**
- * A network of a test's own, with nothing in it but its loopback and a device into which packets disappear. It exists as long as the process
- * which holds it, and so ends with the test whatever happens; nothing of the machine's own network is touched.
+ * A network of a test's own, with nothing in it but its loopback and a device into which packets disappear. It exists as long as the
+ * process which holds it, and so ends with the test whatever happens; nothing of the machine's own network is touched.
  */
 export class NetworkNamespace {
   readonly #context: CleanupContext;

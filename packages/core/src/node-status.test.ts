@@ -44,8 +44,8 @@ const rows: readonly [NodeStatus, string, RegExp, RegExp, Change][] = [
     { facts: { stage: 'initializing', stageReason: 'fetching the key' } },
   ],
   [
-    'InitializeFailed', 'startFailed', /could not start: port 8060 is taken/, /start the node again/,
-    { node: { silentMs: 99_999 }, facts: { stage: 'initializeFailed', stageReason: 'port 8060 is taken' } },
+    'InitializeFailed', 'startFailed', /could not start: port 8060 is taken\.$/, /start the node again/,
+    { node: { silentMs: 99_999 }, facts: { stage: 'initializeFailed', stageReason: 'port 8060 is taken.' } },
   ],
   ['Offline', 'silent', /last heard 40 s ago/, /Start the node/, { node: { silentMs: 40_000 }, facts: { stage: 'upgrading' } }],
   ['Offline', 'silent', /last heard 20 s ago/, /Start the node/, { node: { silentMs: 20_000 }, facts: { stage: 'initializing' } }],

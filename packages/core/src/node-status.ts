@@ -84,7 +84,7 @@ export function judgeNode(node: NodeView, gateway: GatewaySight): NodeJudgement 
     return judged('Initializing', 'starting', 'It has registered and was not heard since.', 'Start the node.');
   }
   if (facts?.stage === 'initializeFailed') {
-    return judged('InitializeFailed', 'startFailed', `It could not start: ${facts.stageReason || 'it gave no reason'}.`,
+    return judged('InitializeFailed', 'startFailed', `It could not start: ${facts.stageReason.replace(/\.$/, '') || 'it gave no reason'}.`,
       'Mend what is named and start the node again.');
   }
   if (node.silentMs > offlineAfterMs) {

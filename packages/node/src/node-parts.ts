@@ -86,7 +86,8 @@ export async function buildParts(
 }
 
 function buildStores(
-  { config, clock, random, logger }: HostOptions, { gatewayId, queueName, meter }: { gatewayId: string; queueName: string; meter: PrometheusMeter },
+  { config, clock, random, logger }: HostOptions,
+  { gatewayId, queueName, meter }: { gatewayId: string; queueName: string; meter: PrometheusMeter },
 ): Pick<NodeParts, 'ledger' | 'leaseStore' | 'queue'> {
   if (config.redis.length === 0) throw missing('DMG_REDIS', 'the URL of the Redis that the nodes of this gateway share');
   if (config.serviceBus === undefined) throw missing('DMG_SERVICE_BUS', 'the connection string of the Service Bus namespace');
@@ -144,7 +145,8 @@ function createFacts(
     stage: parts.situation.stage, stageReason: parts.situation.stageReason,
     slots: { ...parts.worker.slots, maximum },
     draining: parts.situation.stopping || parts.worker.draining,
-    troubles: troublesOf(parts),
+    // What it is winding up is no trouble.
+    troubles: parts.situation.stopping ? [] : troublesOf(parts),
   });
 }
 
