@@ -194,7 +194,8 @@ function portOf(address: string): number {
 
 export function describeFrozenPeers(verdict: FrozenPeersVerdict): string {
   const { frozenMs, slowestMetricsMs, metricsAnswers, peers, backMs, stopMs, problems } = verdict;
-  const each = Object.entries(peers).map(([name, { connections, oldestMs }]) => `${name} ${connections} connections, longest ${oldestMs} ms`);
+  const each = Object.entries(peers)
+    .map(([name, { connections, oldestMs }]) => `${name} ${connections} connections, longest ${oldestMs} ms`);
   const metrics = `/metrics answered ${metricsAnswers} times, at the latest after ${slowestMetricsMs} ms`;
   const end = problems.length === 0 ? 'all as it must be' : `${problems.length} PROBLEMS`;
   return `frozen ${frozenMs} ms: ${each.join('; ')}; ${metrics}; back after ${backMs} ms, stopped within ${stopMs} ms; ${end}`;

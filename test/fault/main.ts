@@ -39,7 +39,8 @@ function readArguments() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    return parseArgs({ options: { suite: text, rounds: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag } }).values;
+    const options = { suite: text, rounds: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag };
+    return parseArgs({ options }).values;
   } catch (error) {
     return usage(firstLine(error));
   }
