@@ -160,7 +160,7 @@ export class Cluster {
       if (entry.isFile()) found.set(entry.name, sha256(await readFile(join(entry.parentPath, entry.name))));
     }
     const expected = new Map(Array.from({ length: files }, (_, index) => [blobName(index), sha256(blobContent(index))]));
-    assert.deepEqual(Object.fromEntries([...found].sort()), Object.fromEntries([...expected].sort()));
+    assert.deepEqual(Object.fromEntries(found), Object.fromEntries(expected));
   }
 
   async nodeState(name: string): Promise<NodeState | undefined> {

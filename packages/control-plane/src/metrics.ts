@@ -49,7 +49,8 @@ export const gatewayAvailableNodes: MetricDefinition = {
   name: 'dmg_gateway_available_nodes', kind: 'gauge', labels: ofGateway, help: 'Nodes that take jobs.',
 };
 export const nodeStatusNow: MetricDefinition = {
-  name: 'dmg_gateway_node_status', kind: 'gauge', labels: [...ofNode, 'status'], help: '1 for the status that the node has, 0 for the others.',
+  name: 'dmg_gateway_node_status', kind: 'gauge', labels: [...ofNode, 'status'],
+  help: '1 for the status that the node has, 0 for the others.',
 };
 export const nodeIsDispatcher: MetricDefinition = {
   name: 'dmg_gateway_node_is_dispatcher', kind: 'gauge', labels: ofNode, help: '1 for the node that leads its gateway, 0 for the others.',

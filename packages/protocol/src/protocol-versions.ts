@@ -39,8 +39,8 @@ export function formatRanges(ranges: readonly ProtocolRange[]): string {
 }
 
 /**
- * What 1.1 has and 1.0 has not: the refusal NO_MEMORY, the agreed configuration in words, and `supersede`. Whoever speaks 1.0 is told what it
- * understands: a worker without memory is one that takes no job now, which is what NO_FREE_SLOT makes a dispatcher believe.
+ * What 1.1 has and 1.0 has not: the refusal NO_MEMORY, the agreed configuration in words, and `supersede`. Whoever speaks 1.0 is told
+ * what it understands: a worker without memory is one that takes no job now, which is what NO_FREE_SLOT makes a dispatcher believe.
  */
 export function answerFor(protocol: ProtocolVersion, answer: DispatchAnswer): DispatchAnswer {
   if (protocol.minor >= 1 || answer.accepted || answer.reason !== 'NO_MEMORY') return answer;

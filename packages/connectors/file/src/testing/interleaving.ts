@@ -89,7 +89,8 @@ export class InterleavedRun {
     for (const target of targets) {
       const count = this.#published.get(`/store/${target.path}`) ?? 0;
       assert.ok(count <= 1, `${target.path} was published ${count} times`);
-      assert.equal(count, end === 'done' && planned.includes(target.path) ? 1 : 0, `${target.path} was published ${count} times and the job is ${end}`);
+      const wanted = end === 'done' && planned.includes(target.path) ? 1 : 0;
+      assert.equal(count, wanted, `${target.path} was published ${count} times and the job is ${end}`);
     }
     const seen = [...this.#taken, ...this.#system.visible('/store/.dmg').filter((line) => line.includes('='))];
     for (const line of seen) checkContent(line);
