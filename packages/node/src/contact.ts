@@ -40,8 +40,8 @@ export class Contact {
 const unregisteredCode = 'DMG_CONTROLPLANE_NODE_NOT_REGISTERED';
 
 /**
- * Reports that this node is alive and what it runs: every `idleMs`, every `busyMs` while it is busy, and at once (looked at every
- * `lookMs`) when `situation` has changed, so that a status is never older than the trouble it tells.
+ * Reports that this node is alive and what it runs: every `idleMs`, every `busyMs` while it is busy or its work changes, and at once
+ * (looked at every `lookMs`) when `situation` has changed, so that a status is never older than the trouble it tells.
  */
 export async function aliveLoop(options: {
   readonly client: Pick<ControlPlaneClient, 'alive'>;
@@ -50,18 +50,23 @@ export async function aliveLoop(options: {
   readonly times: { readonly idleMs: number; readonly busyMs: number; readonly lookMs: number };
   readonly collect: () => Promise<AliveReport>;
   readonly takeAnswer: (answer: AliveAnswer) => void;
-  /** What a change of makes the next report due: troubles, jobs, slots. Busy: jobs run, or it is not agreed how the node is. */
-  readonly situation: () => { readonly text: string; readonly busy: boolean };
+  /**
+   * What a change of makes the next report due: troubles, limit, drain; `work`: jobs, which may change many times a second. Busy: jobs
+   * run, or it is not agreed how the node is.
+   */
+  readonly situation: () => { readonly text: string; readonly work: string; readonly busy: boolean };
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { client, contact, clock, times, signal } = options;
   let reported: string | undefined;
+  let reportedWork: string | undefined;
   let reportedMs = 0;
   while (!signal.aborted) {
-    const { text, busy } = options.situation();
-    const dueMs = reportedMs + (busy ? times.busyMs : times.idleMs);
+    const { text, work, busy } = options.situation();
+    const dueMs = reportedMs + (busy || work !== reportedWork ? times.busyMs : times.idleMs);
     if (text !== reported || clock.monotonicMs() >= dueMs) {
       reported = text;
+      reportedWork = work;
       reportedMs = clock.monotonicMs();
       try {
         options.takeAnswer(await client.alive(await options.collect(), { signal }));

@@ -1,6 +1,6 @@
 import { asDmgError, systemClock, systemRandom } from '@dmg/base';
 import { type CopyOptions, runAbort, runCopy } from '@dmg/engine';
-import { formatEpoch } from '@dmg/model';
+import { formatEpoch, type JsonObject } from '@dmg/model';
 import { verifyJob } from '@dmg/security';
 import { createLogger } from '@dmg/telemetry';
 import { runExecutorProcess } from '@dmg/worker';
@@ -8,7 +8,7 @@ import { readExecutorConfig } from './config.ts';
 import { connectors } from './connectors.ts';
 import { decryptEnd } from './executor-secrets.ts';
 import { nodeErrors } from './errors.ts';
-import { NodeState } from './node-state.ts';
+import { NodeState, type Registration } from './node-state.ts';
 
 /**
  * An executor process: one job step after another for the host that forked it. It verifies the signature and decrypts the secrets
@@ -17,6 +17,22 @@ import { NodeState } from './node-state.ts';
 const config = readExecutorConfig();
 const logger = createLogger({ component: 'executor', level: config.logLevel });
 const state = NodeState.at(config.stateFolder);
+/** Read once: whom the node trusts and what it decrypts with stay the same as long as the host lives, and this process ends with it. */
+let kept: { readonly registration?: Registration; readonly privateJwk?: JsonObject } = {};
+
+async function readRegistration(): Promise<Registration> {
+  const registration = kept.registration ?? await state.readRegistration();
+  if (registration === undefined) throw nodeErrors.NOT_REGISTERED.create();
+  kept = { ...kept, registration };
+  return registration;
+}
+
+/** A node may be without the key for a while. */
+async function readCredentialKey(): Promise<JsonObject | undefined> {
+  const privateJwk = kept.privateJwk ?? await state.readCredentialKey();
+  if (privateJwk !== undefined) kept = { ...kept, privateJwk };
+  return privateJwk;
+}
 
 runExecutorProcess({
   clock: systemClock,
@@ -24,11 +40,8 @@ runExecutorProcess({
   async run(task, context) {
     const log = logger.child({ jobId: task.jobId, attemptId: task.attemptId });
     try {
-      const registration = await state.readRegistration();
-      if (registration === undefined) throw nodeErrors.NOT_REGISTERED.create();
-      const { signingKey, gatewayId } = registration;
+      const { signingKey, gatewayId } = await readRegistration();
       const job = await verifyJob(task.signedJob, { signingKey, gatewayId, wallMs: systemClock.wallMs() });
-      const privateJwk = await state.readCredentialKey();
       const { source, sink } = job.activity;
       const common: CopyOptions = {
         job,
@@ -36,7 +49,7 @@ runExecutorProcess({
         nodeName: task.nodeName,
         epoch: formatEpoch(task.epoch),
         connectors,
-        secrets: { source: await decryptEnd(source, privateJwk), sink: await decryptEnd(sink, privateJwk) },
+        secrets: { source: await decryptEnd(source, readCredentialKey), sink: await decryptEnd(sink, readCredentialKey) },
         clock: systemClock,
         random: systemRandom,
         logger: log,

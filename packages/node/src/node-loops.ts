@@ -134,16 +134,16 @@ export function createCollector({ config }: HostOptions, parts: NodeParts): () =
 }
 
 /** What a change of makes an alive report due at once; and whether the next one is due soon. */
-function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text: string; busy: boolean } {
+function situationOf({ worker, view, dispatcher, situation }: NodeParts): { text: string; work: string; busy: boolean } {
   const running = worker.running().map(({ attemptId }) => attemptId);
   const { slots, draining, troubles, stage, dispatcher: sight, address } = view.facts();
   const { waiting, stranded, leading } = dispatcher.report() ?? {};
   const lost = sight === undefined ? undefined : [sight.lostForMs > 0, sight.lostForMs >= isolatedAfterMs];
   const text = JSON.stringify([
-    running, slots.limit, draining, troubles, stage, address, sight?.nodeId, lost, leading, waiting?.length, stranded?.length,
-    situation.desiredVersion, view.decision(), view.cutOff(),
+    slots.limit, draining, troubles, stage, address, sight?.nodeId, lost, leading, stranded?.length, situation.desiredVersion,
+    view.decision(), view.cutOff(),
   ]);
-  return { text, busy: running.length > 0 || !view.agrees() };
+  return { text, work: JSON.stringify([running, waiting?.length]), busy: running.length > 0 || !view.agrees() };
 }
 
 function showStatus({ parts: { view }, meter }: Life): void {

@@ -23,6 +23,7 @@ import { NodeIdentity } from './node-identity.ts';
 import type { NodeState, Registration } from './node-state.ts';
 import { ReportOutbox } from './report-outbox.ts';
 import { createStoreBinding } from './store-binding.ts';
+import { rememberVerified } from './verified-jobs.ts';
 
 /** The part of this machine that the limits are computed from. In a container both are the container's. */
 export function machineSize(): MachineSize {
@@ -45,7 +46,7 @@ export async function buildParts(
   const situation: Situation = {
     desiredVersion: 0, stores: [], stage: 'initializing', stageReason: '', stopping: false, address: '', diskTrouble: undefined,
   };
-  const verify = (signedJob: string): Promise<Job> => verifyJob(signedJob, { signingKey, gatewayId, wallMs: clock.wallMs() });
+  const verify = rememberVerified((signedJob) => verifyJob(signedJob, { signingKey, gatewayId, wallMs: clock.wallMs() }), clock);
   const worker = buildWorker(options, { state, registration, meter, verify, credentialKey, situation, client });
   const mesh = new Mesh({
     gatewayId, nodeId, nodeName, encryption: config.encryption,
