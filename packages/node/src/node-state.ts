@@ -9,6 +9,8 @@ import { nodeErrors } from './errors.ts';
 export interface Registration extends RegisterResponse {
   readonly endpoint: string;
   readonly caPem: string;
+  /** Of the gateway key that it registered with. */
+  readonly keyHash: string;
 }
 
 /** The folder in which a node keeps what must survive a restart. Every file is written whole or not at all. */

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import type { Clock, Logger, Secret } from '@dmg/base';
-import { createCredentialKeyPair, fetchPinnedCa, parseGatewayKey } from '@dmg/security';
+import { asDmgError, type Clock, type Logger, type Secret } from '@dmg/base';
+import { createCredentialKeyPair, fetchPinnedCa, hashToken, parseGatewayKey } from '@dmg/security';
 import type { JsonObject } from '@dmg/model';
 import { ControlPlaneClient } from './control-plane-client.ts';
 import { publicHalf } from './credential-key.ts';
@@ -31,10 +31,24 @@ export async function ensureRegistration(options: RegistrationOptions): Promise<
     if (key !== undefined && parseGatewayKey(key.reveal()).gatewayId !== known.gatewayId) {
       throw nodeErrors.OTHER_GATEWAY.create({ gatewayName: known.gatewayName, stateFolder: state.folder });
     }
-    return known;
+    return key === undefined || hashToken(key) === known.keyHash ? known : await registerAnew(options, key, known);
   }
   if (key === undefined) throw nodeErrors.NOT_REGISTERED.create();
   return register(options, key);
+}
+
+/**
+ * Another key than the one it registered with: the old one may have been regenerated, and this is how its user says so. When this key
+ * does not work, because it is the older of the two or the control plane is away, the registration that there is may still be good.
+ */
+async function registerAnew(options: RegistrationOptions, key: Secret, known: Registration): Promise<Registration> {
+  try {
+    return await register({ ...options, nodeName: known.nodeName }, key);
+  } catch (error) {
+    const { code, message: reason } = asDmgError(error);
+    options.logger.warn({ code, reason }, 'node not registered with the key that is given; it goes on with its registration');
+    return known;
+  }
 }
 
 /** Registers even when a registration is on disk: a new token for the same node, after a key was regenerated. */
@@ -56,7 +70,7 @@ export async function register(options: RegistrationOptions, key: Secret): Promi
       credentialPublicKey: await credentialPublicKey(state),
       certificateRequest: await identity.certificateRequest(nodeName),
     });
-    const registration: Registration = { endpoint, caPem, ...answer };
+    const registration: Registration = { endpoint, caPem, keyHash: hashToken(key), ...answer };
     await state.writeRegistration(registration);
     logger.info({ gateway: answer.gatewayName, node: answer.nodeName, endpoint }, 'node registered');
     return registration;
