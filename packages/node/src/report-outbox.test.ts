@@ -38,7 +38,9 @@ class Desk {
   }
 }
 
-async function outboxAt(t: TestContext): Promise<{ desk: Desk; state: NodeState; clock: ManualClock; outbox: ReportOutbox; folder: string }> {
+async function outboxAt(
+  t: TestContext,
+): Promise<{ desk: Desk; state: NodeState; clock: ManualClock; outbox: ReportOutbox; folder: string }> {
   const folder = await tempDir(t);
   const [desk, state, clock] = [new Desk(), await NodeState.open(folder), new ManualClock()];
   const outbox = new ReportOutbox({ client: desk, state, clock, random: systemRandom, logger: silentLogger });

@@ -10,7 +10,7 @@ import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import { errorCode, fromFileError } from './errors.ts';
 import { FileChunk } from './file-chunk.ts';
 import { abortJob, callsAtOnce, finishJob, type PublishOptions, readMarks } from './job-finish.ts';
-import type { JobFolder, JobRecord } from './job-folder.ts';
+import type { JobFolder, JobRecord, OpenRecord } from './job-folder.ts';
 import type { StoreRoot } from './store-root.ts';
 import { baseOf, TargetPublisher } from './target-publisher.ts';
 import type { WorkFiles } from './work-files.ts';
@@ -38,8 +38,8 @@ export class FileSink implements Sink {
   readonly #job: JobFolder;
   readonly #publisher: TargetPublisher;
   readonly #chunks = new Set<FileChunk>();
-  /** Once known it cannot become another one. */
-  #work: string | undefined;
+  /** What was seen when the job was open: its plan and its work folder cannot become others, only the job can end. */
+  #open: OpenRecord | undefined;
 
   constructor(options: FileSinkOptions) {
     this.limits = options.limits;
@@ -75,7 +75,7 @@ export class FileSink implements Sink {
     signal.throwIfAborted();
     const record = await this.#job.begin(plan);
     if (record.phase !== 'open') throw this.#closed(record);
-    this.#work = record.work;
+    this.#open = record;
     return record.plan;
   }
 
@@ -104,7 +104,8 @@ export class FileSink implements Sink {
 
   async finish(_plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
     signal.throwIfAborted();
-    const record = await this.#read();
+    // Whether it has ended meanwhile is found out on the way: what was to be published is gone, or the link to the end fails.
+    const record = this.#open ?? (await this.#read());
     if (record.phase === 'done') return record.receipt;
     if (record.phase === 'aborted') throw this.#closed(record);
     if (record.phase === 'none') throw connectorErrors.MARKS_MISSING.create({ jobId: this.#options.job.jobId, missing: 1 });
@@ -140,12 +141,12 @@ export class FileSink implements Sink {
 
   async #read(): Promise<JobRecord> {
     const record = await this.#job.read();
-    if (record.phase === 'open') this.#work = record.work;
+    if (record.phase === 'open') this.#open = record;
     return record;
   }
 
   async #openWork(): Promise<string> {
-    if (this.#work !== undefined) return this.#work;
+    if (this.#open !== undefined) return this.#open.work;
     const record = await this.#read();
     if (record.phase !== 'open') throw this.#closed(record);
     return record.work;

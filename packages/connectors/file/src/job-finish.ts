@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { baseErrors, type DmgError, isDmgError } from '@dmg/base';
 import { chooseMarks, connectorErrors, mapParallel, missingChunks } from '@dmg/connector-api';
 import type { Mark, PlanTarget, Receipt } from '@dmg/model';
-import type { JobEnd, JobFolder, JobRecord, MarkEntry } from './job-folder.ts';
+import type { JobEnd, JobFolder, MarkEntry, OpenRecord } from './job-folder.ts';
 import type { TargetPublisher } from './target-publisher.ts';
 import type { WorkFiles } from './work-files.ts';
 
@@ -40,13 +40,11 @@ export interface PublishOptions {
   readonly signal: AbortSignal;
 }
 
-type OpenRecord = JobRecord & { readonly phase: 'open' };
-
 /** Publishes every target of an open job and links `done`; returns the end that stands. Throws `MARKS_MISSING`. */
 export async function finishJob(options: PublishOptions, record: OpenRecord, receipt: Receipt): Promise<JobEnd> {
   const { job } = options;
   // Where nothing is to be published there is nothing that an abort could cut in two: the link to `end` is all.
-  if (record.plan.targets.length === 0) return job.end({ phase: 'done', receipt });
+  if (record.plan.targets.length === 0) return job.end({ phase: 'done', receipt }, { hasWork: false });
   const prepared = await prepareAll(options, record);
   if (prepared === undefined) return endedWithout(job, record);
   const intent = await job.intend({ phase: 'done', receipt });

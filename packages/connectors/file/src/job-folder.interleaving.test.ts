@@ -22,15 +22,15 @@ test(`${seeds} interleavings of four attempts, abort, crashes and a consumer kee
   assert.ok(sum('steps') > seeds * 100, `only ${sum('steps')} steps`);
 });
 
-test('attempts that find nothing beside others that find files: one plan stands, and its targets alone are published', async () => {
+test('an attempt that finds nothing beside others that find files: one plan stands, and its targets alone are published', async () => {
   const ends = { nothing: 0, files: 0, aborted: 0 };
-  for (let seed = 1; seed <= 500; seed++) {
-    const { end, published } = await new InterleavedRun({ seed, someFindNothing: true }).run().catch((error: unknown) => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const { end, published } = await new InterleavedRun({ seed, oneFindsNothing: true }).run().catch((error: unknown) => {
       throw new Error(`seed ${seed}`, { cause: error });
     });
     ends[end === 'aborted' ? 'aborted' : published.size === 0 ? 'nothing' : 'files']++;
   }
-  assert.ok(Math.min(...Object.values(ends)) > 50, JSON.stringify(ends));
+  assert.ok(Math.min(...Object.values(ends)) > 20, JSON.stringify(ends));
 });
 
 const override = (files: WorkFiles, change: Partial<WorkFiles>): WorkFiles => ({

@@ -47,11 +47,14 @@ import type { WorkFiles } from './work-files.ts';
 
 export type JobEnd = { readonly phase: 'done'; readonly receipt: Receipt } | { readonly phase: 'aborted' };
 
-export type JobRecord =
-  | { readonly phase: 'none' }
-  /** `work` is the absolute path of the work folder. */
-  | { readonly phase: 'open'; readonly plan: Plan; readonly work: string }
-  | JobEnd;
+/** `work` is the absolute path of the work folder. */
+export interface OpenRecord {
+  readonly phase: 'open';
+  readonly plan: Plan;
+  readonly work: string;
+}
+
+export type JobRecord = { readonly phase: 'none' } | OpenRecord | JobEnd;
 
 /** What a mark says. */
 export interface MarkEntry {
@@ -170,23 +173,26 @@ export class JobFolder {
     throw this.#unsettled();
   }
 
-  /** Ends the job unless it has ended; returns the end that stands, once nothing can change any more. */
-  async end(end: JobEnd): Promise<JobEnd> {
+  /**
+   * Ends the job unless it has ended; returns the end that stands, once nothing can change any more. `hasWork`: false when the plan
+   * that stands is known to have no targets.
+   */
+  async end(end: JobEnd, options: { readonly hasWork?: boolean } = {}): Promise<JobEnd> {
     const linked = await this.#linkFirst('end', end);
     const standing = linked === 'linked' ? end : await this.#json<JobEnd>('end');
     if (standing === undefined) throw this.#unsettled();
-    await this.#cleanUp();
+    if (options.hasWork === false) await this.#removeLeftovers();
+    else await this.#cleanUp();
     return standing;
   }
 
   /** Links `content` to a name that only the first one gets. */
-  async #linkFirst(name: string, content: Begin | JobEnd): Promise<'linked' | 'exists'> {
+  async #linkFirst(name: 'begin' | 'intent' | 'end', content: Begin | JobEnd): Promise<'linked' | 'exists'> {
     for (let round = 0; round < roundsMax; round++) {
+      // Where a job begins there is no folder yet.
+      if (name === 'begin' || round > 0) await this.#files.makeFolder(this.#path, { parents: true });
       const prepared = `${this.#path}/${name}.${newId(this.#random)}`;
-      if (!(await this.#files.writeNew(prepared, encode(content)))) {
-        await this.#files.makeFolder(this.#path, { parents: true });
-        continue;
-      }
+      if (!(await this.#files.writeNew(prepared, encode(content)))) continue;
       const linked = await this.#files.link(prepared, `${this.#path}/${name}`);
       // Also when another one was first: that name may not be durable yet, and the caller is about to rely on it.
       await this.#files.syncFolder(this.#path);
@@ -209,9 +215,7 @@ export class JobFolder {
       await this.#files.rename(`${this.#path}/${begin.work}`, `${this.#path}/gone.${newId(this.#random)}`);
       await this.#files.syncFolder(this.#path);
     }
-    for (const name of (await this.#files.list(this.#path)) ?? []) {
-      if (name !== 'begin' && name !== 'end') await this.#files.remove(`${this.#path}/${name}`);
-    }
+    await this.#removeLeftovers();
     if (begin?.phase !== 'open' || (bytes?.length ?? 0) <= this.#stoneAboveBytes) return;
     const stone: Begin = { phase: 'closed', work: begin.work };
     const prepared = `${this.#path}/closed.${newId(this.#random)}`;
@@ -219,6 +223,12 @@ export class JobFolder {
     // `gone`: another one cleans up as well, took this away, and lays its own stone.
     await this.#files.rename(prepared, `${this.#path}/begin`);
     await this.#files.syncFolder(this.#path);
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    for (const name of (await this.#files.list(this.#path)) ?? []) {
+      if (name !== 'begin' && name !== 'end') await this.#files.remove(`${this.#path}/${name}`);
+    }
   }
 
   async #json<T>(name: string): Promise<T | undefined> {

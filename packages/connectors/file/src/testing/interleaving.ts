@@ -26,8 +26,8 @@ export interface RunOptions {
   readonly attempts?: number;
   /** Default 0.4. */
   readonly abortChance?: number;
-  /** Attempts with an odd number found nothing to copy; whose plan stands is a matter of who was first. */
-  readonly someFindNothing?: boolean;
+  /** One of the attempts finds nothing to copy; whose plan stands is a matter of who was first. */
+  readonly oneFindsNothing?: boolean;
   /** Breaks one call on purpose, to see that the run notices. */
   readonly mutate?: (files: WorkFiles, system: ModelFileSystem) => WorkFiles;
 }
@@ -113,7 +113,7 @@ export class InterleavedRun {
     const { files, job } = this.#job(actor);
     const attemptId = `a${index}`;
     for (let round = 0; round < roundsMax; round++) {
-      const foundNothing = this.#options.someFindNothing === true && index % 2 === 1;
+      const foundNothing = this.#options.oneFindsNothing === true && index === 1;
       const record = await job.begin(planOf(index, foundNothing ? [] : targets));
       if (record.phase !== 'open') {
         if (record.phase !== 'none') this.#ended(record.phase);
