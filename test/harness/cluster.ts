@@ -179,6 +179,17 @@ export class Cluster {
     }
   }
 
+  /** Nothing runs on any node, as the control plane was told and as the nodes say themselves. */
+  async waitUntilIdle(withinMs = 30_000): Promise<void> {
+    await waitFor('all jobs to be over', async () => {
+      const isShown = (await this.rig.rest.monitoring()).some(({ concurrentJobsRunning }) => concurrentJobsRunning > 0);
+      if (isShown || (await this.rig.rest.load()).queueLength > 0) return false;
+      const running = this.nodes.filter(({ pid }) => pid !== 0);
+      const samples = await Promise.all(running.map(({ name }) => this.metrics(name)));
+      return samples.every((each) => sampleOf(each, 'dmg_worker_slots', { state: 'used' }) === 0);
+    }, { withinMs, everyMs: 100 });
+  }
+
   async metrics(name: string): Promise<readonly MetricSample[]> {
     return readMetrics(this.node(name).metricsUrl);
   }
