@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { firstLine, Secret } from '@dmg/base';
 import { lifecycleErrors, withSettingsFile } from '@dmg/lifecycle';
-import { type LogLevel, logLevels } from '@dmg/telemetry';
+import { type LogLevel, logLevels } from '@dmg/telemetry/logger';
 
 export const nodeHelp = `node register|start|status [options]
 

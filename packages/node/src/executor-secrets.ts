@@ -1,6 +1,6 @@
 import type { Secret } from '@dmg/base';
 import { type CopyEnd, isEncryptedSecret, type JsonObject } from '@dmg/model';
-import { decryptSecret } from '@dmg/security';
+import { decryptSecret } from '@dmg/security/credential-envelope';
 import { nodeErrors } from './errors.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { asDmgError, systemClock, systemRandom } from '@dmg/base';
 import { type CopyOptions, runAbort, runCopy } from '@dmg/engine';
 import { formatEpoch, type JsonObject } from '@dmg/model';
-import { verifyJob } from '@dmg/security';
-import { createLogger } from '@dmg/telemetry';
-import { runExecutorProcess } from '@dmg/worker';
+import { verifyJob } from '@dmg/security/signatures';
+import { createLogger } from '@dmg/telemetry/logger';
+import { runExecutorProcess } from '@dmg/worker/executor-process';
 import { readExecutorConfig } from './config.ts';
 import { connectors } from './connectors.ts';
 import { decryptEnd } from './executor-secrets.ts';

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { firstLine } from '@dmg/base';
 import type { JsonObject, RegisterResponse } from '@dmg/model';
-import { createKeptFileOnce, readKeptFile, writeKeptFile } from '@dmg/security';
+import { createKeptFileOnce, readKeptFile, writeKeptFile } from '@dmg/security/secret-file';
 import { nodeErrors } from './errors.ts';
 
 /** What a node must remember of its registration. Kept 0600: it holds the node's token. */
