@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { firstLine } from '@dmg/base';
 import type { JsonObject, RegisterResponse } from '@dmg/model';
@@ -93,7 +93,11 @@ export class NodeState {
   }
 
   async dropReport(name: string): Promise<void> {
-    await rm(join(this.folder, 'reports', name), { force: true });
+    try {
+      await unlink(join(this.folder, 'reports', name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
   }
 
   async #readJson<T>(name: string): Promise<T | undefined> {

@@ -46,10 +46,17 @@ export class Attempt implements Occupant {
     this.startedAtWallMs = clock.wallMs();
     this.#executor = executor;
     const timeoutMs = job.policy.timeoutMs;
+    // Made when one of them happens: an error costs more than all else that a short attempt takes here.
     const faults = {
-      memoryLimit: workerErrors.MEMORY_LIMIT.create({ limitMb: Math.round(limits.memoryLimitBytes / 1e6) }).toFault(),
-      timeout: workerErrors.TIMED_OUT.create({ timeoutSeconds: Math.round(timeoutMs / 1_000) }).toFault(),
-      noProgress: workerErrors.NO_PROGRESS.create({ silentSeconds: Math.round(limits.progressLimitMs / 1_000) }).toFault(),
+      get memoryLimit() {
+        return workerErrors.MEMORY_LIMIT.create({ limitMb: Math.round(limits.memoryLimitBytes / 1e6) }).toFault();
+      },
+      get timeout() {
+        return workerErrors.TIMED_OUT.create({ timeoutSeconds: Math.round(timeoutMs / 1_000) }).toFault();
+      },
+      get noProgress() {
+        return workerErrors.NO_PROGRESS.create({ silentSeconds: Math.round(limits.progressLimitMs / 1_000) }).toFault();
+      },
     };
     this.#state = startAttempt({ step, finalTry: job.finalTry, timeoutMs, faults, limits }, this.startedAtMs);
     this.#run(executor, step);
