@@ -8,7 +8,8 @@ import { tempDir } from '../../../test/harness/temp-dir.ts';
 import { NodeState, type Registration } from './node-state.ts';
 
 const registration: Registration = {
-  endpoint: 'https://localhost:8443', caPem: 'pem', keyHash: 'hash', gatewayId: 'g', gatewayName: 'gateway', nodeId: 'n', nodeName: 'node-1',
+  endpoint: 'https://localhost:8443', caPem: 'pem', keyHash: 'hash',
+  gatewayId: 'g', gatewayName: 'gateway', nodeId: 'n', nodeName: 'node-1',
   nodeToken: 'token', queueName: 'dmg-g', signingKey: { kty: 'OKP' }, concurrentJobsLimit: 4,
   credentialKeyId: 'kid', certificate: { certificatePem: 'certificate', caPem: 'gateway ca' },
 };

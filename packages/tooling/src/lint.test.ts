@@ -16,7 +16,7 @@ test('the types are right', async () => {
 test('the lint finds nothing, in all files', async () => {
   const { findings, filesRead } = await lint(root, root);
   assert.deepEqual(findings, []);
-  const sources = listFiles(root).filter((path) => /\.(?:ts|js|mjs)$/.test(path));
+  const sources = listFiles(root).filter((path) => /\.(?:ts|js|mjs)$/.test(path) && !path.includes('/generated/'));
   assert.ok(filesRead >= sources.length * 0.95, `${filesRead} of ${sources.length} files were read`);
 });
 
