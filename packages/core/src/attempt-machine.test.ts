@@ -107,6 +107,16 @@ test('no tick for five seconds is a kill and a lost attempt; a pause of the host
   assert.deepEqual(paused.effects, []);
 });
 
+test('the time in which an executor got no processor is no silence', () => {
+  const starved = (starvedMs: number): AttemptEvent => ({ type: 'starved', starvedMs });
+  const busy = run(copyTerms, [[4_000, starved(3_900)], [8_000, starved(3_900)], [12_000, starved(3_900)], [15_000, time]]);
+  assert.deepEqual(busy.effects, []);
+  const looping = run(copyTerms, [[4_000, starved(1_000)], [5_999, time], [6_000, time]]);
+  assert.deepEqual(looping.effects, [{ type: 'kill', reason: 'frozen' }]);
+  const ticked = run(copyTerms, [[4_000, { type: 'tick' }], [4_001, starved(60_000)], [9_000, time], [9_001, time]]);
+  assert.deepEqual(ticked.effects, [{ type: 'kill', reason: 'frozen' }], 'it never counts for what is to come');
+});
+
 test('no byte for ten minutes stops the copy, unless it declared a wait', () => {
   const ticks = (untilMs: number): Timed[] => Array.from({ length: untilMs / 1_000 }, (_, index) => [index * 1_000, { type: 'tick' }]);
   const progress = (waiting: boolean): AttemptEvent => ({ type: 'progress', progress: progressOf(1), waiting });

@@ -14,8 +14,9 @@ import assert from 'node:assert/strict';
  *               a fresh executor.
  * - `ended`     the outcome was reported.
  *
- * Two silences are told apart. No tick means that the process is frozen or loops: it is killed. No progress means that the store
- * does not answer: the attempt is stopped.
+ * Two silences are told apart. No tick means that the process is frozen or loops: it is killed; the time in which it wanted a processor
+ * and got none does not count, or a busy machine would kill what it slows down. No progress means that the store does not answer: the
+ * attempt is stopped.
  *
  * Invariants: the outcome is reported exactly once; `cancelled` is never reported without knowing whether the sink is closed; a
  * failure of a final try is never reported with an open sink; after `ended` nothing is asked of any executor.
@@ -67,6 +68,8 @@ export type AttemptEvent =
   | { readonly type: 'time' }
   /** This process itself stood still: silences heard so far prove nothing. */
   | { readonly type: 'hostPaused'; readonly pausedMs: number }
+  /** For so long the executor could say nothing because it got no processor: that is no silence. */
+  | { readonly type: 'starved'; readonly starvedMs: number }
   | { readonly type: 'ended'; readonly outcome: AttemptOutcome }
   /** The executor broke the protocol. */
   | { readonly type: 'protocolBroken'; readonly reason: string }
@@ -140,6 +143,8 @@ export function stepAttempt(state: AttemptState, event: AttemptEvent, nowMs: num
       return checkTime(state, nowMs);
     case 'hostPaused':
       return keep(shift(state, event.pausedMs));
+    case 'starved':
+      return keep({ ...state, lastTickAtMs: Math.min(nowMs, state.lastTickAtMs + event.starvedMs) });
     case 'ended':
       return ended(state, event.outcome, nowMs);
     case 'protocolBroken':

@@ -86,7 +86,10 @@ export class Attempt implements Occupant {
   /** To be called often: memory, silences and limits. */
   watch(pausedMs: number): void {
     if (pausedMs > 0) this.#feed({ type: 'hostPaused', pausedMs });
-    if (!this.#carried) this.#feed({ type: 'memory', overIdleBytes: this.memoryBytes() });
+    if (!this.#carried) {
+      this.#feed({ type: 'memory', overIdleBytes: this.memoryBytes() });
+      this.#feed({ type: 'starved', starvedMs: this.#executor.starvedMs() });
+    }
     this.#feed({ type: 'time' });
   }
 

@@ -164,7 +164,7 @@ export class ExecutorPool implements ExecutorListener {
     const { times } = this.#options;
     const nowMs = this.#clock.monotonicMs();
     for (const executor of this.#executors.values()) {
-      executor.lastHeardAtMs += pausedMs;
+      executor.lastHeardAtMs += pausedMs + executor.starvedMs();
       if (executor.leaving || this.#occupants.has(executor.id)) continue;
       const limitMs = executor.ready ? times.tickLimitMs : times.spawnLimitMs;
       if (nowMs - executor.lastHeardAtMs >= limitMs) this.#discard(executor, executor.ready ? 'frozen' : 'notReady');

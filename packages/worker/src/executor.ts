@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { CounterIncrement } from './counter-tally.ts';
 import { type ExecutorMessage, type ExecutorTask, type HostMessage, readExecutorMessage } from './executor-messages.ts';
 import { LineTail } from './line-tail.ts';
-import { readResidentBytes } from './process-facts.ts';
+import { readResidentBytes, readRunDelayMs } from './process-facts.ts';
 import { executorMark } from './run-directory.ts';
 
 /** How to start an executor process. */
@@ -56,6 +56,7 @@ export class Executor {
   readonly #listener: ExecutorListener;
   readonly #takeCounts: ExecutorLaunch['takeCounts'];
   #killedFor: string | undefined;
+  #runDelayMs: number | undefined;
   #retired = false;
   #gone = false;
 
@@ -102,6 +103,13 @@ export class Executor {
   overIdleBytes(): number {
     const bytes = this.pid === undefined || this.#gone ? undefined : readResidentBytes(this.pid);
     return bytes === undefined || this.idleBytes === 0 ? 0 : Math.max(0, bytes - this.idleBytes);
+  }
+
+  /** For how long it waited for a processor since the last call, if the kernel tells: long on a busy machine, since its priority is low. */
+  starvedMs(): number {
+    const before = this.#runDelayMs;
+    this.#runDelayMs = this.pid === undefined || this.#gone ? undefined : readRunDelayMs(this.pid);
+    return before === undefined || this.#runDelayMs === undefined ? 0 : Math.max(0, this.#runDelayMs - before);
   }
 
   bind(message: Omit<Extract<HostMessage, { type: 'bind' }>, 'type' | 'slot'>): void {

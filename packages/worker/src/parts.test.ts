@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { defaultConcurrentJobsLimit, maximumConcurrentJobs } from './default-limit.ts';
 import { readExecutorMessage } from './executor-messages.ts';
 import { LineTail } from './line-tail.ts';
-import { identifyProcess, isSameProcess, readResidentBytes } from './process-facts.ts';
+import { identifyProcess, isSameProcess, readResidentBytes, readRunDelayMs } from './process-facts.ts';
 import { bindSlotName, heldSlots, readHeldSlots, slotName } from './slot-names.ts';
 
 const gibibyte = 1024 ** 3;
@@ -47,6 +49,19 @@ test('a process is told apart from another one with its pid', () => {
   assert(!isSameProcess({ ...own, startTime: '1' }, own));
   assert(!isSameProcess(own, identifyProcess(2 ** 22 - 1)));
   assert((readResidentBytes(process.pid) ?? 0) > 1e6);
+});
+
+test('the time that a process waits for a processor is seen in the kernel', async () => {
+  const burn = 'const end = performance.now() + 600; while (performance.now() < end); console.log(); process.stdin.resume()';
+  const children = [burn, burn].map((code) => spawn('taskset', ['-c', '0', process.execPath, '-e', code]));
+  const delays = await Promise.all(children.map(async (child) => {
+    await once(child.stdout, 'data');
+    return readRunDelayMs(child.pid ?? 0) ?? 0;
+  }));
+  assert(delays.reduce((sum, delay) => sum + delay) >= 200, `two that share a processor waited ${delays.join(' and ')} ms for it`);
+  for (const child of children) child.stdin.end();
+  await Promise.all(children.map((child) => once(child, 'exit')));
+  assert.equal(readRunDelayMs(2 ** 22 - 1), undefined);
 });
 
 test('last words are bounded, without log lines, frames and secrets', () => {

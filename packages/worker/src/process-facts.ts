@@ -35,6 +35,15 @@ export function readResidentBytes(pid: number): number | undefined {
   return found === undefined ? undefined : Number(found) * 1024;
 }
 
+/**
+ * For how long the main thread of a process has been ready to run and waited for a processor, since its start (the second field of
+ * `/proc/<pid>/schedstat`, nanoseconds); undefined when it is gone or the kernel does not count it.
+ */
+export function readRunDelayMs(pid: number): number | undefined {
+  const delayNs = Number(readProc(`${pid}/schedstat`)?.split(' ')[1]);
+  return Number.isFinite(delayNs) ? delayNs / 1e6 : undefined;
+}
+
 export function readCommandLine(pid: number): readonly string[] {
   return readProc(`${pid}/cmdline`)?.split('\0') ?? [];
 }
