@@ -45,7 +45,7 @@ async function eightUnderWay(t: TestContext): Promise<{ jobs: ClusterJob[]; take
     await waitFor('its first bytes', hasBytes, { withinMs: 20_000, everyMs: 100 });
   }));
   const taken = log.acceptances(mark).filter(({ jobId }) => jobs.some((job) => job.jobId === jobId));
-  assert.equal(taken.length, 8, 'each was taken once');
+  assert.equal(taken.length, 8, `each was taken once: ${JSON.stringify(taken)}`);
   return { jobs, taken };
 }
 
