@@ -237,10 +237,10 @@ test('a drained node ends what is short and hands over what is long, which goes 
   await cluster.waitForStatus('Online', ['node-1', 'node-2', 'node-3', 'node-4']);
   await cluster.waitUntilIdle();
   cluster.slow.set({ kind: 'delay', delayMs: 100 });
-  cluster.held.set({ kind: 'delay', delayMs: 150 });
+  cluster.held.set({ kind: 'delay', delayMs: 500 });
   let mark = log.mark;
   const long = await cluster.submitMany(4, 'slow', 80);
-  const short = await cluster.submitMany(4, 'held', 40);
+  const short = await cluster.submitMany(4, 'held', 14);
   await allAccepted([...long, ...short], mark);
   const taken = log.acceptances(mark);
   // Not the dispatcher, which would hand over leadership as well.

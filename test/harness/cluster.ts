@@ -87,7 +87,9 @@ export class Cluster {
     const { redis = this.redis, mounts = [], env = {} } = options;
     const up = { ...this.rig.line, redis: `redis://127.0.0.1:${redis.port}` };
     const node = new NodeProcess(this.#context, {
-      name, folder: join(this.rig.folder, 'nodes'), up, gatewayKey: this.#gatewayKey, env, mounts,
+      name, folder: join(this.rig.folder, 'nodes'), up, gatewayKey: this.#gatewayKey, mounts,
+      // Nodes share the machine, so they share what was compiled: each has to be as quick as one that was started there before.
+      env: { NODE_COMPILE_CACHE: join(this.rig.folder, 'compile-cache'), ...env },
       onLog: (line) => {
         this.log.take(line);
         this.watch.take(line);
