@@ -6,8 +6,8 @@ import { RedisLeaseStore } from '../redis-lease-store.ts';
 import { RedisLedger } from '../redis-ledger.ts';
 import type { RedisProcess } from './redis-process.ts';
 
-/** Shorter than in production, so that silence does not take long; longer than two busy cores need. */
-const commandTimeoutMs = 300;
+/** Longer than in production: a busy machine must not make a healthy master silent. */
+const commandTimeoutMs = 1_000;
 const clock: Clock = systemClock;
 let gateways = 0;
 
