@@ -32,20 +32,20 @@ async function leaderNow(): Promise<Leader> {
   return cluster.watch.leaderAfter(0, 20_000);
 }
 
-/** Eight copies that go on until `cluster.slow` passes, two on each node, each with something at its sink. */
-async function eightUnderWay(t: TestContext): Promise<{ jobs: ClusterJob[]; taken: Acceptance[] }> {
+/** Copies that go on until `cluster.slow` passes, spread over the nodes, each with something at its sink. */
+async function underWay(t: TestContext, count: number): Promise<{ jobs: ClusterJob[]; taken: Acceptance[] }> {
   cluster.slow.set({ kind: 'delay', delayMs: 120 });
   t.after(() => cluster.slow.set({ kind: 'pass' }));
   const { log } = cluster;
   const { mark } = log;
-  const jobs = await cluster.submitMany(8, 'slow', 80);
-  await Promise.all(jobs.map(async ({ jobId, runId }) => {
+  const jobs = await cluster.submitMany(count, 'slow', 80);
+  for (const { jobId, runId } of jobs) {
     await log.nextAcceptance(`job ${jobId}`, (one) => one.jobId === jobId, { mark, withinMs: 20_000 });
     const hasBytes = async (): Promise<boolean> => ((await cluster.activity(runId)).output?.dataWritten ?? 0) > 0;
-    await waitFor('its first bytes', hasBytes, { withinMs: 20_000, everyMs: 100 });
-  }));
+    await waitFor('its first bytes', hasBytes, { withinMs: 20_000, everyMs: 50 });
+  }
   const taken = log.acceptances(mark).filter(({ jobId }) => jobs.some((job) => job.jobId === jobId));
-  assert.equal(taken.length, 8, `each was taken once: ${JSON.stringify(taken)}`);
+  assert.equal(taken.length, count, `each was taken once: ${JSON.stringify(taken)}`);
   return { jobs, taken };
 }
 
@@ -69,7 +69,7 @@ async function cancel(job: ClusterJob): Promise<number> {
 }
 
 test('a running copy is cancelled on whichever node it is within 2 s', async (t) => {
-  const { jobs, taken } = await eightUnderWay(t);
+  const { jobs, taken } = await underWay(t, 4);
   const { node: leader } = await leaderNow();
   assert.deepEqual(await cluster.leaders(), [leader]);
   assert.deepEqual([...new Set(taken.map(({ node }) => node))].sort(), names);
@@ -83,7 +83,7 @@ test('a running copy is cancelled on whichever node it is within 2 s', async (t)
 
 test('the dispatcher is killed with its executors: other copies do not notice, its own go on elsewhere', async (t) => {
   const { log, watch } = cluster;
-  const { jobs, taken } = await eightUnderWay(t);
+  const { jobs, taken } = await underWay(t, 8);
   const { node: killed, n } = await leaderNow();
   const lost = taken.filter(({ node }) => node === killed);
   assert.ok(lost.length > 0, 'copies run on the dispatcher');
@@ -120,7 +120,7 @@ test('the dispatcher is killed with its executors: other copies do not notice, i
 
 test('a dispatcher that is frozen for 3 s and wakes up harms nothing: another leads, every job ends once', async (t) => {
   const { log, watch } = cluster;
-  const { jobs } = await eightUnderWay(t);
+  const { jobs } = await underWay(t, 4);
   const { node: frozen, n } = await leaderNow();
   const { mark } = log;
   const frozenMs = systemClock.monotonicMs();
@@ -147,7 +147,7 @@ test('a dispatcher that is frozen for 3 s and wakes up harms nothing: another le
 
 test('Redis is gone: nobody leads, copies go on and end, one is cancelled; it comes back empty, and what waited is done', async (t) => {
   const { log, redis, rig } = cluster;
-  const { jobs } = await eightUnderWay(t);
+  const { jobs } = await underWay(t, 4);
   const { n } = await leaderNow();
   let { mark } = log;
   redis.set({ kind: 'refuse' });
@@ -188,10 +188,10 @@ test('Redis is gone: nobody leads, copies go on and end, one is cancelled; it co
 test('each node is stopped and started again under a steady stream of jobs: none fails, none is lost, each succeeds once', async (t) => {
   const { log, watch, rig } = cluster;
   const before = (await rig.rest.runs()).length;
-  await cluster.ensureSource(10);
+  await cluster.ensureSource(4);
   let { mark } = log;
   const streamMark = mark;
-  const stream = new JobStream(rig, 'quick-to-files', 150, (index) => ({ from: 'of-10', to: `stream-${index}` }));
+  const stream = new JobStream(rig, 'quick-to-files', 200, (index) => ({ from: 'of-4', to: `stream-${index}` }));
   t.after(() => stream.end());
   const handOvers: string[] = [];
   for (const name of names) {
@@ -216,7 +216,7 @@ test('each node is stopped and started again under a steady stream of jobs: none
   t.diagnostic(`${runIds.length} jobs`);
   const jobs = await Promise.all(runIds.map(async (runId): Promise<ClusterJob> => {
     const [{ jobId }, { parameters }] = await Promise.all([cluster.activity(runId), rig.rest.run(runId)]);
-    return { runId, jobId, files: 10, target: `${rig.files}/${parameters?.['to']}` };
+    return { runId, jobId, files: 4, target: `${rig.files}/${parameters?.['to']}` };
   }));
   await cluster.succeeded(jobs);
   await assertEndedOnce(jobs, streamMark);
