@@ -192,7 +192,7 @@ export class DispatchLoop {
     if (!session.alive) return;
     if (result.kind === 'silent') {
       this.#options.logger.debug({ nodeId, reason: firstLine(result.reason) }, 'worker did not answer hello');
-      return this.roster.doubt(nodeId);
+      return this.roster.forsake(nodeId);
     }
     const { list } = result;
     const finalTries = new Map<string, boolean>();

@@ -151,7 +151,7 @@ export class Roster {
     return this.#isOwn(view) || this.#options.clock.monotonicMs() - view.lastHeardMs < this.#options.quietMs;
   }
 
-  /** It did not answer: it gets no job until it has answered Hello again, and not at once. */
+  /** It did not answer a dispatch: it gets no job until it has answered Hello again, and not at once. */
   doubt(nodeId: string): void {
     const view = this.#views.get(nodeId);
     if (view === undefined) return;
@@ -159,7 +159,7 @@ export class Roster {
     view.restsUntilMs = this.#options.clock.monotonicMs() + this.#options.refusedMs;
   }
 
-  /** Its attempts were given up: when it is heard again it is greeted first. */
+  /** Its attempts were given up, or it did not answer Hello: it gets no job before it has answered one. */
   forsake(nodeId: string): void {
     const view = this.#views.get(nodeId);
     if (view !== undefined) view.obeys = undefined;
