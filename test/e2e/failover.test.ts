@@ -34,11 +34,11 @@ async function leaderNow(): Promise<Leader> {
 
 /** Copies that go on until `cluster.slow` passes, spread over the nodes, each with something at its sink. */
 async function underWay(t: TestContext, count: number): Promise<{ jobs: ClusterJob[]; taken: Acceptance[] }> {
-  cluster.slow.set({ kind: 'delay', delayMs: 120 });
+  cluster.slow.set({ kind: 'delay', delayMs: 250 });
   t.after(() => cluster.slow.set({ kind: 'pass' }));
   const { log } = cluster;
   const { mark } = log;
-  const jobs = await cluster.submitMany(count, 'slow', 80);
+  const jobs = await cluster.submitMany(count, 'slow', 40);
   for (const { jobId, runId } of jobs) {
     await log.nextAcceptance(`job ${jobId}`, (one) => one.jobId === jobId, { mark, withinMs: 20_000 });
     const hasBytes = async (): Promise<boolean> => ((await cluster.activity(runId)).output?.dataWritten ?? 0) > 0;
@@ -113,7 +113,6 @@ test('the dispatcher is killed with its executors: other copies do not notice, i
   assert.ok(resumed.every(({ node }) => node !== killed));
   await assertEndedOnce(jobs, mark);
   await restarted;
-  await cluster.waitForStatus('Online', names);
   assert.equal((await cluster.leaders()).length, 1);
   assertAcceptances(log);
 });
@@ -140,13 +139,13 @@ test('a dispatcher that is frozen for 3 s and wakes up harms nothing: another le
   await cluster.succeeded([...jobs, ...meanwhile, ...later]);
   await assertEndedOnce([...jobs, ...meanwhile, ...later], mark);
   assert.ok(log.acceptances(woken).every((one) => one.n > n), 'nothing that it still wanted to do was taken');
-  await cluster.waitForStatus('Online', names);
   assert.equal((await cluster.leaders()).length, 1);
   assertAcceptances(log);
 });
 
 test('Redis is gone: nobody leads, copies go on and end, one is cancelled; it comes back empty, and what waited is done', async (t) => {
   const { log, redis, rig } = cluster;
+  await cluster.waitForStatus('Online', names);
   const { jobs } = await underWay(t, 4);
   const { n } = await leaderNow();
   let { mark } = log;
@@ -188,10 +187,13 @@ test('Redis is gone: nobody leads, copies go on and end, one is cancelled; it co
 test('each node is stopped and started again under a steady stream of jobs: none fails, none is lost, each succeeds once', async (t) => {
   const { log, watch, rig } = cluster;
   const before = (await rig.rest.runs()).length;
-  await cluster.ensureSource(4);
+  await cluster.ensureSource(6);
+  // About a second each, so that several run at any time and every node has its share.
+  cluster.held.set({ kind: 'delay', delayMs: 60 });
+  t.after(() => cluster.held.set({ kind: 'pass' }));
   let { mark } = log;
   const streamMark = mark;
-  const stream = new JobStream(rig, 'quick-to-files', 200, (index) => ({ from: 'of-4', to: `stream-${index}` }));
+  const stream = new JobStream(rig, 'held-to-files', 200, (index) => ({ from: 'of-6', to: `stream-${index}` }));
   t.after(() => stream.end());
   const handOvers: string[] = [];
   for (const name of names) {
@@ -216,7 +218,7 @@ test('each node is stopped and started again under a steady stream of jobs: none
   t.diagnostic(`${runIds.length} jobs`);
   const jobs = await Promise.all(runIds.map(async (runId): Promise<ClusterJob> => {
     const [{ jobId }, { parameters }] = await Promise.all([cluster.activity(runId), rig.rest.run(runId)]);
-    return { runId, jobId, files: 4, target: `${rig.files}/${parameters?.['to']}` };
+    return { runId, jobId, files: 6, target: `${rig.files}/${parameters?.['to']}` };
   }));
   await cluster.succeeded(jobs);
   await assertEndedOnce(jobs, streamMark);
