@@ -199,6 +199,8 @@ async function readRuns(
   byActivity: Map<string, ActivityRun[]>,
 ): Promise<void> {
   for (const runId of open) {
+    // Before its activities: read after them, it may have ended since, with states that nobody would read again.
+    const { status } = await client.pipelineRuns.get(up.resourceGroupName, factoryName, runId);
     const runs = await activityRuns(client, up, factoryName, runId);
     for (const { copy } of submitted.filter((item) => item.runId === runId)) {
       byActivity.set(
@@ -206,7 +208,6 @@ async function readRuns(
         runs.filter((run) => run.activityName === copy.activity),
       );
     }
-    const { status } = await client.pipelineRuns.get(up.resourceGroupName, factoryName, runId);
     if (terminal.includes(status ?? '')) open.delete(runId);
   }
 }
