@@ -65,6 +65,8 @@ export interface Ledger {
   /** Writes a record. `stale`: another epoch is installed (or none: the data was lost). `old`: a newer record stands. */
   put(epoch: Epoch, record: JobRecord): Promise<'ok' | 'stale' | 'old'>;
   readAll(): Promise<JobRecord[]>;
+  /** Reads ahead, so that the next `readAll` has less to fetch. Never rejects: what it does not manage is read then. */
+  preread(): Promise<void>;
   remove(epoch: Epoch, jobId: string): Promise<'ok' | 'stale'>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { asDmgError, backoffMs, type DmgError, hasCode, isStopReason, sleep, StopReason, withDeadline } from '@dmg/base';
+import { asDmgError, backoffMs, type DmgError, hasCode, isStopReason, sleep, StopReason, type Timer, withDeadline } from '@dmg/base';
 import type { JobRecord } from '@dmg/core';
 import { type Epoch, formatEpoch } from '@dmg/model';
 import type { DispatchLoop } from './dispatch-loop.ts';
@@ -119,7 +119,7 @@ export class Leadership {
   /** Leads once; resolves with the reason when it is over, rejects when it did not come to it. */
   async #lead(signal: AbortSignal, isFirst: boolean): Promise<DmgError> {
     this.#phase = 'waiting';
-    const grant = await this.#options.epochs.grant(this.#loop.highestKnown, signal);
+    const grant = await this.#wait(signal);
     this.#grant = grant;
     if (signal.aborted) {
       await this.#release();
@@ -144,6 +144,23 @@ export class Leadership {
       this.#loop.leading = false;
       session.end(dispatcherErrors.STOPPED.create());
       this.#hooks.onStepDown();
+    }
+  }
+
+  /** Waits for the right to act, and reads the ledger ahead for as long. */
+  async #wait(signal: AbortSignal): Promise<Grant> {
+    const { clock, epochs, ledger } = this.#options;
+    let isOver = false;
+    const prereadLater = (): Timer =>
+      clock.after(this.#settings.prereadMs, () => void ledger.preread().then(() => {
+        if (!isOver) timer = prereadLater();
+      }), { unref: true });
+    let timer = prereadLater();
+    try {
+      return await epochs.grant(this.#loop.highestKnown, signal);
+    } finally {
+      isOver = true;
+      timer.cancel();
     }
   }
 

@@ -42,6 +42,8 @@ export interface DispatcherSettings {
   readonly settleLimitMs: number;
   /** Reading the whole ledger. */
   readonly readLimitMs: number;
+  /** How often a candidate reads the ledger ahead, so that it need not do it all when its time comes (DESIGN-RULES 13). */
+  readonly prereadMs: number;
   /** What a clean stop gives to writes on their way before the next dispatcher may take over. */
   readonly handOverMs: number;
   /** After another dispatcher has led for so long, this one forgets what it knew of jobs that are not over. */
@@ -77,6 +79,7 @@ export const defaultSettings: DispatcherSettings = {
   dispatchLimitMs: 5_000,
   settleLimitMs: 5_000,
   readLimitMs: 5_000,
+  prereadMs: 1_000,
   handOverMs: 50,
   forgetMs: 10_000,
   keepEndedMs: 3_600_000,

@@ -43,6 +43,7 @@ export class RedisConnection {
   #failures = 0;
   #timeouts = 0;
   #closed = false;
+  #generation = 0;
 
   constructor(options: RedisConnectionOptions) {
     const url = options.url.reveal();
@@ -91,12 +92,18 @@ export class RedisConnection {
     });
   }
 
+  /** Grows with each connection that is made anew: the server behind it may be another one, or have lost its last writes. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   text(key: string): Promise<string | null> {
     return this.#use((redis) => redis.get(key));
   }
 
-  members(key: string): Promise<string[]> {
-    return this.#use((redis) => redis.smembers(key));
+  /** All fields of a hash with their values. */
+  hash(key: string): Promise<Record<string, string>> {
+    return this.#use((redis) => redis.hgetall(key));
   }
 
   /** One field of each of the hashes, in one go. */
@@ -217,6 +224,7 @@ export class RedisConnection {
 
   #onReady(): void {
     const failures = this.#failures;
+    this.#generation += 1;
     this.#failures = 0;
     this.#lastError = undefined;
     this.#logger.info({ address: this.address, failures }, 'connected to redis');

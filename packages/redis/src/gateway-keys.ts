@@ -6,8 +6,8 @@ export interface GatewayKeys {
   readonly lead: string;
   /** Random id of the data set. */
   readonly life: string;
-  /** Set of the ids of all records. */
-  readonly jobs: string;
+  /** Hash {job id: 'epochN.version'} of all records. */
+  readonly index: string;
   /** Hash {epochN, version, data}: the record of a job. */
   job(jobId: string): string;
 }
@@ -15,6 +15,6 @@ export interface GatewayKeys {
 export function gatewayKeys(gatewayId: string): GatewayKeys {
   const prefix = `dmg:{${gatewayId}}:`;
   return {
-    lease: `${prefix}lease`, lead: `${prefix}lead`, life: `${prefix}life`, jobs: `${prefix}jobs`, job: (jobId) => `${prefix}job:${jobId}`,
+    lease: `${prefix}lease`, lead: `${prefix}lead`, life: `${prefix}life`, index: `${prefix}index`, job: (jobId) => `${prefix}job:${jobId}`,
   };
 }

@@ -19,6 +19,15 @@ export type ReadAnswer = {
   readonly life: string;
 } | Silence;
 
+/** Records of one data set, by job id, each with its order in the index. */
+interface Known {
+  readonly life: string;
+  readonly generation: number;
+  readonly records: ReadonlyMap<string, { readonly order: string; readonly record: JobRecord }>;
+}
+
+const nothing: Known = { life: '', generation: 0, records: new Map() };
+
 /** What may stand in a script's answer and what it means. */
 const putAnswers: ReadonlyMap<unknown, 'ok' | 'old' | 'stale'> = new Map([['OK', 'ok'], ['OLD', 'old'], ['STALE', 'stale']]);
 const removeAnswers: ReadonlyMap<unknown, 'ok' | 'stale'> = new Map([['OK', 'ok'], ['STALE', 'stale']]);
@@ -28,6 +37,8 @@ export class LedgerMaster {
   readonly #connection: RedisConnection;
   readonly #keys: GatewayKeys;
   readonly #logger: Logger;
+  /** What was read last. Two records of a job with the same order are the same, as long as the data set is. */
+  #known: Known = nothing;
 
   constructor(options: { readonly connection: RedisConnection; readonly keys: GatewayKeys; readonly logger: Logger }) {
     this.#connection = options.connection;
@@ -49,30 +60,49 @@ export class LedgerMaster {
     return this.#write(ledgerScripts.remove, jobId, [String(epoch.n), epoch.token, jobId], removeAnswers);
   }
 
+  /** Fetches only what has changed since the last reading: the index says which records those are. */
   async readAll(): Promise<ReadAnswer> {
-    const { life: lifeKey, jobs, job } = this.#keys;
+    const { life: lifeKey, index: indexKey } = this.#keys;
     try {
-      const life = await this.#connection.text(lifeKey);
-      const ids = await this.#connection.members(jobs);
-      const records: JobRecord[] = [];
-      for (let at = 0; at < ids.length; at += readBatch) {
-        const keys = ids.slice(at, at + readBatch).map(job);
-        const texts = await this.#connection.fields(keys, 'data');
-        records.push(...texts.flatMap((text, index) => (text === null ? [] : this.#parse(text, keys[index] ?? ''))));
-      }
+      const { generation } = this.#connection;
+      const [life, index] = await Promise.all([this.#connection.text(lifeKey), this.#connection.hash(indexKey)]);
+      const isKnown = life === this.#known.life && generation === this.#known.generation;
+      const records = await this.#fetch(index, isKnown ? this.#known : nothing);
       const lifeAfter = await this.#connection.text(lifeKey);
-      return { kind: 'read', records, life: life === lifeAfter ? life ?? '' : '' };
+      const isWhole = life !== null && life === lifeAfter && generation === this.#connection.generation;
+      this.#known = isWhole ? { life, generation, records } : nothing;
+      return { kind: 'read', records: Array.from(records.values(), ({ record }) => record), life: isWhole ? life : '' };
     } catch (error) {
       return silence(error);
     }
   }
 
+  /** The records that the index names, but for those that cannot be read. */
+  async #fetch(index: Readonly<Record<string, string>>, known: Known): Promise<Known['records']> {
+    const records = new Map<string, { readonly order: string; readonly record: JobRecord }>();
+    const changed: [string, string][] = [];
+    for (const [jobId, order] of Object.entries(index)) {
+      const held = known.records.get(jobId);
+      if (held?.order === order) records.set(jobId, held);
+      else changed.push([jobId, order]);
+    }
+    for (let at = 0; at < changed.length; at += readBatch) {
+      const batch = changed.slice(at, at + readBatch);
+      const texts = await this.#connection.fields(batch.map(([jobId]) => this.#keys.job(jobId)), 'data');
+      for (const [place, [jobId, order]] of batch.entries()) {
+        const record = this.#parse(texts[place] ?? null, this.#keys.job(jobId));
+        if (record !== undefined) records.set(jobId, { order, record });
+      }
+    }
+    return records;
+  }
+
   async #write<K extends string>(
     script: Script, jobId: string, args: readonly string[], answers: ReadonlyMap<unknown, K>,
   ): Promise<{ readonly kind: K } | Silence> {
-    const { lead, jobs, job } = this.#keys;
+    const { lead, index, job } = this.#keys;
     try {
-      const reply = await this.#connection.run(script, [lead, job(jobId), jobs], args);
+      const reply = await this.#connection.run(script, [lead, job(jobId), index], args);
       const kind = answers.get(reply);
       if (kind !== undefined) return { kind };
       throw redisErrors.COMMAND_FAILED.create({ address: this.address, reason: `a script answered ${JSON.stringify(reply)}` });
@@ -82,12 +112,13 @@ export class LedgerMaster {
   }
 
   /** A record that somebody else has spoilt is left out: the control plane sends its job again. */
-  #parse(text: string, key: string): JobRecord[] {
+  #parse(text: string | null, key: string): JobRecord | undefined {
+    if (text === null) return undefined;
     try {
-      return [JSON.parse(text) as JobRecord];
+      return JSON.parse(text) as JobRecord;
     } catch (error) {
       this.#logger.warn({ key, address: this.address, reason: firstLine(error) }, 'ledger record is not readable');
-      return [];
+      return undefined;
     }
   }
 }

@@ -37,7 +37,7 @@ describe('RedisLedger', () => {
     const client = new Redis(redis.url);
     context.after(() => client.disconnect());
     const keys = (await client.keys('dmg:{tagged}:*')).sort();
-    assert.deepEqual(keys, ['job:j', 'jobs', 'lead', 'lease', 'life'].map((name) => `dmg:{tagged}:${name}`));
+    assert.deepEqual(keys, ['index', 'job:j', 'lead', 'lease', 'life'].map((name) => `dmg:{tagged}:${name}`));
     for (const key of keys) assert.equal(await client.pttl(key) === -1, !key.endsWith('lease'), key);
   });
 
@@ -60,6 +60,49 @@ describe('RedisLedger', () => {
     await administer(redis, 'HSET', 'dmg:{spoilt}:job:b', 'data', '{"half');
     await administer(redis, 'DEL', 'dmg:{spoilt}:job:c');
     assert.deepEqual(await ids(ledger), ['a']);
+  });
+
+  test('what was read ahead is not read again, what has changed since is', async (context) => {
+    const gatewayId = newGatewayId();
+    const [ledger, other] = [openLedger(context, redis, { gatewayId }), openLedger(context, redis, { gatewayId })];
+    await grantEpoch(openStore(context, redis, { gatewayId }), epochOf(1));
+    for (const id of ['a', 'b', 'c', 'd']) await other.put(epochOf(1), recordOf(id));
+    await ledger.preread();
+    await other.put(epochOf(1), recordOf('b', { version: 2 }));
+    await other.remove(epochOf(1), 'c');
+    await other.put(epochOf(1), recordOf('e'));
+    // Nobody but a test writes past the index: so it is seen that these are not fetched.
+    for (const id of ['a', 'b']) {
+      const written = JSON.stringify(recordOf(id, { version: 9 }));
+      await administer(redis, 'HSET', `dmg:{${gatewayId}}:job:${id}`, 'data', written);
+    }
+    const read = (await ledger.readAll()).map(({ jobId, version }) => `${jobId} ${version}`).sort();
+    assert.deepEqual(read, ['a 1', 'b 9', 'd 1', 'e 1']);
+  });
+
+  test('another data set under the same orders is read anew', async (context) => {
+    const gatewayId = newGatewayId();
+    const [ledger, other] = [openLedger(context, redis, { gatewayId }), openLedger(context, redis, { gatewayId })];
+    const store = openStore(context, redis, { gatewayId });
+    await grantEpoch(store, epochOf(1));
+    await other.put(epochOf(1), recordOf('j'));
+    await ledger.preread();
+    await administer(redis, 'FLUSHALL');
+    await grantEpoch(store, epochOf(1));
+    await other.put(epochOf(1), recordOf('j', { sendNo: 2 }));
+    assert.deepEqual((await ledger.readAll()).map(({ sendNo }) => sendNo), [2]);
+  });
+
+  test('after a new connection all is read anew: its server may have lost its last second', async (context) => {
+    const gatewayId = newGatewayId();
+    const ledger = openLedger(context, redis, { gatewayId });
+    await grantEpoch(openStore(context, redis, { gatewayId }), epochOf(1));
+    await ledger.put(epochOf(1), recordOf('j'));
+    await ledger.preread();
+    await administer(redis, 'HSET', `dmg:{${gatewayId}}:job:j`, 'data', JSON.stringify(recordOf('j', { sendNo: 2 })));
+    assert.deepEqual((await ledger.readAll()).map(({ sendNo }) => sendNo), [1]);
+    await administer(redis, 'CLIENT', 'KILL', 'TYPE', 'normal');
+    await untilDone(async () => assert.deepEqual((await ledger.readAll()).map(({ sendNo }) => sendNo), [2]));
   });
 
   test('scripts that the server forgot are sent again', async (context) => {

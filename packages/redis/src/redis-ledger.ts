@@ -93,6 +93,10 @@ export class RedisLedger implements Ledger {
     return answer === 'stale' ? 'stale' : 'ok';
   }
 
+  async preread(): Promise<void> {
+    await Promise.all(this.#places.map(({ master }) => master.readAll()));
+  }
+
   async readAll(): Promise<JobRecord[]> {
     const writes = this.#writes;
     const asked = this.#places.map(async (place) => ({ place, answer: await place.master.readAll() }));

@@ -38,6 +38,10 @@ export class InMemoryLedger implements Ledger {
     return [...newest.values()];
   }
 
+  preread(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async remove(epoch: Epoch, jobId: string): Promise<'ok' | 'stale'> {
     return this.#majority(await this.#ask((master) => master.remove(epoch, jobId)));
   }

@@ -93,6 +93,7 @@ export class PromiseWatch {
           return answer;
         });
       },
+      preread: () => call('preread', () => ledger.preread()),
       readAll: () => call('readAll', () => ledger.readAll()),
       remove: (epoch, jobId) => {
         this.#mustAct(epochs, `${jobId} removed`);

@@ -3,7 +3,7 @@
 
   KEYS[1]  lead     hash {n, token, …}: the epoch that is installed
   KEYS[2]  job:<id> hash {epochN, version, data}
-  KEYS[3]  jobs     set of the ids of all records
+  KEYS[3]  index    hash {id: 'epochN.version'} of all records
   ARGV[1]  n        epoch of the writer
   ARGV[2]  token    its token
   ARGV[3]  id       id of the job
@@ -14,7 +14,8 @@
   Returns 'OK'; 'STALE' when another epoch is installed, or none (the data was lost); 'OLD' when the stored record is newer by
   (epochN, version). Writing the same (epochN, version) again is OK: an answer may have been lost.
 
-  Why atomic: a writer whose epoch was replaced between check and write would overwrite its successor's record.
+  Why atomic: record and index must agree, and a writer whose epoch was replaced between check and write would overwrite its
+  successor's record.
 ]]
 local lead = redis.call('HMGET', KEYS[1], 'n', 'token')
 if lead[1] ~= ARGV[1] or lead[2] ~= ARGV[2] then
@@ -28,5 +29,5 @@ if stored[1] then
   end
 end
 redis.call('HSET', KEYS[2], 'epochN', ARGV[4], 'version', ARGV[5], 'data', ARGV[6])
-redis.call('SADD', KEYS[3], ARGV[3])
+redis.call('HSET', KEYS[3], ARGV[3], ARGV[4] .. '.' .. ARGV[5])
 return 'OK'

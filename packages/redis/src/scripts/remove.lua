@@ -3,7 +3,7 @@
 
   KEYS[1]  lead     hash {n, token, …}: the epoch that is installed
   KEYS[2]  job:<id> hash {epochN, version, data}
-  KEYS[3]  jobs     set of the ids of all records
+  KEYS[3]  index    hash {id: 'epochN.version'} of all records
   ARGV[1]  n        epoch of the writer
   ARGV[2]  token    its token
   ARGV[3]  id       id of the job
@@ -17,5 +17,5 @@ if lead[1] ~= ARGV[1] or lead[2] ~= ARGV[2] then
   return 'STALE'
 end
 redis.call('DEL', KEYS[2])
-redis.call('SREM', KEYS[3], ARGV[3])
+redis.call('HDEL', KEYS[3], ARGV[3])
 return 'OK'
