@@ -35,6 +35,17 @@ export interface ClusterViewOptions {
 }
 
 /**
+ * What one question to the view is answered from: asked for once, since a question goes through all nodes and each of them is judged by
+ * all that is known.
+ */
+interface Look {
+  readonly own: NodeFacts;
+  readonly peers: readonly PeerSight[];
+  readonly leadingEpoch: string | undefined;
+  readonly gateway: GatewaySight;
+}
+
+/**
  * The gateway as this node sees it: who leads, how each node is, what is decided. All judging is core's; here is only what was heard,
  * from the control plane (roster, decision) and from the other nodes.
  */
@@ -76,22 +87,24 @@ export class ClusterView {
 
   /** This node's facts, for the other nodes and the control plane. */
   facts(): NodeFacts {
-    return { ...this.#options.facts(), dispatcher: this.#sight() };
+    const peers = this.#options.peers();
+    return { ...this.#options.facts(), dispatcher: this.#sight(peers, claimsOf(peers)) };
   }
 
   /** How this node is: as the control plane says while it answers, else as this node judges itself by the same rules. */
   judgement(): Judgement<NodeStatus> {
-    return this.#said ?? this.#judgeSelf();
+    return this.#said ?? this.#judgeSelf(this.#look());
   }
 
   /** Whether the control plane said last what this node says of itself; if not, one of the two does not know something yet. */
   agrees(): boolean {
-    return this.#said === undefined || this.#said.status === this.#judgeSelf().status;
+    return this.#said === undefined || this.#said.status === this.#judgeSelf(this.#look()).status;
   }
 
   /** How the dispatcher on this node sees a worker; one that must get no job whatever its status is not among those that may. */
   statusOf(nodeId: string): NodeStatus {
-    const judgement = nodeId === this.#options.nodeId ? this.#judgeSelf() : this.#judgePeer(nodeId);
+    const look = this.#look();
+    const judgement = nodeId === this.#options.nodeId ? this.#judgeSelf(look) : this.#judgePeer(look, nodeId);
     if (judgement === undefined) return 'Offline';
     return judgement.status === 'Limited' && !takesJobs(judgement) ? 'Inactive' : judgement.status;
   }
@@ -101,9 +114,12 @@ export class ClusterView {
    * one node notices before the others moves nothing. To be asked often: what is better only between two calls is not seen.
    */
   standing(): Standing {
-    const rank = leadRank(this.#judgeSelf(), this.#judgeSelfAsDue());
+    const look = this.#look();
+    const judgement = this.#judgeSelf(look);
+    // What is due matters only to one that may not lead as things are.
+    const rank = leadRank(judgement) ?? leadRank(judgement, this.#judgeSelfAsDue(look));
     const nowMs = this.#options.clock.monotonicMs();
-    const peers = this.#reachable();
+    const peers = this.#reachable(look);
     const better = peers.filter((peer) => peer.rank !== undefined && (rank === undefined || peer.rank < rank));
     this.#betterSinceMs = new Map(better.map(({ nodeId }) => [nodeId, this.#betterSinceMs.get(nodeId) ?? nowMs]));
     const betterForMs = (nodeId: string): number => nowMs - (this.#betterSinceMs.get(nodeId) ?? nowMs);
@@ -121,74 +137,79 @@ export class ClusterView {
 
   /** Who should lead when this node stops: the best that is reachable. */
   successor(): string | undefined {
-    return betterPeer(undefined, this.#reachable().map((peer) => ({ ...peer, betterForMs: 0 })));
+    return betterPeer(undefined, this.#reachable(this.#look()).map((peer) => ({ ...peer, betterForMs: 0 })));
   }
 
-  #reachable(): readonly { readonly nodeId: string; readonly rank: LeadRank }[] {
-    return this.#options.peers().filter(({ connected }) => connected).map(({ nodeId }) => {
-      const judgement = this.#judgePeer(nodeId);
+  #reachable(look: Look): readonly { readonly nodeId: string; readonly rank: LeadRank }[] {
+    return look.peers.filter(({ connected }) => connected).map(({ nodeId }) => {
+      const judgement = this.#judgePeer(look, nodeId);
       return { nodeId, rank: judgement === undefined ? undefined : leadRank(judgement) };
     });
   }
 
   /** What is decided for the gateway; a dispatcher decides first. */
   decision(): GatewayDecision | undefined {
-    const decision = this.#due();
+    const decision = this.#due(this.#look());
     // Only a dispatcher publishes what is due; the others need to know it to tell whether they may lead.
     if (this.#options.leadingEpoch() !== undefined) this.#decision = laterDecision(this.#decision, decision);
     return this.#decision;
   }
 
   /** The decision that is due by what this node knows; undefined: the one that there is stays. */
-  #due(): GatewayDecision | undefined {
+  #due(look: Pick<Look, 'own' | 'peers'>): GatewayDecision | undefined {
     const nowMs = this.#options.clock.monotonicMs();
-    const own = { facts: this.facts(), silentMs: 0 };
-    const others = this.#options.peers().flatMap(({ facts, lostForMs }) => (facts === undefined ? [] : [{ facts, silentMs: lostForMs }]));
+    const own = { facts: look.own, silentMs: 0 };
+    const others = look.peers.flatMap(({ facts, lostForMs }) => (facts === undefined ? [] : [{ facts, silentMs: lostForMs }]));
     const members = memberView(this.#roster, { rosterAgeMs: nowMs - this.#rosterAtMs, heard: [own, ...others] });
     const { decision, memory } = decideGateway({ members, current: this.#decision, nowMs }, this.#memory);
     this.#memory = memory;
     return decision;
   }
 
-  #judgeSelf(sight = this.#gatewaySight()): NodeJudgement {
+  #judgeSelf({ own, gateway }: Look): NodeJudgement {
     const { nodeId } = this.#options;
-    return judgeNode({ nodeId, registered: true, everHeard: true, silentMs: 0, facts: this.facts(), drained: this.#drained }, sight);
+    return judgeNode({ nodeId, registered: true, everHeard: true, silentMs: 0, facts: own, drained: this.#drained }, gateway);
   }
 
   /** Under the decision that is due by what this node knows; undefined when none is. */
-  #judgeSelfAsDue(): NodeJudgement | undefined {
-    const decision = this.#due();
-    return decision === undefined ? undefined : this.#judgeSelf({ ...this.#gatewaySight(), decision });
+  #judgeSelfAsDue(look: Look): NodeJudgement | undefined {
+    const decision = this.#due(look);
+    return decision === undefined ? undefined : this.#judgeSelf({ ...look, gateway: { ...look.gateway, decision } });
   }
 
-  #judgePeer(nodeId: string): NodeJudgement | undefined {
-    const peer = this.#options.peers().find((each) => each.nodeId === nodeId);
+  #judgePeer({ peers, leadingEpoch, gateway }: Look, nodeId: string): NodeJudgement | undefined {
+    const peer = peers.find((each) => each.nodeId === nodeId);
     if (peer === undefined) return undefined;
     const { facts, connected, lostForMs } = peer;
-    const unreachableMs = connected || this.#options.leadingEpoch() === undefined ? undefined : lostForMs;
+    const unreachableMs = connected || leadingEpoch === undefined ? undefined : lostForMs;
     return judgeNode(
       { nodeId, registered: true, everHeard: facts !== undefined, silentMs: lostForMs, facts, drained: false, unreachableMs },
-      this.#gatewaySight(),
+      gateway,
     );
   }
 
-  #gatewaySight(): GatewaySight {
+  #look(): Look {
+    const peers = this.#options.peers();
+    const claims = claimsOf(peers);
+    const leadingEpoch = this.#options.leadingEpoch();
+    const own = { ...this.#options.facts(), dispatcher: this.#sight(peers, claims) };
     const decision = this.#decision;
-    const all = [this.#options.facts(), ...this.#options.peers().flatMap(({ facts }) => facts ?? [])];
+    const isDecided = ({ configDigest }: NodeFacts): boolean => configDigest === decision?.configDigest;
+    const decided = isDecided(own) ? own : peers.find(({ facts }) => facts !== undefined && isDecided(facts))?.facts;
+    const leader = this.#leaderSight(peers, claims);
     return {
-      decision, targetVersion: this.#targetVersion, leader: this.#leaderSight(),
-      decidedConfig: all.find(({ configDigest }) => configDigest === decision?.configDigest)?.config,
+      own, peers, leadingEpoch, gateway: { decision, targetVersion: this.#targetVersion, leader, decidedConfig: decided?.config },
     };
   }
 
   /** The dispatcher that lives: this node, the holder of the lease, or one that a reachable node has a stream to. */
-  #leaderSight(): LeaderSight | undefined {
+  #leaderSight(peers: readonly PeerSight[], claims: readonly DispatcherSight[]): LeaderSight | undefined {
     const { nodeId: own, clock, leaseHolder, leadingEpoch } = this.#options;
     const epoch = leadingEpoch();
     const leader = latest([
       ...(epoch === undefined ? [] : [{ nodeId: own, epoch }]),
       ...[leaseHolder()].filter((holder) => holder !== undefined),
-      ...this.#claims().filter(({ lostForMs }) => lostForMs === 0),
+      ...claims.filter(({ lostForMs }) => lostForMs === 0),
     ]);
     if (leader === undefined) {
       this.#leader = undefined;
@@ -197,44 +218,44 @@ export class ClusterView {
     const nowMs = clock.monotonicMs();
     if (this.#leader?.nodeId !== leader.nodeId || this.#leader.epoch !== leader.epoch) this.#leader = { ...leader, sinceMs: nowMs };
     const { nodeId, sinceMs } = this.#leader;
-    return { nodeId, nodeName: this.#nameOf(nodeId), epoch: leader.epoch, knownForMs: nowMs - sinceMs, silentMs: 0 };
+    return { nodeId, nodeName: this.#nameOf(peers, nodeId), epoch: leader.epoch, knownForMs: nowMs - sinceMs, silentMs: 0 };
   }
 
   /** The dispatcher that this node goes by, alive or not. */
-  #sight(): DispatcherSight | undefined {
-    const { nodeId: own, peers, leaseHolder, leadingEpoch } = this.#options;
+  #sight(peers: readonly PeerSight[], claims: readonly DispatcherSight[]): DispatcherSight | undefined {
+    const { nodeId: own, leaseHolder, leadingEpoch } = this.#options;
     const epoch = leadingEpoch();
     if (epoch !== undefined) return { nodeId: own, epoch, lostForMs: 0 };
-    const known = latest([...[leaseHolder()].filter((holder) => holder !== undefined), ...this.#claims()]);
+    const known = latest([...[leaseHolder()].filter((holder) => holder !== undefined), ...claims]);
     if (known === undefined || known.nodeId === own) return undefined;
     const { nodeId } = known;
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#obeyed?.nodeId !== nodeId) this.#obeyed = { nodeId, sinceMs: nowMs };
     // A stream that was never there is missed from when there was somebody at its other end.
     const knownForMs = nowMs - this.#obeyed.sinceMs;
-    const peer = peers().find((each) => each.nodeId === nodeId);
+    const peer = peers.find((each) => each.nodeId === nodeId);
     // Jobs come on its stream, what is known of it on ours: without either this node takes no part.
     const lostForMs = peer === undefined ? knownForMs : Math.max(peer.lostForMs, peer.missedForMs);
     return { nodeId, epoch: known.epoch, lostForMs: Math.min(lostForMs, knownForMs) };
   }
 
-  /**
-   * What reachable nodes say of the dispatcher. Of one that can be asked itself only its own word counts: otherwise two nodes that
-   * have it from each other would believe in a dispatcher for ever which was started again since.
-   */
-  #claims(): readonly DispatcherSight[] {
-    const peers = this.#options.peers().filter(({ connected, facts }) => connected && facts !== undefined);
-    const isDenied = ({ nodeId }: DispatcherSight): boolean =>
-      peers.some((peer) => peer.nodeId === nodeId && peer.facts?.dispatcher?.nodeId !== nodeId);
-    return peers.flatMap(({ facts }) => facts?.dispatcher ?? []).filter((claim) => !isDenied(claim));
-  }
-
-  #nameOf(nodeId: string): string {
-    const { nodeId: own, nodeName, peers } = this.#options;
+  #nameOf(peers: readonly PeerSight[], nodeId: string): string {
+    const { nodeId: own, nodeName } = this.#options;
     if (nodeId === own) return nodeName;
-    const known = peers().find((peer) => peer.nodeId === nodeId) ?? this.#roster.find((member) => member.nodeId === nodeId);
+    const known = peers.find((peer) => peer.nodeId === nodeId) ?? this.#roster.find((member) => member.nodeId === nodeId);
     return known?.nodeName ?? nodeId;
   }
+}
+
+/**
+ * What reachable nodes say of the dispatcher. Of one that can be asked itself only its own word counts: otherwise two nodes that have it
+ * from each other would believe in a dispatcher for ever which was started again since.
+ */
+function claimsOf(peers: readonly PeerSight[]): readonly DispatcherSight[] {
+  const heard = peers.filter(({ connected, facts }) => connected && facts !== undefined);
+  const isDenied = ({ nodeId }: DispatcherSight): boolean =>
+    heard.some((peer) => peer.nodeId === nodeId && peer.facts?.dispatcher?.nodeId !== nodeId);
+  return heard.flatMap(({ facts }) => facts?.dispatcher ?? []).filter((claim) => !isDenied(claim));
 }
 
 function latest<T extends { readonly epoch: string }>(sights: readonly T[]): T | undefined {
