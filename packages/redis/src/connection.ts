@@ -101,11 +101,6 @@ export class RedisConnection {
     return this.#use((redis) => redis.get(key));
   }
 
-  /** All fields of a hash with their values. */
-  hash(key: string): Promise<Record<string, string>> {
-    return this.#use((redis) => redis.hgetall(key));
-  }
-
   /** One field of each of the hashes, in one go. */
   fields(keys: readonly string[], field: string): Promise<(string | null)[]> {
     return this.#use((redis) => Promise.all(keys.map((key) => redis.hget(key, field))));

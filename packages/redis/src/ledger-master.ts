@@ -62,14 +62,13 @@ export class LedgerMaster {
 
   /** Fetches only what has changed since the last reading: the index says which records those are. */
   async readAll(): Promise<ReadAnswer> {
-    const { life: lifeKey, index: indexKey } = this.#keys;
     try {
       const { generation } = this.#connection;
-      const [life, index] = await Promise.all([this.#connection.text(lifeKey), this.#connection.hash(indexKey)]);
+      const { life, index } = await this.#readIndex();
       const isKnown = life === this.#known.life && generation === this.#known.generation;
       const records = await this.#fetch(index, isKnown ? this.#known : nothing);
-      const lifeAfter = await this.#connection.text(lifeKey);
-      const isWhole = life !== null && life === lifeAfter && generation === this.#connection.generation;
+      const lifeAfter = await this.#connection.text(this.#keys.life);
+      const isWhole = life !== '' && life === lifeAfter && generation === this.#connection.generation;
       this.#known = isWhole ? { life, generation, records } : nothing;
       return { kind: 'read', records: Array.from(records.values(), ({ record }) => record), life: isWhole ? life : '' };
     } catch (error) {
@@ -77,11 +76,17 @@ export class LedgerMaster {
     }
   }
 
+  async #readIndex(): Promise<{ readonly life: string; readonly index: readonly string[] }> {
+    const [life, index] = (await this.#connection.run(ledgerScripts.index, [this.#keys.life, this.#keys.index], [])) as [string, string];
+    return { life, index: JSON.parse(index) as string[] };
+  }
+
   /** The records that the index names, but for those that cannot be read. */
-  async #fetch(index: Readonly<Record<string, string>>, known: Known): Promise<Known['records']> {
+  async #fetch(index: readonly string[], known: Known): Promise<Known['records']> {
     const records = new Map<string, { readonly order: string; readonly record: JobRecord }>();
     const changed: [string, string][] = [];
-    for (const [jobId, order] of Object.entries(index)) {
+    for (let at = 0; at < index.length; at += 2) {
+      const [jobId = '', order = ''] = [index[at], index[at + 1]];
       const held = known.records.get(jobId);
       if (held?.order === order) records.set(jobId, held);
       else changed.push([jobId, order]);

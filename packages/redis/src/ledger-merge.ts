@@ -10,6 +10,8 @@ export interface Merged {
 
 /** Puts together what several masters hold. A record is newer by (epochN, version). */
 export function mergeRecords(held: readonly (readonly JobRecord[])[]): Merged {
+  const [only] = held;
+  if (held.length === 1 && only !== undefined) return { records: [...only], lacks: [new Map()] };
   const newest = new Map<string, JobRecord>();
   for (const record of held.flat()) {
     const known = newest.get(record.jobId);

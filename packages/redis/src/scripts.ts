@@ -22,7 +22,7 @@ export const leaseScripts = {
 } as const;
 
 /** The records of jobs. */
-export const ledgerScripts = { put: load('put'), remove: load('remove') } as const;
+export const ledgerScripts = { put: load('put'), remove: load('remove'), index: load('index') } as const;
 
 /** The server does not know the script: it was restarted, or its script cache flushed. */
 export function scriptIsMissing(error: unknown): boolean {
