@@ -3,6 +3,8 @@ import { type Clock, firstLine, type Logger, type Meter, type Random } from '@dm
 import type { WorkerPort, Workers } from '@dmg/core';
 import type { Job, Member, NodeFacts } from '@dmg/model';
 import { ClusterServer, type CredentialKeyGiver } from './cluster-server.ts';
+import { steadyFacts } from './codec/repeated-frames.ts';
+import { warmUpCodec } from './codec/warm-up.ts';
 import { linksMetric } from './metrics.ts';
 import { formatAddress } from './node-address.ts';
 import type { MeshIdentity } from './node-certificate.ts';
@@ -83,8 +85,9 @@ export class Mesh {
 
   /** Throws `DMG_PROTOCOL_PLAIN_TEXT_REFUSED`, `DMG_PROTOCOL_NO_IDENTITY`. */
   constructor(options: MeshOptions) {
-    const { gatewayId, nodeId, encryption, identity, listen, self, worker, readJob, credentialKey, clock, meter } = options;
-    this.#options = options;
+    const { gatewayId, nodeId, encryption, identity, listen, worker, readJob, credentialKey, clock, meter } = options;
+    const self = steadyFacts(options.self);
+    this.#options = { ...options, self };
     this.#identity = identity;
     this.#times = { ...defaultStreamTimes, ...options.times };
     this.#logger = options.logger.child({ component: 'protocol' });
@@ -106,6 +109,7 @@ export class Mesh {
 
   /** Listens, and begins to look for the members. Throws `DMG_PROTOCOL_CANNOT_LISTEN`. */
   async start(): Promise<{ readonly address: string }> {
+    warmUpCodec();
     const port = await this.#server.start();
     this.#started = true;
     this.#own.start();

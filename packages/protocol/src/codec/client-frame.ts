@@ -1,3 +1,4 @@
+import type { NodeFacts } from '@dmg/model';
 import type { ClientFrame, DispatchFrame, GoodbyeFrame, HeartbeatFrame, OpenFrame } from '../frames.ts';
 import type { Cancel } from '../generated/dmg/cluster/v1/Cancel.ts';
 import type { ClientFrame as WireFrame, ClientFrame__Output } from '../generated/dmg/cluster/v1/ClientFrame.ts';
@@ -13,6 +14,7 @@ import { attemptSteps } from './attempt.ts';
 import { decodeEpoch, encodeEpoch } from './epoch.ts';
 import { bad, readCount, readMessage, readText, writeCount } from './fields.ts';
 import { decodeFacts, encodeFacts } from './node-facts.ts';
+import { madeOnce } from './repeated-frames.ts';
 
 export function encodeClientFrame(frame: ClientFrame): WireFrame {
   switch (frame.type) {
@@ -27,7 +29,7 @@ export function encodeClientFrame(frame: ClientFrame): WireFrame {
     case 'supersede':
       return { supersede: { requestId: writeRequestId(frame.requestId), attemptId: frame.attemptId } satisfies Required<Supersede> };
     case 'heartbeat':
-      return { heartbeat: encodeHeartbeat(frame) };
+      return encodeHeartbeat(frame);
     case 'goodbye':
       return { goodbye: encodeGoodbye(frame) };
   }
@@ -109,13 +111,18 @@ function decodeDispatch({ requestId, signedJob, attemptId, step, epoch, jobId }:
   };
 }
 
-export function encodeHeartbeat({ facts }: HeartbeatFrame): Heartbeat {
-  return { facts: encodeFacts(facts) } satisfies Required<Heartbeat>;
+/** A frame of either side. */
+export function encodeHeartbeat({ facts }: HeartbeatFrame): { readonly heartbeat: Heartbeat } {
+  return heartbeatOf(facts);
 }
 
+const heartbeatOf = madeOnce((facts: NodeFacts) => ({ heartbeat: { facts: encodeFacts(facts) } satisfies Required<Heartbeat> }));
+
 export function decodeHeartbeat(wire: Heartbeat__Output | null | undefined): HeartbeatFrame {
-  return { type: 'heartbeat', facts: decodeFacts('Heartbeat.facts', readMessage('frame.heartbeat', wire).facts) };
+  return frameOf(readMessage('frame.heartbeat', wire));
 }
+
+const frameOf = madeOnce(({ facts }: Heartbeat__Output) => ({ type: 'heartbeat', facts: decodeFacts('Heartbeat.facts', facts) } as const));
 
 export function encodeGoodbye({ successor, reason }: GoodbyeFrame): Goodbye {
   return { successor, reason } satisfies Required<Goodbye>;

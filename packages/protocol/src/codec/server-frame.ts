@@ -40,7 +40,7 @@ export function encodeServerFrame(frame: ServerFrame): WireFrame {
         requestFailed: { requestId: writeRequestId(frame.requestId), fault: encodeFault(frame.fault) } satisfies Required<RequestFailed>,
       };
     case 'heartbeat':
-      return { heartbeat: encodeHeartbeat(frame) };
+      return encodeHeartbeat(frame);
     case 'event':
       return { event: encodeEvent(frame.event) };
     case 'goodbye':
