@@ -117,8 +117,8 @@ class DispatcherOfNode implements Dispatcher {
     const waiting: string[] = [];
     const stranded: { jobId: string; reason: string }[] = [];
     // Those that run are named by their nodes. Those that ended are named until the control plane knows it.
-    for (const { jobId, record, stranded: reason } of table.all()) {
-      if (record.state !== 'Running' && !record.reported) waiting.push(jobId);
+    for (const { jobId, record, stranded: reason } of table.open()) {
+      if (record.state !== 'Running') waiting.push(jobId);
       if (reason !== undefined && stranded.length < strandedMax) stranded.push({ jobId, reason });
     }
     const queue = this.#options.queue.state();
@@ -150,9 +150,9 @@ class DispatcherOfNode implements Dispatcher {
   #onLead(epoch: Epoch): void {
     const { table, effects } = this.#loop;
     this.#options.onLeading?.(epoch);
-    for (const entry of table.all()) {
-      const { end, reported } = entry.record;
-      if (end !== undefined && !reported) effects.perform(entry, [{ type: 'report', end }]);
+    for (const entry of [...table.open()]) {
+      const { end } = entry.record;
+      if (end !== undefined) effects.perform(entry, [{ type: 'report', end }]);
     }
     this.#reception.open();
     this.#loop.greet(false);
@@ -200,7 +200,12 @@ class DispatcherOfNode implements Dispatcher {
 
   #forgetEnded(nowMs: number): void {
     const { keepEndedMs, keepEndedMax } = this.#settings;
-    const ended = [...this.#loop.table.all()].flatMap(({ jobId, reportedAtMs: atMs }) => (atMs === undefined ? [] : [{ jobId, atMs }]));
+    const { table } = this.#loop;
+    // Mostly there is nothing to forget, and thousands are remembered.
+    let oldestMs = nowMs;
+    for (const { reportedAtMs = nowMs } of table.all()) oldestMs = Math.min(oldestMs, reportedAtMs);
+    if (nowMs - oldestMs < keepEndedMs && table.size - table.openCount <= keepEndedMax) return;
+    const ended = [...table.all()].flatMap(({ jobId, reportedAtMs: atMs }) => (atMs === undefined ? [] : [{ jobId, atMs }]));
     ended.sort((a, b) => a.atMs - b.atMs);
     for (const [index, { jobId, atMs }] of ended.entries()) {
       if (index >= ended.length - keepEndedMax && nowMs - atMs < keepEndedMs) return;

@@ -34,6 +34,8 @@ export class JobTable {
   readonly #isBeingReported: (jobId: string, end: JobEnd) => boolean;
   readonly #entries = new Map<string, JobEntry>();
   readonly #waiting = new Map<string, JobEntry>();
+  /** Jobs of which the control plane does not know yet that they ended. */
+  readonly #open = new Map<string, JobEntry>();
   /** Jobs with a current attempt. */
   readonly #active = new Map<string, JobEntry>();
 
@@ -47,6 +49,15 @@ export class JobTable {
 
   all(): IterableIterator<JobEntry> {
     return this.#entries.values();
+  }
+
+  /** Jobs that go on, and those whose end is not acknowledged; most of those that are remembered are neither. */
+  open(): IterableIterator<JobEntry> {
+    return this.#open.values();
+  }
+
+  get openCount(): number {
+    return this.#open.size;
   }
 
   get size(): number {
@@ -158,6 +169,8 @@ export class JobTable {
     }
     entry.record = record;
     entry.reportedAtMs = record.reported ? (entry.reportedAtMs ?? nowMs) : undefined;
+    if (record.reported) this.#open.delete(entry.jobId);
+    else this.#open.set(entry.jobId, entry);
     if (record.attempt === undefined) this.#active.delete(entry.jobId);
     else this.#active.set(entry.jobId, entry);
     if (record.state === 'Ended') entry.verified = undefined;
@@ -173,6 +186,7 @@ export class JobTable {
   #drop(entry: JobEntry): void {
     entry.removed = true;
     this.#entries.delete(entry.jobId);
+    this.#open.delete(entry.jobId);
     this.#waiting.delete(entry.jobId);
     this.#active.delete(entry.jobId);
   }

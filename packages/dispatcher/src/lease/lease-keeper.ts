@@ -14,13 +14,16 @@ const logEveryFailures = 20;
 
 export interface LeaseKeeperOptions extends AskOptions {
   readonly meter: Meter;
-  /** How this node stands among those that may lead; asked at every look at the lease. Quick and without side effects. */
+  /** How this node stands among those that may lead; asked before every look at the lease. Quick and without side effects. */
   standing(): Standing;
   /** Called when the leader that this node sees is another one, or none. */
   onLeader?(leader: SeenLeader | undefined): void;
   /** The lease was given back on purpose, just now. What is to follow: goodbyes that name the successor. */
   onRelease?(successor: string | undefined): void;
 }
+
+/** What comes back from the masters some milliseconds after this node's standing was asked for. */
+const answers: ReadonlySet<LeaseEvent['type']> = new Set(['peeked', 'renewed']);
 
 /** A lease in our hands, over all its epochs. */
 interface Holding {
@@ -142,7 +145,7 @@ export class LeaseKeeper implements EpochSource {
   }
 
   #tell(event: LeaseEvent): void {
-    if (event.type !== 'stop' && this.#running) this.#tellStanding();
+    if (event.type !== 'stop' && !answers.has(event.type) && this.#running) this.#tellStanding();
     this.#step(event);
     this.#showLeader();
     this.#arm();
