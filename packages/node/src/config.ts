@@ -109,13 +109,18 @@ export function executorEnvironment(config: ExecutorConfig, environment: Environ
   const given: Record<string, string> = {
     DMG_STATE: config.stateFolder, DMG_LOG_LEVEL: config.logLevel,
     // Halves what the start of an executor costs (0.95 to 0.55 CPU seconds measured); Node writes it whole or not at all.
-    NODE_COMPILE_CACHE: environment['NODE_COMPILE_CACHE'] ?? join(config.stateFolder, 'compile-cache'),
+    NODE_COMPILE_CACHE: environment['NODE_COMPILE_CACHE'] ?? compileCacheFolder(config.stateFolder),
   };
   for (const name of kept) {
     const value = environment[name];
     if (value !== undefined) given[name] = value;
   }
   return given;
+}
+
+/** Where Node keeps the code that it has compiled; it finds out by itself what is out of date. */
+export function compileCacheFolder(stateFolder: string): string {
+  return join(stateFolder, 'compile-cache');
 }
 
 /** The other side of `executorEnvironment`. Throws `DMG_LIFECYCLE_BAD_SETTING`. */

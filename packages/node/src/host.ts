@@ -50,6 +50,7 @@ export async function startHost(options: HostOptions, stopRequested: AbortSignal
     drainGraceMs = 0;
     return nodeErrors.REGISTRATION_REFUSED.create({ nodeName, gatewayName });
   });
+  parts.worker.measureFromNow();
   logger.info({ node: nodeName, gateway: gatewayName, limit: parts.worker.slots.limit, address: parts.situation.address }, 'node started');
   return {
     ready: {

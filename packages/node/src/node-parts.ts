@@ -25,6 +25,9 @@ import { ReportOutbox } from './report-outbox.ts';
 import { createStoreBinding } from './store-binding.ts';
 import { rememberVerified } from './verified-jobs.ts';
 
+/** Of executors: control comes before copying (DESIGN-RULES 23). */
+const executorNiceness = 10;
+
 /** The part of this machine that the limits are computed from. In a container both are the container's. */
 export function machineSize(): MachineSize {
   return { cores: availableParallelism(), memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity) };
@@ -117,6 +120,7 @@ function buildWorker(options: HostOptions, parts: WorkerParts): LocalWorker {
     nodeId: registration.nodeId, nodeName: registration.nodeName,
     executorModule: fileURLToPath(new URL('./executor.ts', import.meta.url)),
     executorEnvironment: executorEnvironment(config),
+    executorNiceness,
     takeExecutorLine: (line) => void process.stderr.write(`${line}\n`),
     concurrentJobsLimit: Math.min(registration.concurrentJobsLimit, maximumConcurrentJobs(machineSize())),
     runDirectory: state.runFolder,

@@ -2,6 +2,7 @@ import type { Clock, StopKind } from '@dmg/base';
 import { type ChildProcess, fork } from 'node:child_process';
 import type { CounterIncrement } from './counter-tally.ts';
 import { type ExecutorMessage, type ExecutorTask, type HostMessage, readExecutorMessage } from './executor-messages.ts';
+import { setPriority } from 'node:os';
 import { LineTail } from './line-tail.ts';
 import { readResidentBytes, readRunDelayMs } from './process-facts.ts';
 import { executorMark } from './run-directory.ts';
@@ -15,6 +16,8 @@ export interface ExecutorLaunch {
   readonly oldSpaceMb: number;
   /** Environment of the executor; leave out what it has no business with. */
   readonly env: Readonly<Record<string, string>> | undefined;
+  /** Priority from the start; undefined: the host's. */
+  readonly niceness: number | undefined;
   /** Takes each line that an executor writes to its error output (its log). */
   readonly takeLine: (line: string) => void;
   /** Takes what an executor has counted. */
@@ -76,6 +79,7 @@ export class Executor {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       ...(launch.env === undefined ? {} : { env: launch.env }),
     });
+    this.#yieldToHosts(launch.niceness);
     this.#child.stderr?.on('data', (chunk: Buffer) => this.#tail.push(chunk));
     this.#child.on('message', (value) => this.#take(value));
     this.#child.on('error', (error) => {
@@ -110,6 +114,16 @@ export class Executor {
     const before = this.#runDelayMs;
     this.#runDelayMs = this.pid === undefined || this.#gone ? undefined : readRunDelayMs(this.pid);
     return before === undefined || this.#runDelayMs === undefined ? 0 : Math.max(0, this.#runDelayMs - before);
+  }
+
+  /** Its threads, which it has yet to make, take over the priority of the first one. Where it is refused, the executor says so. */
+  #yieldToHosts(niceness: number | undefined): void {
+    if (niceness === undefined || this.pid === undefined) return;
+    try {
+      setPriority(this.pid, niceness);
+    } catch {
+      // Refused, or gone already: the one is told by the executor itself, the other by its exit.
+    }
   }
 
   bind(message: Omit<Extract<HostMessage, { type: 'bind' }>, 'type' | 'slot'>): void {

@@ -11,6 +11,11 @@ export interface LocalWorkerOptions {
   readonly executorArguments?: readonly string[];
   /** Environment of executors. Default: that of the host; better is one without the host's secrets. */
   readonly executorEnvironment?: Readonly<Record<string, string>>;
+  /**
+   * Priority with which executors already start; they lower it themselves only when their program is loaded, for which they need a
+   * second of processor time beside hosts that must not wait. Not above their own. Default: that of the host.
+   */
+  readonly executorNiceness?: number;
   /** Takes each line that an executor logs. Default: dropped. */
   readonly takeExecutorLine?: (line: string) => void;
   readonly concurrentJobsLimit: number;

@@ -88,22 +88,17 @@ export class LocalWorker implements WorkerPort {
         modulePath: options.executorModule,
         execArgv: options.executorArguments ?? [],
         oldSpaceMb: idleHeapMb + Math.ceil(budgetBytes / 1e6),
-        env: options.executorEnvironment,
-        takeLine: options.takeExecutorLine ?? (() => undefined),
+        env: options.executorEnvironment, niceness: options.executorNiceness, takeLine: options.takeExecutorLine ?? (() => undefined),
         takeCounts: (counts) => {
           const unknown = addIncrements(meter, counters, counts);
           if (unknown.length > 0) meter.add(troublesMetric, unknown.length, { what: 'counter' });
         },
       },
       warm: options.warmExecutors ?? 2,
-      jobsPerExecutorMax: options.jobsPerExecutorMax ?? 50,
-      retainedBytesMax: budgetBytes * 0.75,
+      jobsPerExecutorMax: options.jobsPerExecutorMax ?? 50, retainedBytesMax: budgetBytes * 0.75,
       times: this.#times,
       runDirectory: new RunDirectory({ directory: options.runDirectory, nodeId: options.nodeId, logger: this.#logger }),
-      clock: options.clock,
-      random: options.random,
-      logger: this.#logger,
-      meter,
+      clock: options.clock, random: options.random, logger: this.#logger, meter,
       slotsChanged: (slots) => this.#emit({ type: 'slots', ...slots }),
     });
   }
@@ -115,6 +110,11 @@ export class LocalWorker implements WorkerPort {
     this.#watchedAtMs = this.#clock.monotonicMs();
     this.#gauges.start();
     this.#watch();
+  }
+
+  /** The start of the host is over: how late its event loop is counts from now on. */
+  measureFromNow(): void {
+    this.#gauges.restart();
   }
 
   /** It takes no dispatches: the user drains it, or it shuts down. */

@@ -46,7 +46,7 @@ export const troublesMetric: MetricDefinition = {
 export const eventLoopDelayMetric: MetricDefinition = {
   name: 'dmg_host_event_loop_delay_seconds',
   kind: 'gauge',
-  help: 'How late the event loop of the host is, over the last half to whole minute, by quantile.',
+  help: 'How late the event loop of the host is since its start was over, over the last half to whole minute, by quantile.',
   labels: ['quantile'],
 };
 

@@ -36,6 +36,14 @@ export class ProcessGauges {
     this.#newer.enable();
   }
 
+  /** Forgets what the loop has stood still so far: programs are loaded and compiled then, and nobody is served yet. */
+  restart(): void {
+    this.#older.reset();
+    this.#newer.reset();
+    this.#measuredAtMs = -Infinity;
+    this.#turnedAtMs = this.#options.clock.monotonicMs();
+  }
+
   stop(): void {
     this.#older.disable();
     this.#newer.disable();
