@@ -318,7 +318,7 @@ export class DispatchLoop {
     if (event.type === 'alive') {
       if (this.session !== undefined && !this.roster.obeys(nodeId, this.session.epoch)) this.greet(false);
       // One that has come Online, or is not any more, changes who takes jobs.
-      if (this.roster.hasNewStatus(nodeId) && this.leading && this.table.waitingCount > 0) this.#schedule();
+      if (this.leading && this.table.waitingCount > 0 && this.roster.hasNewStatus(nodeId)) this.#schedule();
       return;
     }
     if (event.type === 'slots' && !this.leading) return;

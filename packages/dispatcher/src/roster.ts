@@ -172,7 +172,7 @@ export class Roster {
     if (!answer.accepted && takesNone.has(answer.reason)) view.refusesUntilMs = this.#options.clock.monotonicMs() + this.#options.refusedMs;
   }
 
-  /** Whether its status is another one than at the last look. */
+  /** Whether its status is another one than at the last look; a look judges the node, so only those look who would act on it. */
   hasNewStatus(nodeId: string): boolean {
     const view = this.#views.get(nodeId);
     const status = this.#options.statusOf(nodeId);

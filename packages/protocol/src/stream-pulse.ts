@@ -36,8 +36,12 @@ export class StreamPulse {
     this.#timer = undefined;
   }
 
+  /** All streams of a process tick at the same moments: a process that has nothing else to do is woken once for all of them. */
   #next(): void {
-    this.#timer = this.#options.clock.after(this.#options.times.heartbeatIntervalMs / 2, () => this.#tick());
+    const { clock, times } = this.#options;
+    const everyMs = times.heartbeatIntervalMs / 2;
+    const untilMs = everyMs - (clock.monotonicMs() % everyMs);
+    this.#timer = clock.after(untilMs < everyMs / 2 ? untilMs + everyMs : untilMs, () => this.#tick());
   }
 
   #tick(): void {
