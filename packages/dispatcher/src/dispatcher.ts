@@ -157,7 +157,8 @@ class DispatcherOfNode implements Dispatcher {
     this.#reception.open();
     this.#loop.greet(false);
     this.#loop.place();
-    this.#drainDeadLetters();
+    // With the next tick: the jobs that wait for this node are more urgent.
+    this.#drainedMs = Number.NEGATIVE_INFINITY;
   }
 
   #onStepDown(): void {
