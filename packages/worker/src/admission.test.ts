@@ -164,4 +164,7 @@ test('memory of host and executors and the delay of the host are measured', { ti
   while ((gauges.get('dmg_host_event_loop_delay_seconds 0.999') ?? 0) < 0.12) await scripted.nextEvent(1_000);
   const median = gauges.get('dmg_host_event_loop_delay_seconds 0.5') ?? NaN;
   assert(median >= 0 && median < 0.1, `${median} s`);
+  // The start of a host is not held against it.
+  scripted.worker.measureFromNow();
+  while ((gauges.get('dmg_host_event_loop_delay_seconds 0.999') ?? 1) >= 0.12) await scripted.nextEvent(1_000);
 });

@@ -110,6 +110,13 @@ test('executors have lower priority and are the first to go when memory ends', {
   assert.equal(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16], '1');
 });
 
+test('executors have lower priority already while their program is being loaded', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, warmExecutors: 1, executorNiceness: 1 });
+  const [pid] = scripted.worker.executorPids;
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  assert.equal(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16], '1');
+});
+
 test('an executor is replaced after its number of jobs, and two are kept warm', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, jobsPerExecutorMax: 3, times: { replaceAgeMs: 0 } });
   const pidOfJob: (number | undefined)[] = [];
