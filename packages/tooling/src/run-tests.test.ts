@@ -47,7 +47,7 @@ const passing = { 'packages/p/src/good.test.ts': `test('one', () => {}); test('t
 test('all pass: exit code 0 and the totals alone on the last line', async (t) => {
   const files = {
     ...passing,
-    'test/e2e/late.test.ts': `test('three', () => {});`,
+    'test/fault/late.test.ts': `test('three', () => {});`,
     'test/bench/no.test.ts': `throw new Error('is no test');`,
   };
   const { code, lines } = await runRunner(t, files);

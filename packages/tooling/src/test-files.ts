@@ -4,11 +4,11 @@ import { sep } from 'node:path';
 export interface TestFiles {
   /** Two at a time. The checks of the repository come first, since they answer soonest what is wrong. */
   readonly concurrent: readonly string[];
-  /** One at a time: they start the whole product, or kill it. */
+  /** One at a time: they strike the product and judge how soon it recovers. */
   readonly serial: readonly string[];
 }
 
-const serialFolders = ['test/e2e/', 'test/fault/', 'test/demo/'];
+const serialFolder = 'test/fault/';
 const leftOut = ['test/bench/', 'test/real/'];
 
 /** Finds all test files under `root`; with `filters`, those whose path contains one of them. Paths are relative to `root`. */
@@ -18,7 +18,7 @@ export function findTestFiles(root: string, filters: readonly string[]): TestFil
     .filter((path) => !leftOut.some((folder) => path.startsWith(folder)) && !path.includes('/fixtures/'))
     .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)))
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
-  const isSerial = (path: string): boolean => serialFolders.some((folder) => path.startsWith(folder));
+  const isSerial = (path: string): boolean => path.startsWith(serialFolder);
   return { concurrent: found.filter((path) => !isSerial(path)), serial: found.filter(isSerial) };
 }
 

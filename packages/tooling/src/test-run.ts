@@ -34,8 +34,8 @@ const foreignTemporaryNames = /^(?:node-compile-cache|v8-compile-cache|node-jiti
 
 /**
  * Runs all tests and returns the exit code. One `run()` of `node:test` has one concurrency, so there are two, one after the
- * other: unit files two at a time, then the files that start the whole product one at a time. Both feed one tally: one total,
- * one last line.
+ * other: most files two at a time, then those that strike the product one at a time. Both feed one tally: one total, one last
+ * line.
  */
 export async function runTests(options: TestRunOptions): Promise<number> {
   const startedMs = systemClock.monotonicMs();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@dmg/base';
-import { blobHashes, defineFolderCopy, type Rig, waitForEnd } from '../fault/rig.ts';
+import { blobHashes, defineFolderCopy, type Rig, waitForEnd } from './rig.ts';
 import { CleanupScope, onCleanup } from '../harness/cleanup.ts';
 import { runDmg } from '../harness/dmg-command.ts';
 import { namespaceObstacle, NetworkNamespace } from '../harness/network-namespace.ts';
@@ -72,8 +72,13 @@ function told(names: readonly string[]): Promise<GatewayTold> {
   });
 }
 
-const become = (expected: Parameters<typeof statusesBecome>[2], withinMs?: number): Promise<void> =>
-  statusesBecome(rig.rest, 'local', expected, withinMs);
+async function become(expected: Parameters<typeof statusesBecome>[2], withinMs?: number): Promise<void> {
+  try {
+    await statusesBecome(rig.rest, 'local', expected, withinMs);
+  } catch (error) {
+    throw new Error(`what the nodes logged:\n${rig.up.stderr.slice(-12_000)}`, { cause: error });
+  }
+}
 
 /** The dispatcher and the others, when all are well. */
 async function roles(): Promise<{ readonly leader: string; readonly others: readonly string[] }> {
