@@ -28,7 +28,9 @@ const sources: Readonly<Record<string, readonly number[]>> = {
 /** A pattern of sources: large ones in between. */
 const pattern = ['in/small', 'in/many', 'in/small', 'in/large', 'in/many'] as const;
 const openMax = 10;
-const everyMs = 250;
+/** From one job to the next: soon while hardly any is open, however fast this machine copies. */
+const everyMs = { busy: 250, idle: 25 };
+const openMin = 4;
 
 /** Keeps a gateway at work: copies to files and blobs, always some of them open, each into a sink of its own. */
 export class ClusterLoad {
@@ -96,7 +98,7 @@ export class ClusterLoad {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       if (this.#open < openMax) await this.#submit();
-      await sleep(systemClock, everyMs, this.#stop.signal).catch(() => undefined); // Ended.
+      await sleep(systemClock, this.#open < openMin ? everyMs.idle : everyMs.busy, this.#stop.signal).catch(() => undefined); // Ended.
     }
   }
 
