@@ -4,7 +4,7 @@ import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
 import { EpochWatch } from '../harness/epoch-watch.ts';
 import { findProcesses } from '../harness/left-processes.ts';
 import { readMetrics, sampleOf } from '../harness/metrics-text.ts';
-import type { NodeProcess } from '../harness/node-process.ts';
+import type { NodeLogLine, NodeProcess } from '../harness/node-process.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import { type BenchCluster, defineNoOp, startAllNodes, startBenchCluster } from './bench-cluster.ts';
 import { JobStream } from './job-stream.ts';
@@ -29,6 +29,8 @@ const freezeMs = { min: 500, max: 20_000 };
 /** How long after a freeze a new epoch is waited for. */
 const thawedMs = 3000;
 const cpuWindowMs = 30_000;
+const linesKept = 500;
+const lastWordsMax = 40;
 const hundredAMinuteMs = 600;
 const words: Readonly<Record<StrikeKind, string>> = {
   kill: 'kill -9 of its process group', freeze: 'SIGSTOP of its process group', stop: 'SIGTERM (clean stop)',
@@ -48,13 +50,17 @@ export async function failoverBench(context: CleanupContext, options: FailoverBe
   say(`seed ${options.seed}; starting a local cloud, a control plane and ${options.nodes} nodes`);
   const cluster = await startBenchCluster(context, options.nodes);
   const watch = new EpochWatch();
-  cluster.listen((line) => watch.take(line));
+  const logged: NodeLogLine[] = [];
+  cluster.listen((line) => {
+    watch.take(line);
+    if (logged.push(line) > 2 * linesKept) logged.splice(0, linesKept);
+  });
   const pipeline = await defineNoOp(cluster.rig);
   await startAllNodes(cluster);
   // A frozen process could not end.
   onCleanup(context, () => cluster.nodes.forEach((node) => void node.signalGroup('SIGCONT')));
   const stream = new JobStream(cluster.rig, pipeline, streamMs.steady);
-  const situation: Situation = { cluster, watch, stream, random: seededRandom(options.seed), say };
+  const situation: Situation = { cluster, watch, stream, logged, random: seededRandom(options.seed), say };
   for (const kind of strikeKinds) {
     const measured: HandOver[] = [];
     let kept = 0;
@@ -76,6 +82,8 @@ interface Situation {
   readonly cluster: BenchCluster;
   readonly watch: EpochWatch;
   readonly stream: JobStream;
+  /** What the nodes logged last. */
+  readonly logged: readonly NodeLogLine[];
   readonly random: Random;
   readonly say: (text: string) => void;
 }
@@ -93,7 +101,7 @@ interface HandOver {
 }
 
 /** Undefined: a short freeze changed nothing. */
-async function strikeOnce(kind: StrikeKind, { cluster, watch, stream, random }: Situation): Promise<HandOver | undefined> {
+async function strikeOnce(kind: StrikeKind, { cluster, watch, stream, logged, random }: Situation): Promise<HandOver | undefined> {
   // Anywhere between two renewals, and between two jobs.
   await sleep(systemClock, 500 + random.unit() * 1000);
   const { node: name, n } = await watch.leaderAfter(0, handOverLimitMs);
@@ -132,11 +140,19 @@ async function strikeOnce(kind: StrikeKind, { cluster, watch, stream, random }: 
     isOver = true;
     stream.everyMs = streamMs.steady;
     if (kind !== 'freeze') {
-      await victim.gone();
+      await victim.gone().catch((error: unknown) => {
+        throw new Error(lastWords(name, logged), { cause: error });
+      });
       await victim.start();
     }
     await allOnline(cluster);
   }
+}
+
+/** Of a node that should have ended. */
+function lastWords(name: string, logged: readonly NodeLogLine[]): string {
+  const lines = logged.filter(({ node }) => node === name).slice(-lastWordsMax);
+  return [`${name} does not end; what it logged last:`, ...lines.map(({ fields }) => JSON.stringify(fields))].join('\n');
 }
 
 function nodeNamed({ nodes }: BenchCluster, name: string): NodeProcess {
