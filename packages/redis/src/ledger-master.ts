@@ -77,8 +77,10 @@ export class LedgerMaster {
   }
 
   async #readIndex(): Promise<{ readonly life: string; readonly index: readonly string[] }> {
-    const [life, index] = (await this.#connection.run(ledgerScripts.index, [this.#keys.life, this.#keys.index], [])) as [string, string];
-    return { life, index: JSON.parse(index) as string[] };
+    const reply = await this.#connection.run(ledgerScripts.index, [this.#keys.life, this.#keys.index], []);
+    const [life, index] = Array.isArray(reply) ? (reply as unknown[]) : [];
+    if (typeof life === 'string' && typeof index === 'string') return { life, index: JSON.parse(index) as string[] };
+    throw redisErrors.COMMAND_FAILED.create({ address: this.address, reason: `a script answered ${JSON.stringify(reply)}` });
   }
 
   /** The records that the index names, but for those that cannot be read. */
