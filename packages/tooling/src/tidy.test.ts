@@ -44,7 +44,8 @@ const samples: Readonly<Record<string, { readonly path?: string; readonly bad: r
   'as unknown as': { bad: ['x as unknown as string'], good: ['x as unknown', 'x as string'] },
   'export *': { bad: ["export * from './a.ts';", "export * as a from './a.ts';"], good: ["export { a } from './a.ts';"] },
   'default export': { bad: ['export default 1;', 'export default function f() {}'], good: ['export const a = { default: 1 };'] },
-  '.only': { bad: ["test.only('x', () => {});", "describe.only('x', f)"], good: ['list.only(1)'] },
+  // In pieces, so that a search for what somebody forgot does not find it here.
+  '.only': { bad: ['test', 'describe'].map((name) => `${name}.${'only'}('x', () => {});`), good: ['list.only(1)'] },
   'at most 10 methods in an interface': {
     bad: [
       `interface P { ${Array.from({ length: 11 }, (_, index) => `m${index}(): void;`).join(' ')} }`,
