@@ -8,8 +8,8 @@ import type { ListedBlock } from './block-list.ts';
 import { RequestsUnderWay } from './requests-under-way.ts';
 import { fromStorageError, isAbsent, isIdLengthConflict, isLostRace, storageFault } from './errors.ts';
 
-/** How long a block whose writer has given up may still be on its way. */
-const stageGraceMs = 500;
+/** How long a block whose writer has given up may be on its way still: a busy service stages what was cut sooner after all is discarded. */
+const stageGraceMs = 5000;
 
 /** `BlobCalls` by the SDK. Every block goes with its MD5, which the service checks. */
 export class SdkBlobCalls implements BlobCalls {

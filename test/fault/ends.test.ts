@@ -7,10 +7,10 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { systemClock } from '@dmg/base';
 import { CleanupScope } from '../harness/cleanup.ts';
 import { waitFor } from '../harness/wait-for.ts';
-import { RedisControl } from '../fault/redis-control.ts';
+import { RedisControl } from './redis-control.ts';
 import {
   type ActivityRun, blobHashes, defineFolderCopy, fileHashes, kill, makeFiles, type Rig, startRig, waitForEnd,
-} from '../fault/rig.ts';
+} from './rig.ts';
 
 // How jobs end, on the whole gateway: cancelled, and failed for each kind of reason.
 const megabyte = 1024 * 1024;
