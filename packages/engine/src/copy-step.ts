@@ -56,6 +56,7 @@ function missingWork(context: CopyContext, target: PlanTarget, marks: readonly M
     if (chain.length > 0 && position >= totalBytes(target)) return [];
     return [{ target, copy: (signal) => copyRows(context, target, marks, signal) }];
   }
+  if (target.cutting.kind === 'streams') return [];
   const marked = new Set(marks.map((mark) => mark.chunk));
   return target.cutting.chunks
     .filter((range: ChunkRange) => !marked.has(range.chunk))

@@ -1,8 +1,13 @@
 /** How the bytes of a file are to be understood. `Binary` means: not at all. */
-export type DataFormat = BinaryFormat | DelimitedTextFormat;
+export type DataFormat = BinaryFormat | DelimitedTextFormat | TableFormat;
 
 export interface BinaryFormat {
   readonly type: 'Binary';
+}
+
+/** A table of a database: its connector names the text in which rows are exchanged. */
+export interface TableFormat {
+  readonly type: 'Table';
 }
 
 /** `DelimitedText` of Data Factory v2, all properties resolved to their defaults. */

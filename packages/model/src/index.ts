@@ -8,7 +8,7 @@ export type {
 export type { ConnectorSpec, ObjectSpec, PropertySpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
-  interimTypes, textEncodingNames, type Translator, type TypeConversionSettings,
+  interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings,
 } from './formats.ts';
 export {
   type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy,
@@ -18,7 +18,9 @@ export type {
   AliveAnswer, AliveReport, CertificateRequest, DeadLetterReport, DesiredState, DispatcherReport, JobReport, NodeCertificate,
   RegisterRequest, RegisterResponse, RunningReport, StoreClaim,
 } from './node-messages.ts';
-export type { ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject } from './plan.ts';
+export type {
+  ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject, TableColumn,
+} from './plan.ts';
 export type { Consistency, Guarantee, Receipt, VerificationLevel } from './receipt.ts';
 export { type GatewayStatus, type Judgement, type NodeStatus, nodeStatuses, type RunStatus, terminalRunStatuses } from './status.ts';
 export { compareVersions } from './version.ts';

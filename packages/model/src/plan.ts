@@ -1,3 +1,5 @@
+import type { InterimType } from './formats.ts';
+
 /** What one file or blob is, so that a changed one is recognised. */
 export interface SourceObject {
   /** Relative to the copy's source folder, `/` between parts. Never `..`. */
@@ -23,6 +25,10 @@ export interface Plan {
   readonly representation: Representation;
   /** Size of the parts in which chunks are handed to the sink. */
   readonly partBytes: number;
+  /**
+   * Table sources: the attempt that made the plan read under a snapshot of its own. Marks of this attempt alone are of one moment.
+   */
+  readonly snapshotAttemptId?: string;
   readonly targets: readonly PlanTarget[];
 }
 
@@ -41,15 +47,30 @@ export interface PlanTarget {
   readonly base: string;
   readonly sources: readonly SourceObject[];
   readonly cutting: Cutting;
+  /** Where the target is a table: its columns in the order in which the text carries them. */
+  readonly columns?: readonly TableColumn[];
+}
+
+/** A column of a table, of either end. */
+export interface TableColumn {
+  /** As the store spells it. */
+  readonly name: string;
+  /** What it becomes on its way to another kind of store. */
+  readonly type: InterimType;
+  /** The store's own type with its modifiers, e.g. `numeric(15,2)`; absent where the source has none (text files). */
+  readonly nativeType?: string;
+  readonly nullable: boolean;
 }
 
 /**
  * `ranges`: every chunk is known beforehand. `sequential`: row boundaries show only while parsing, so chunk k + 1 starts where
- * the mark of chunk k says it ended, and a chunk ends at the first row boundary after `chunkBytes` of the source.
+ * the mark of chunk k says it ended, and a chunk ends at the first row boundary after `chunkBytes` of the source. `streams`: chunk k
+ * is all of source k, a stream that can only be read from its beginning to its end; its mark says how long it was.
  */
 export type Cutting =
   | { readonly kind: 'ranges'; readonly chunks: readonly ChunkRange[] }
-  | { readonly kind: 'sequential'; readonly chunkBytes: number };
+  | { readonly kind: 'sequential'; readonly chunkBytes: number }
+  | { readonly kind: 'streams' };
 
 export interface ChunkRange {
   /** From 0 within the target; chunks stand in the target in this order. */

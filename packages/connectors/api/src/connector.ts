@@ -1,5 +1,8 @@
 import type { Clock, Logger, Random } from '@dmg/base';
-import type { ChunkRef, ConnectorSpec, CopyEnd, Mark, Phase, Plan, PlanTarget, Receipt, SourceKind, SourceObject } from '@dmg/model';
+import type {
+  ChunkRef, ConnectorSpec, Consistency, CopyEnd, DelimitedTextFormat, Mark, Phase, Plan, PlanTarget, Receipt, SourceKind, SourceObject,
+  TableColumn,
+} from '@dmg/model';
 
 /** A store's way in and out. Small on purpose: retry, back-pressure, counting and progress are the engine's. */
 export interface Connector {
@@ -7,6 +10,8 @@ export interface Connector {
   /** Tries to reach the store with this connection; throws a DmgError that says what is wrong and what to do. */
   check(end: CopyEnd, context: ConnectorContext): Promise<void>;
   openSource(end: CopyEnd, context: ConnectorContext): Promise<Source>;
+  /** Opens a source whose format is `Table`. Absent where the store has no tables. */
+  openTableSource?(end: CopyEnd, context: ConnectorContext): Promise<TableSource>;
   openSink(end: CopyEnd, job: SinkJob, context: ConnectorContext): Promise<Sink>;
 }
 
@@ -42,6 +47,58 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/**
+ * A table or query of a database, read as streams of delimited text, one a partition. The text is the server's own, or as near to it
+ * as can be: no value passes through JavaScript.
+ */
+export interface TableSource {
+  /** Columns of the rows, in order. */
+  columns(signal: AbortSignal): Promise<readonly TableColumn[]>;
+  /** Makes the partitions of a plan: all rows of one moment where `consistency` says so, each in exactly one partition. */
+  partition(signal: AbortSignal): Promise<TablePartitions>;
+  /** True when the server can write its rows in this format, so that nothing needs to be transcoded. Header and encoding aside. */
+  writes(format: DelimitedTextFormat): boolean;
+  /** Format of the text when the wanted one cannot be written. Without header. */
+  readonly text: DelimitedTextFormat;
+  /**
+   * Reads one partition, of this plan's or an earlier attempt's making, without header. Throws `SOURCE_CHANGED` when the columns are
+   * not those of the plan any more.
+   */
+  open(partition: SourceObject, format: DelimitedTextFormat, signal: AbortSignal): Promise<TextStream>;
+  close(): Promise<void>;
+}
+
+export interface TablePartitions {
+  /**
+   * `addressable`: ranges of a unique key, which a later attempt may read again. `onePass`: a single partition, which is one chunk.
+   */
+  readonly kind: SourceKind;
+  /** `snapshot`: everything that this source reads from now on is of one moment. */
+  readonly consistency: Consistency;
+  /**
+   * `path` names the table (the same for all, for people and for the target's name), `identity` holds the address of the partition and
+   * a digest of the columns, `sizeBytes` is an estimate of the text.
+   */
+  readonly partitions: readonly SourceObject[];
+}
+
+/** Text of one partition, in order. Whole rows are not kept together. */
+export interface TextStream {
+  /** The next bytes; undefined at the end. They may be reused with the next call. */
+  next(signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Rows of the whole stream, as the server counted them. Known once `next` gave undefined. */
+  readonly rows: number;
+  /** Ends the reading, also in its middle. Never throws. */
+  close(): Promise<void>;
+}
+
+/** What a table sink takes: chunks are rows in this format, without header. */
+export interface TableIntake {
+  readonly text: DelimitedTextFormat;
+  /** Columns of the table `path`, in its order, without those that cannot be written; undefined when there is no such table. */
+  columns(path: string, signal: AbortSignal): Promise<readonly TableColumn[] | undefined>;
+}
+
 export interface SinkLimits {
   /** Best size of a part, in bytes. */
   readonly partBytes: number;
@@ -52,6 +109,10 @@ export interface SinkLimits {
   readonly chunksPerTargetMax: number;
   /** Parts that may be under way at once. */
   readonly parallelParts: number;
+  /** True: the parts of a chunk are handed over one after the other, in order (a stream into a transaction). Default false. */
+  readonly partsInOrder?: boolean;
+  /** Chunks that may be open at once. Default: as many as the engine likes. */
+  readonly parallelChunks?: number;
 }
 
 /** What of a job stands at the sink. */
@@ -70,6 +131,8 @@ export interface Sink {
   readonly limits: SinkLimits;
   /** `yes`: the guarantee is exactly once. */
   readonly atomicPublish: 'yes' | 'renameOnly' | 'none';
+  /** Present where targets are tables; every target of a plan then has `columns`. */
+  readonly table?: TableIntake;
   state(signal: AbortSignal): Promise<SinkState>;
   /**
    * The base state of each target, in order, for the plan: `absent`, or what identifies the one that stands there now. Refuses

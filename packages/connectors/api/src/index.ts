@@ -1,6 +1,9 @@
-export type { ChunkFacts, ChunkWriter, Connector, ConnectorContext, Sink, SinkJob, SinkLimits, SinkState, Source } from './connector.ts';
+export type {
+  ChunkFacts, ChunkWriter, Connector, ConnectorContext, Sink, SinkJob, SinkLimits, SinkState, Source, TableIntake, TablePartitions,
+  TableSource, TextStream,
+} from './connector.ts';
 export { connectorErrors } from './errors.ts';
-export { chooseMarks, missingChunks } from './mark-chain.ts';
+export { chooseMarks, missingChunks, plannedChunks } from './mark-chain.ts';
 export { checkedObjectPath, checkedPath, comparePaths, isOwnPath, joinPath } from './object-path.ts';
 export { checkedFolder, type ObjectSelection, selectObjects, textOf } from './object-selection.ts';
 export { mapParallel } from './map-parallel.ts';

@@ -8,8 +8,9 @@ import type { Mark, PlanTarget } from '@dmg/model';
 export function chooseMarks(target: PlanTarget, complete: readonly Mark[]): Mark[] {
   const ordered = complete.toSorted((a, b) => a.chunk - b.chunk || (a.attemptId < b.attemptId ? -1 : a.attemptId > b.attemptId ? 1 : 0));
   const chosen: Mark[] = [];
-  if (target.cutting.kind === 'ranges') {
-    const planned = new Set(target.cutting.chunks.map((range) => range.chunk));
+  const chunks = plannedChunks(target);
+  if (chunks !== undefined) {
+    const planned = new Set(chunks);
     for (const mark of ordered) if (planned.has(mark.chunk) && chosen.at(-1)?.chunk !== mark.chunk) chosen.push(mark);
     return chosen;
   }
@@ -24,11 +25,19 @@ export function chooseMarks(target: PlanTarget, complete: readonly Mark[]): Mark
  * known beforehand: 1 says that the chain of marks does not reach the end of the sources yet.
  */
 export function missingChunks(target: PlanTarget, marks: readonly Mark[]): number {
-  if (target.cutting.kind === 'ranges') {
+  const chunks = plannedChunks(target);
+  if (chunks !== undefined) {
     const present = new Set(marks.map((mark) => mark.chunk));
-    return target.cutting.chunks.filter((range) => !present.has(range.chunk)).length;
+    return chunks.filter((chunk) => !present.has(chunk)).length;
   }
   const sizeBytes = target.sources.reduce((sum, source) => sum + source.sizeBytes, 0);
   const last = marks.at(-1);
   return last !== undefined && last.sourceEnd === sizeBytes ? 0 : 1;
+}
+
+/** Numbers of a target's chunks, in order; undefined under `sequential` cutting, where they show only while the source is read. */
+export function plannedChunks(target: PlanTarget): number[] | undefined {
+  const { cutting } = target;
+  if (cutting.kind === 'sequential') return undefined;
+  return cutting.kind === 'ranges' ? cutting.chunks.map((range) => range.chunk) : target.sources.map((_, index) => index);
 }

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { baseErrors, type DmgError, isDmgError } from '@dmg/base';
-import { chooseMarks, connectorErrors, mapParallel, missingChunks } from '@dmg/connector-api';
+import { chooseMarks, connectorErrors, mapParallel, missingChunks, plannedChunks } from '@dmg/connector-api';
 import type { Mark, PlanTarget, Receipt } from '@dmg/model';
 import type { JobEnd, JobFolder, MarkEntry, OpenRecord } from './job-folder.ts';
 import type { TargetPublisher } from './target-publisher.ts';
@@ -26,7 +26,8 @@ export async function readMarks(job: JobFolder, work: string, target: PlanTarget
     found.set(chunk, { entry, mark: { target: target.target, chunk, attemptId, bytes, rows, hash, sourceStart, sourceEnd } });
     return true;
   };
-  if (target.cutting.kind === 'ranges') await mapParallel(target.cutting.chunks, callsAtOnce, (range) => read(range.chunk));
+  const planned = plannedChunks(target);
+  if (planned !== undefined) await mapParallel(planned, callsAtOnce, read);
   else for (let chunk = 0; await read(chunk); chunk++);
   return chooseMarks(target, [...found.values()].map(({ mark }) => mark)).flatMap((mark) => found.get(mark.chunk) ?? []);
 }
