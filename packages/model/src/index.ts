@@ -5,7 +5,7 @@ export {
 export type {
   DispatcherSight, GatewayDecision, Member, MemberState, NodeFacts, NodeTrouble, ProtocolVersion, TroubledPart,
 } from './cluster.ts';
-export type { ConnectorSpec, ObjectSpec, PropertySpec } from './connector-spec.ts';
+export type { ConnectorSpec, ObjectSpec, PropertySpec, TablesSpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
   interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings,
