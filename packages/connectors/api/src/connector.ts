@@ -54,8 +54,11 @@ export interface Source {
 export interface TableSource {
   /** Columns of the rows, in order. */
   columns(signal: AbortSignal): Promise<readonly TableColumn[]>;
-  /** Makes the partitions of a plan: all rows of one moment where `consistency` says so, each in exactly one partition. */
-  partition(signal: AbortSignal): Promise<TablePartitions>;
+  /**
+   * Makes the partitions of a plan: all rows of one moment where `consistency` says so, each in exactly one partition. The target
+   * takes at most `partitionsMax` of them.
+   */
+  partition(signal: AbortSignal, wish?: { readonly partitionsMax: number }): Promise<TablePartitions>;
   /** True when the server can write its rows in this format, so that nothing needs to be transcoded. Header and encoding aside. */
   writes(format: DelimitedTextFormat): boolean;
   /** Format of the text when the wanted one cannot be written. Without header. */
@@ -65,6 +68,13 @@ export interface TableSource {
    * not those of the plan any more.
    */
   open(partition: SourceObject, format: DelimitedTextFormat, signal: AbortSignal): Promise<TextStream>;
+  /**
+   * As `open`, with some of the columns only, in this order: indexes (from 0) in `columns`. Absent where the source cannot choose;
+   * the engine then reads all of them and leaves out what is not wanted.
+   */
+  openColumns?(
+    partition: SourceObject, format: DelimitedTextFormat, columns: readonly number[], signal: AbortSignal,
+  ): Promise<TextStream>;
   close(): Promise<void>;
 }
 
@@ -95,6 +105,11 @@ export interface TextStream {
 /** What a table sink takes: chunks are rows in this format, without header. */
 export interface TableIntake {
   readonly text: DelimitedTextFormat;
+  /**
+   * The sink's table as its connector spells tables, the path of every target: two ends of one connection name the same table exactly
+   * if this and `SourceObject.path` are equal. Default: what the location says, parts between double quotes where they need it.
+   */
+  readonly path?: string;
   /** Columns of the table `path`, in its order, without those that cannot be written; undefined when there is no such table. */
   columns(path: string, signal: AbortSignal): Promise<readonly TableColumn[] | undefined>;
 }
