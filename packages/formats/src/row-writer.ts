@@ -1,5 +1,6 @@
+import type { DelimitedTextFormat } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
-import type { Dialect } from './dialect.ts';
+import { compileDialect, type Dialect } from './dialect.ts';
 import { formatErrors } from './errors.ts';
 import { nullMark, primeA, primeB, RowHashSum, seedA, seedB, valueEnd } from './row-hash.ts';
 
@@ -9,6 +10,14 @@ const needsQuotes = 1;
 const needsEscape = 2;
 
 const encoder = new TextEncoder();
+
+/** The row of column names with which a text in this format begins, in UTF-8. Throws where a name cannot be written. */
+export function encodeHeader(format: DelimitedTextFormat, names: readonly string[]): Uint8Array {
+  const writer = new RowWriter(compileDialect(format), { quoteAllText: format.quoteAllText });
+  writer.writeHeader(names);
+  const { bytes, start, end } = writer.output;
+  return bytes.slice(start, end);
+}
 
 /**
  * Writes rows of delimited text: values are copied and hashed in one pass over their bytes, and quoted only where the text would
@@ -36,8 +45,8 @@ export class RowWriter {
     };
     mark(dialect.columnDelimiter[0], needsQuotes);
     mark(dialect.rowDelimiter[0], needsQuotes);
-    // Other readers take any line break for the end of a row, so these are quoted even where rows end otherwise.
-    if (dialect.quote >= 0 || dialect.rowDelimiter.length === 0) {
+    // Other readers take any line break for the end of a row, so these are quoted or escaped even where rows end otherwise.
+    if (dialect.quote >= 0 || dialect.escape >= 0 || dialect.rowDelimiter.length === 0) {
       mark(10, needsQuotes);
       mark(13, needsQuotes);
     }
@@ -96,9 +105,17 @@ export class RowWriter {
     return this.#dialect.quote >= 0 ? this.#writeQuoted(bytes, start, end, flags) : this.#writeEscaped(bytes, start, end);
   }
 
-  writeText(text: string): boolean {
-    const bytes = encoder.encode(text);
-    return this.writeValue(bytes, 0, bytes.length);
+  /** Writes the names of the columns as a row that is not counted. */
+  writeHeader(names: readonly string[]): void {
+    this.beginRow();
+    for (const name of names) {
+      const bytes = encoder.encode(name);
+      if (this.writeValue(bytes, 0, bytes.length)) continue;
+      throw formatErrors.BAD_FORMAT.create({
+        property: 'quoteChar', reason: `the column name ${name} cannot be written without quoteChar and escapeChar`,
+      });
+    }
+    this.endRow({ header: true });
   }
 
   /** Writes the delimiter before all but the first field and makes room for `bytesMax` more. */

@@ -20,6 +20,8 @@ export interface SourceReaderOptions {
   /** What earlier chunks know; read from the file itself when it starts at 0. */
   readonly names: readonly string[] | undefined;
   readonly columnCount: number | undefined;
+  /** Given: the text is rows from its first byte on, with these columns. */
+  readonly bareColumns: readonly string[] | undefined;
 }
 
 /**
@@ -59,11 +61,11 @@ export class SourceReader {
     this.position = options.startPosition;
     this.#decoder = new SourceDecoder(textEncodingOf(options.format.encodingName), options.fileName, options.startPosition);
     this.#scanner = new RecordScanner(this.dialect, this.#recordBytesMax);
-    this.#stage = options.startPosition === 0 ? 'mark' : 'records';
+    this.#stage = options.startPosition === 0 && options.bareColumns === undefined ? 'mark' : 'records';
     if (this.#stage === 'mark') return;
-    this.names = options.names;
-    this.columns = options.names?.length ?? options.columnCount ?? 0;
-    if (options.format.firstRowAsHeader && options.names === undefined) {
+    this.names = options.bareColumns ?? options.names;
+    this.columns = this.names?.length ?? options.columnCount ?? 0;
+    if (options.format.firstRowAsHeader && this.names === undefined) {
       throw formatErrors.HEADER_NEEDED.create({ file: options.fileName, position: options.startPosition });
     }
   }

@@ -13,6 +13,11 @@ export interface TranscoderOptions {
   readonly header?: readonly string[];
   /** The same for files without a header, so that a chunk with another number of columns is noticed. */
   readonly columnCount?: number;
+  /**
+   * Names of the columns of a text that holds nothing but rows: no byte order mark, no lines to skip, no header. A server writes such
+   * text, and its first value may begin with any character.
+   */
+  readonly bareColumns?: readonly string[];
   /** Source position of the first byte that will be pushed: 0, or a record boundary that an earlier transcoder reported. */
   readonly startPosition?: number;
   /** Records before `startPosition`, so that errors name the file's row. */

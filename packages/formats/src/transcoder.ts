@@ -54,6 +54,7 @@ class DelimitedTextTranscoder implements Transcoder {
       recordBytesMax: options.recordBytesMax,
       names: options.header,
       columnCount: options.columnCount,
+      bareColumns: options.bareColumns,
     });
     this.#source = this.#reader.dialect;
     this.#writer = new RowWriter(compileDialect(options.sink), { quoteAllText: options.sink.quoteAllText });
@@ -93,15 +94,7 @@ class DelimitedTextTranscoder implements Transcoder {
     const source = { count: this.#reader.columns, names: this.#reader.names };
     const columns = compileMapping(this.#translator, source, this.#fileName);
     this.#columns = columns;
-    if (!this.#writeHeader) return;
-    this.#writer.beginRow();
-    for (const column of columns) {
-      if (this.#writer.writeText(column.sinkName)) continue;
-      throw formatErrors.BAD_FORMAT.create({
-        property: 'quoteChar', reason: `the column name ${column.sinkName} cannot be written without quoteChar and escapeChar`,
-      });
-    }
-    this.#writer.endRow({ header: true });
+    if (this.#writeHeader) this.#writer.writeHeader(columns.map((column) => column.sinkName));
   }
 
   #writeBatch(batch: RecordBatch): void {
@@ -179,6 +172,7 @@ class DelimitedTextTranscoder implements Transcoder {
 export function createHeaderReader(format: DelimitedTextFormat, fileName: string): HeaderReader {
   const reader = new SourceReader({
     format, fileName, startPosition: 0, startRow: 0, limitPosition: 1, recordBytesMax: undefined, names: undefined, columnCount: undefined,
+    bareColumns: undefined,
   });
   return {
     push(block, atEnd) {
