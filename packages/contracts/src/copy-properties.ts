@@ -1,9 +1,11 @@
-import type { ConnectorSpec, JsonObject, Translator } from '@dmg/model';
+import type { ConnectorSpec, DataFormat, JsonObject, Translator } from '@dmg/model';
 import { type ObjectReader, valueOr } from './object-reader.ts';
-import { findSpec, readSpecProperties, readSpecType, type SpecPart } from './spec-object.ts';
+import {
+  findSpec, readSpecProperties, readSpecType, type SpecMatch, specObjects, type SpecPart, specTypes,
+} from './spec-object.ts';
 import { readTranslator } from './translator.ts';
 
-/** Store settings as given: undefined where the user gave none. */
+/** Settings of one end as given: `storeSettings`, or those of a table source or sink itself. */
 export interface StoreSettings {
   readonly connector: string;
   readonly type: string;
@@ -11,14 +13,20 @@ export interface StoreSettings {
   readonly path: string;
 }
 
+type FormatName = DataFormat['type'];
+
 export interface SourceProperties {
-  readonly format: 'Binary' | 'DelimitedText';
+  /** In the spelling of the spec: `DelimitedTextSource`, `PostgreSqlSource`. */
+  readonly type: string;
+  readonly format: FormatName;
+  /** Undefined where the user gave no store settings. */
   readonly store: StoreSettings | undefined;
   readonly skipLineCount: number;
 }
 
 export interface SinkProperties {
-  readonly format: 'Binary' | 'DelimitedText';
+  readonly type: string;
+  readonly format: FormatName;
   readonly store: StoreSettings | undefined;
   readonly quoteAllText: boolean;
   /** With its dot; undefined: none given. */
@@ -34,8 +42,7 @@ export interface CopyProperties {
   readonly validateDataConsistency: boolean;
 }
 
-/** Reads them. Without specs (`undefined`) the store settings are left unread: then only `resolveActivities` checks them. */
-export function readCopyProperties(reader: ObjectReader, specs: readonly ConnectorSpec[] | undefined): CopyProperties {
+export function readCopyProperties(reader: ObjectReader, specs: readonly ConnectorSpec[]): CopyProperties {
   const source = readSource(reader.object('source', true), specs);
   const sink = readSink(reader.object('sink', true), specs);
   const translatorReader = reader.object('translator');
@@ -74,9 +81,14 @@ function refuseLogs(reader: ObjectReader): void {
 
 const noRetryHere = 'transient errors of a store are always tried again; the policy of the activity counts further tries';
 
-function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[] | undefined): SourceProperties | undefined {
-  const type = reader?.type(['BinarySource', 'DelimitedTextSource']);
+function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[]): SourceProperties | undefined {
+  const type = reader?.type(['BinarySource', 'DelimitedTextSource', ...specTypes(specs, 'sources')]);
   if (reader === undefined || type === undefined) return undefined;
+  reader.refuse(['additionalColumns'], 'no columns are added yet');
+  reader.ignore(['sourceRetryCount', 'sourceRetryWait'], noRetryHere);
+  reader.allow('disableMetricsCollection');
+  const table = findSpec(specs, 'sources', type);
+  if (table !== undefined) return { type, format: 'Table', store: readTableEnd(reader, table), skipLineCount: 0 };
   const format = type === 'BinarySource' ? 'Binary' : 'DelimitedText';
   const store = readStore(reader, 'readSettings', specs);
   const settings = reader.object('formatSettings');
@@ -87,17 +99,28 @@ function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorS
     if (format === 'DelimitedText') skipLineCount = valueOr(settings.integer('skipLineCount', { minimum: 0 }), 0);
     settings.finish();
   }
-  reader.refuse(['additionalColumns'], 'no columns are added yet');
-  reader.ignore(['sourceRetryCount', 'sourceRetryWait'], noRetryHere);
   reader.ignore(['maxConcurrentConnections', 'recursive'], 'it belongs into storeSettings');
-  reader.allow('disableMetricsCollection');
   reader.finish();
-  return { format, store, skipLineCount };
+  return { type, format, store, skipLineCount };
 }
 
-function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[] | undefined): SinkProperties | undefined {
-  const type = reader?.type(['BinarySink', 'DelimitedTextSink']);
+/** A source or sink of a table, which has its settings itself. */
+function readTableEnd(reader: ObjectReader, { connector, object }: SpecMatch): StoreSettings {
+  const values = readSpecProperties(reader, object);
+  reader.ignore(['maxConcurrentConnections'], 'parallelCopies limits the connections of a copy');
+  reader.finish();
+  return { connector: connector.name, type: object.type, values, path: reader.path };
+}
+
+function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[]): SinkProperties | undefined {
+  const type = reader?.type(['BinarySink', 'DelimitedTextSink', ...specTypes(specs, 'sinks')]);
   if (reader === undefined || type === undefined) return undefined;
+  reader.ignore(['sinkRetryCount', 'sinkRetryWait'], noRetryHere);
+  reader.allow('disableMetricsCollection');
+  const table = findSpec(specs, 'sinks', type);
+  if (table !== undefined) {
+    return { type, format: 'Table', store: readTableEnd(reader, table), quoteAllText: false, fileExtension: undefined };
+  }
   const format = type === 'BinarySink' ? 'Binary' : 'DelimitedText';
   const store = readStore(reader, 'writeSettings', specs);
   const settings = format === 'DelimitedText' ? reader.object('formatSettings') : undefined;
@@ -110,14 +133,12 @@ function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpe
     settings.refuse(['maxRowsPerFile', 'fileNamePrefix'], 'a target file is not cut into several');
     settings.finish();
   }
-  reader.ignore(['sinkRetryCount', 'sinkRetryWait'], noRetryHere);
   reader.ignore(
     ['writeBatchSize', 'writeBatchTimeout', 'maxConcurrentConnections', 'copyBehavior'],
     'files are written in parts of their own size; copyBehavior belongs into storeSettings',
   );
-  reader.allow('disableMetricsCollection');
   reader.finish();
-  return { format, store, quoteAllText, fileExtension };
+  return { type, format, store, quoteAllText, fileExtension };
 }
 
 function readExtension(reader: ObjectReader): string | undefined {
@@ -129,9 +150,9 @@ function readExtension(reader: ObjectReader): string | undefined {
   return undefined;
 }
 
-function readStore(reader: ObjectReader, part: SpecPart, specs: readonly ConnectorSpec[] | undefined): StoreSettings | undefined {
+function readStore(reader: ObjectReader, part: SpecPart, specs: readonly ConnectorSpec[]): StoreSettings | undefined {
   const settings = reader.object('storeSettings');
-  if (settings === undefined || specs === undefined) return undefined;
+  if (settings === undefined) return undefined;
   const match = readSpecType(settings, specs, part);
   if (match === undefined) return undefined;
   const values = readSpecProperties(settings, match.object);
@@ -141,8 +162,7 @@ function readStore(reader: ObjectReader, part: SpecPart, specs: readonly Connect
 
 /** Settings with which a store works when the user gives none. */
 export function defaultSettings(spec: ConnectorSpec, part: SpecPart): JsonObject {
-  const object = findSpec([spec], part, spec[part][0]?.type ?? '')?.object;
-  const defaults = (object?.properties ?? []).flatMap((property) =>
+  const defaults = (specObjects(spec, part)[0]?.properties ?? []).flatMap((property) =>
     property.default === undefined || property.ignored !== undefined || property.refused !== undefined ? [] : [
       [property.name, property.default] as const,
     ],

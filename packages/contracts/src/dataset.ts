@@ -5,16 +5,17 @@ import { openDefinition, readParameters, readReference, unboundParameters } from
 import { isExpression, type Scope } from './expression.ts';
 import { Findings } from './findings.ts';
 import { isObject, ObjectReader, propertyOf, valueOr } from './object-reader.ts';
-import { readSpecProperties, readSpecType } from './spec-object.ts';
+import { findSpec, readSpecProperties, readSpecType, type SpecMatch, specTypes } from './spec-object.ts';
 import type { Dataset, Parsed } from './types.ts';
 
-const datasetTypes = ['Binary', 'DelimitedText'] as const;
-type DatasetType = (typeof datasetTypes)[number];
+/** Datasets of files. Those of tables come with the connectors' specs. */
+const fileDatasetTypes = ['Binary', 'DelimitedText'] as const;
 
 /** What a dataset's `typeProperties` say once expressions are evaluated. */
 export interface DatasetContent {
   /** `ConnectorSpec.name` of the location. */
   readonly connector: string;
+  /** Type of the location, or of the dataset itself where it is a table. */
   readonly locationType: string;
   readonly location: JsonObject;
   readonly format: DataFormat;
@@ -31,7 +32,7 @@ export function parseDataset(name: string, json: JsonValue, specs: readonly Conn
 }
 
 function readDataset(name: string, json: JsonObject, properties: ObjectReader, specs: readonly ConnectorSpec[]): Dataset | undefined {
-  const type = properties.type(datasetTypes) as DatasetType | undefined;
+  const type = properties.type([...fileDatasetTypes, ...specTypes(specs, 'datasets')]);
   const linkedServiceReader = properties.object('linkedServiceName', true);
   linkedServiceReader?.refuse(['parameters'], 'linked services take no parameters here');
   const linkedService = readReference(linkedServiceReader, 'LinkedServiceReference');
@@ -47,7 +48,9 @@ function readDataset(name: string, json: JsonObject, properties: ObjectReader, s
 }
 
 /** Reads `typeProperties`. With expressions still in them the result is incomplete and serves the checks only. */
-export function readDatasetContent(type: DatasetType, reader: ObjectReader, specs: readonly ConnectorSpec[]): DatasetContent | undefined {
+export function readDatasetContent(type: string, reader: ObjectReader, specs: readonly ConnectorSpec[]): DatasetContent | undefined {
+  const table = findSpec(specs, 'datasets', type);
+  if (table !== undefined) return readTable(reader, table);
   const format = type === 'Binary' ? readBinary(reader) : readDelimitedText(reader);
   const location = reader.object('location', true);
   reader.finish();
@@ -57,6 +60,22 @@ export function readDatasetContent(type: DatasetType, reader: ObjectReader, spec
   location.finish();
   checkPath(location, values);
   return { connector: match.connector.name, locationType: match.object.type, location: values, format };
+}
+
+function readTable(reader: ObjectReader, { connector, object }: SpecMatch): DatasetContent {
+  const { tableName, ...named } = readSpecProperties(reader, object);
+  reader.finish();
+  const given = (name: string): boolean => reader.raw(name) !== undefined && reader.raw(name) !== '';
+  if (given('table') && given('tableName')) reader.findings.warn(reader.at('tableName'), 'has no effect: table is given');
+  if (given('schema') && !given('table') && typeof tableName === 'string' && tableName.includes('.')) {
+    reader.findings.problem(reader.at('schema'), 'stands beside a tableName that holds a schema itself; give schema and table');
+  }
+  for (const name of ['schema', 'table', 'tableName']) {
+    const value = reader.raw(name);
+    if (typeof value === 'string' && value.includes('\0')) reader.findings.problem(reader.at(name), 'holds a zero character');
+  }
+  const location = tableName === undefined || given('table') ? named : { ...named, tableName };
+  return { connector: connector.name, locationType: object.type, location, format: { type: 'Table' } };
 }
 
 /** The user's `typeProperties` of a dataset that was parsed before. */

@@ -56,7 +56,8 @@ describe('linked services', () => {
         'a/b', { properties: { type: 'FileServr', typeProperties: {}, connectVia: { referenceName: 5, type: 'Gateway' } } }, specs,
       ), 'INVALID_DEFINITION',
       'name holds "/"',
-      'properties.type is "FileServr", which is not supported; allowed are FileServer, AzureBlobStorage; did you mean FileServer?',
+      'properties.type is "FileServr", which is not supported; allowed are FileServer, AzureBlobStorage, Warehouse; '
+      + 'did you mean FileServer?',
       'properties.connectVia.referenceName must be a string, not a number', 'properties.connectVia.type is "Gateway"',
     );
     refuses(

@@ -40,7 +40,9 @@ function readLinkedService(name: string, properties: ObjectReader, specs: readon
 /** `encryptedCredential` beside the other properties stands for the first secret that is not given itself. */
 function readSealed(reader: ObjectReader, match: SpecMatch, connection: JsonObject): JsonObject {
   const taken = reader.string('encryptedCredential');
-  const usable = usableSecrets(match.object);
+  const usable = usableSecrets(match.object).filter(
+    ({ excludes = [] }) => !excludes.some((name) => connection[name] !== undefined),
+  );
   const free = usable.find((property) => connection[property.name] === undefined);
   if (taken.state === 'given' && taken.value !== '') {
     if (free !== undefined) return { [free.name]: { encryptedCredential: taken.value } };

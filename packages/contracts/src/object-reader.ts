@@ -10,6 +10,8 @@ export interface StringRules {
   readonly required?: boolean;
   /** Allowed values, compared without case; the result has this spelling. */
   readonly values?: readonly string[];
+  /** A whole number is taken for its text. */
+  readonly integers?: boolean;
 }
 
 export interface NumberRules {
@@ -74,7 +76,10 @@ export class ObjectReader {
   }
 
   string(name: string, rules: StringRules = {}): Taken<string> {
-    const taken = this.#take(name, rules.required === true, 'a string', (value) => (typeof value === 'string' ? value : undefined));
+    const { integers = false } = rules;
+    const taken = this.#take(name, rules.required === true, integers ? 'a string or a whole number' : 'a string', (value) =>
+      typeof value === 'string' ? value : integers && typeof value === 'number' && Number.isSafeInteger(value) ? `${value}` : undefined,
+    );
     if (taken.state !== 'given' || rules.values === undefined) return taken;
     const found = rules.values.find((value) => value.toLowerCase() === taken.value.trim().toLowerCase());
     if (found !== undefined) return { state: 'given', value: found };

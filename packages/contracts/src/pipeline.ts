@@ -18,10 +18,9 @@ const policyDefaults: JobPolicy = { timeoutMs: 12 * 3_600_000, retry: 0, retryIn
 const activitiesMax = 120;
 
 /**
- * Reads a pipeline. Expressions are checked and kept. Store settings can be checked only where the connectors' specs are given; else
- * `resolveActivities` does it. Throws one `DMG_CONTRACTS_INVALID_DEFINITION` that names all that is wrong.
+ * Reads a pipeline. Expressions are checked and kept. Throws one `DMG_CONTRACTS_INVALID_DEFINITION` that names all that is wrong.
  */
-export function parsePipeline(name: string, json: JsonValue, specs?: readonly ConnectorSpec[]): Parsed<Pipeline> {
+export function parsePipeline(name: string, json: JsonValue, specs: readonly ConnectorSpec[]): Parsed<Pipeline> {
   const findings = new Findings();
   const definition = openDefinition(name, json, findings);
   const value = definition === undefined ? undefined : readPipeline(name, definition.json, definition.properties, specs);
@@ -30,7 +29,7 @@ export function parsePipeline(name: string, json: JsonValue, specs?: readonly Co
   return { value, warnings: findings.warnings };
 }
 
-function readPipeline(name: string, json: JsonObject, properties: ObjectReader, specs: readonly ConnectorSpec[] | undefined): Pipeline {
+function readPipeline(name: string, json: JsonObject, properties: ObjectReader, specs: readonly ConnectorSpec[]): Pipeline {
   const parameters = readParameters(properties);
   properties.ignore(['concurrency'], 'runs of a pipeline are not limited by it; the gateway limits jobs');
   properties.refuse(['variables'], 'variables are not supported; use parameters');
@@ -54,7 +53,7 @@ function readPipeline(name: string, json: JsonObject, properties: ObjectReader, 
   return { name, parameters, activities, json };
 }
 
-function readActivity(reader: ObjectReader, scope: Scope, specs: readonly ConnectorSpec[] | undefined): PipelineActivity | undefined {
+function readActivity(reader: ObjectReader, scope: Scope, specs: readonly ConnectorSpec[]): PipelineActivity | undefined {
   const name = reader.string('name', { required: true });
   if (name.state === 'given') checkName(name.value.trim(), reader.at('name'), reader.findings);
   const type = reader.type(['Copy']);

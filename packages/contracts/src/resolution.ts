@@ -1,12 +1,18 @@
 import type { ConnectorSpec, CopyActivity, CopyEnd, DataFormat, JsonObject, JsonValue } from '@dmg/model';
-import { type CopyProperties, defaultSettings, readCopyProperties, type StoreSettings } from './copy-properties.ts';
+import {
+  type CopyProperties, defaultSettings, readCopyProperties, type SinkProperties, type SourceProperties, type StoreSettings,
+} from './copy-properties.ts';
 import { type DatasetContent, readDatasetContent, typePropertiesOf } from './dataset.ts';
 import { bindParameters } from './definition.ts';
 import { evaluateDeep, type Scope } from './expression.ts';
 import { Findings, isTooDeep, shownName } from './findings.ts';
 import { isObject, ObjectReader, propertyOf } from './object-reader.ts';
 import { readPolicy } from './pipeline.ts';
-import type { DatasetReference, LinkedService, Lookup, Pipeline, PipelineActivity, ResolvedActivity, RunFacts, Warning } from './types.ts';
+import { specTypes } from './spec-object.ts';
+import { isSameTable, isTable, mixProblem, tableMappingProblem, tableProblems } from './table-ends.ts';
+import type {
+  Dataset, DatasetReference, LinkedService, Lookup, Pipeline, PipelineActivity, ResolvedActivity, RunFacts, Warning,
+} from './types.ts';
 
 export interface ResolveOptions {
   readonly pipeline: Pipeline;
@@ -19,6 +25,7 @@ export interface ResolveOptions {
 
 /** One side of a copy before its settings are known. */
 interface End {
+  readonly dataset: Dataset;
   readonly linkedService: LinkedService;
   readonly content: DatasetContent;
   readonly connector: ConnectorSpec;
@@ -71,6 +78,7 @@ class ActivityResolver {
     ) return undefined;
     const integrationRuntime = this.#gateway(activity, source.linkedService, sink.linkedService);
     const copyActivity = this.#copyActivity(activity, copy, source, sink);
+    this.#checkTables(path, copyActivity, source, sink);
     this.#checkOverlap(activity, copyActivity, source, sink);
     if (integrationRuntime === undefined || this.#findings.failed) return undefined;
     const { name, type, dependsOn } = activity;
@@ -105,19 +113,21 @@ class ActivityResolver {
     const where = `${place} properties.typeProperties`;
     const properties = this.#evaluate(typePropertiesOf(dataset.json), { kind: 'dataset', parameters, facts: {} }, where);
     if (linkedService === undefined || this.#findings.failed || !isObject(properties)) return undefined;
-    const content = readDatasetContent(dataset.type, new ObjectReader(properties, where, this.#findings), specs);
     const connector = specs.find((spec) => spec.name === linkedService.connector);
+    // The store's own objects first: some types, RelationalTable say, may belong to several stores.
+    const ordered = connector === undefined ? specs : [connector, ...specs.filter((spec) => spec !== connector)];
+    const content = readDatasetContent(dataset.type, new ObjectReader(properties, where, this.#findings), ordered);
     if (content === undefined || connector === undefined) return undefined;
     if (content.connector !== linkedService.connector) {
-      const allowed = connector.locations.map((location) => location.type).join(', ');
+      const allowed = [...specTypes([connector], 'datasets'), ...specTypes([connector], 'locations')].join(', ');
       this.#findings.problem(
-        `${where}.location.type`,
+        content.format.type === 'Table' ? `${place} properties.type` : `${where}.location.type`,
         `is ${content.locationType}, but linked service ${shownName(linkedService.name)} is ${linkedService.type}, which takes ${allowed}`,
       );
       return undefined;
     }
     if (!connector[side]) this.#findings.problem(path, `is used as a ${side}, which ${linkedService.type} cannot be`);
-    return { linkedService, content, connector };
+    return { dataset, linkedService, content, connector };
   }
 
   /** The sink's gateway does the work; the source's where the sink names none. */
@@ -139,13 +149,10 @@ class ActivityResolver {
 
   #copyActivity(activity: PipelineActivity, copy: CopyProperties, source: End, sink: End): CopyActivity {
     const path = `${activity.path}.typeProperties`;
-    this.#checkFormat(`${path}.source.type`, 'Source', copy.source?.format, source);
-    this.#checkFormat(`${path}.sink.type`, 'Sink', copy.sink?.format, sink);
-    if (source.content.format.type !== sink.content.format.type) {
-      this.#findings.problem(
-        path, `copies ${source.content.format.type} to ${sink.content.format.type}; both datasets must be of the same type`,
-      );
-    }
+    this.#checkType(`${path}.source.type`, 'sources', copy.source, source);
+    this.#checkType(`${path}.sink.type`, 'sinks', copy.sink, sink);
+    const mixed = mixProblem(source.content.format.type, sink.content.format.type);
+    if (mixed !== undefined) this.#findings.problem(path, mixed);
     const { skipLineCount = 0 } = copy.source ?? {};
     const { quoteAllText = false, fileExtension } = copy.sink ?? {};
     const sinkSettings = this.#settings(copy.sink?.store, sink, 'writeSettings');
@@ -160,31 +167,53 @@ class ActivityResolver {
     };
   }
 
-  #checkFormat(path: string, side: 'Source' | 'Sink', format: string | undefined, end: End): void {
-    const expected = end.content.format.type;
-    if (format !== undefined && format !== expected) {
-      this.#findings.problem(path, `is ${format}${side}, but the dataset is ${expected}; use ${expected}${side}`);
-    }
+  #checkType(path: string, part: 'sources' | 'sinks', given: SourceProperties | SinkProperties | undefined, end: End): void {
+    const { dataset, content, connector } = end;
+    if (given === undefined) return;
+    const fits = given.format === content.format.type && (given.format !== 'Table' || given.store?.connector === connector.name);
+    if (fits) return;
+    const fitting = content.format.type === 'Table'
+      ? specTypes([connector], part)
+      : [`${content.format.type}${part === 'sources' ? 'Source' : 'Sink'}`];
+    this.#findings.problem(path, `is ${given.type}, but the dataset is ${dataset.type}; use ${fitting.join(' or ')}`);
   }
 
   #settings(store: StoreSettings | undefined, end: End, part: 'readSettings' | 'writeSettings'): JsonObject {
     if (store === undefined) return defaultSettings(end.connector, part);
     if (store.connector === end.connector.name) return store.values;
+    // A source or sink of another kind: `#checkType` has said so.
+    if (specTypes(this.#options.specs, part === 'readSettings' ? 'sources' : 'sinks').includes(store.type)) return {};
     const allowed = end.connector[part].map((object) => object.type).join(', ');
     this.#findings.problem(`${store.path}.type`, `is ${store.type}, but the store is ${end.linkedService.type}, which takes ${allowed}`);
     return {};
   }
 
   #copyEnd(end: End, settings: JsonObject, own: { skipLineCount?: number; quoteAllText?: boolean }): CopyEnd {
-    const format: DataFormat = end.content.format.type === 'Binary' ? end.content.format : { ...end.content.format, ...own };
+    const { format: given } = end.content;
+    const format: DataFormat = given.type === 'DelimitedText' ? { ...given, ...own } : given;
     return {
       connector: end.connector.name, connection: end.linkedService.connection, location: end.content.location, settings, format,
     };
   }
 
+  #checkTables(path: string, copy: CopyActivity, source: End, sink: End): void {
+    for (const { side, message } of tableProblems(copy)) {
+      const { dataset } = side === 'source' ? source : sink;
+      this.#findings.problem(`dataset ${shownName(dataset.name)}: properties.typeProperties`, message);
+    }
+    const mapping = tableMappingProblem(copy);
+    if (mapping !== undefined) this.#findings.problem(`${path}.translator`, mapping);
+  }
+
   /** Refuses a copy onto itself, as far as names show it; the engine compares what the stores really hold. */
   #checkOverlap(activity: PipelineActivity, copy: CopyActivity, source: End, sink: End): void {
     if (!sameStore(source, sink) || copy.source.settings.wildcardFolderPath !== undefined) return;
+    if (isTable(copy.source) || isTable(copy.sink)) {
+      if (isSameTable(copy)) {
+        this.#findings.problem(activity.path, 'copies a table onto itself: its rows would be added to it again; choose another table');
+      }
+      return;
+    }
     const [from, to] = [folderOf(copy.source), folderOf(copy.sink)];
     const [fromFile, toFile] = [copy.source.location.fileName, copy.sink.location.fileName];
     if (from === to && (toFile === undefined || fromFile === toFile)) {

@@ -6,10 +6,12 @@ export function isMasked(text: string): boolean {
   return text.includes(secretMask);
 }
 
-/** Parts of a storage connection string that are no secrets. All other parts are masked. */
+/** Parts of connection strings that are no secrets. All other parts are masked. */
 const openParts = new Set([
   'defaultendpointsprotocol', 'accountname', 'endpointsuffix', 'blobendpoint', 'queueendpoint', 'tableendpoint', 'fileendpoint',
   'usedevelopmentstorage',
+  'host', 'server', 'port', 'database', 'uid', 'user id', 'username', 'ssl mode', 'sslmode', 'encryptionmethod',
+  'validateservercertificate', 'trust server certificate', 'timeout', 'command timeout',
 ]);
 
 /**
@@ -19,7 +21,8 @@ const openParts = new Set([
 export function maskText(text: string): string {
   if (text === '') return text;
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return maskUri(text);
-  if (/["']/.test(text) || !text.includes('=') || !text.includes(';')) return secretMask;
+  // In quotes or braces a part may hold semicolons.
+  if (/["'{}]/.test(text) || !text.includes('=') || !text.includes(';')) return secretMask;
   return text
     .split(';')
     .map((part) => {

@@ -4,21 +4,27 @@ import { isMasked } from './secret-text.ts';
 import type { SecretRef } from './types.ts';
 
 /** Which of a connector's objects is meant. */
-export type SpecPart = 'linkedServices' | 'locations' | 'readSettings' | 'writeSettings';
+export type SpecPart = 'linkedServices' | 'locations' | 'readSettings' | 'writeSettings' | TablePart;
+/** Objects of stores that have tables. */
+export type TablePart = 'datasets' | 'sources' | 'sinks';
 
 export interface SpecMatch {
   readonly connector: ConnectorSpec;
   readonly object: ObjectSpec;
 }
 
+export function specObjects(spec: ConnectorSpec, part: SpecPart): readonly ObjectSpec[] {
+  return part === 'datasets' || part === 'sources' || part === 'sinks' ? (spec.tables?.[part] ?? []) : spec[part];
+}
+
 export function specTypes(specs: readonly ConnectorSpec[], part: SpecPart): string[] {
-  return specs.flatMap((spec) => spec[part].map((object) => object.type));
+  return specs.flatMap((spec) => specObjects(spec, part).map((object) => object.type));
 }
 
 export function findSpec(specs: readonly ConnectorSpec[], part: SpecPart, type: string): SpecMatch | undefined {
   const folded = type.trim().toLowerCase();
   for (const connector of specs) {
-    const object = connector[part].find((candidate) => candidate.type.toLowerCase() === folded);
+    const object = specObjects(connector, part).find((candidate) => candidate.type.toLowerCase() === folded);
     if (object !== undefined) return { connector, object };
   }
   return undefined;
@@ -45,16 +51,33 @@ export interface SecretContext {
 
 /** Reads an object's properties by its spec into the spec's spelling, with defaults. Empty texts count as absent. */
 export function readSpecProperties(reader: ObjectReader, spec: ObjectSpec, secrets?: SecretContext): JsonObject {
+  const { oneOf } = spec;
+  if (oneOf !== undefined && ![...oneOf, 'encryptedCredential'].some((name) => isGiven(reader, name))) {
+    reader.findings.problem(reader.path, `gives none of ${oneOf.join(', ')}; it needs one of them`);
+  }
+  return readProperties(reader, spec.properties, secrets);
+}
+
+function readProperties(reader: ObjectReader, properties: readonly PropertySpec[], secrets: SecretContext | undefined): JsonObject {
   const result: Record<string, JsonValue> = {};
-  for (const property of spec.properties) {
+  for (const property of properties) {
     const value = readProperty(reader, property, secrets);
     if (value !== undefined) result[property.name] = value;
+    for (const other of isGiven(reader, property.name) ? (property.excludes ?? []) : []) {
+      if (isGiven(reader, other)) reader.findings.problem(reader.at(other), `cannot stand beside ${property.name}; give one of the two`);
+    }
   }
   return result;
 }
 
+function isGiven(reader: ObjectReader, name: string): boolean {
+  const raw = reader.raw(name);
+  return raw !== undefined && raw !== '';
+}
+
 function readProperty(reader: ObjectReader, property: PropertySpec, secrets: SecretContext | undefined): JsonValue | undefined {
   const raw = reader.raw(property.name);
+  if (isRefusedValue(reader, property, raw)) return undefined;
   if (raw !== undefined && property.ignored !== undefined) {
     reader.findings.warn(reader.at(property.name), `has no effect: ${property.ignored}`);
   }
@@ -66,6 +89,15 @@ function readProperty(reader: ObjectReader, property: PropertySpec, secrets: Sec
     return undefined;
   }
   return value ?? property.default;
+}
+
+function isRefusedValue(reader: ObjectReader, property: PropertySpec, raw: JsonValue | undefined): boolean {
+  if (typeof raw !== 'string') return false;
+  const folded = raw.trim().toLowerCase();
+  const refused = Object.entries(property.refusedValues ?? {}).find(([value]) => value.toLowerCase() === folded);
+  if (refused === undefined) return false;
+  reader.findings.problem(reader.at(property.name), `is ${refused[0]}, which is not supported: ${refused[1]}`);
+  return true;
 }
 
 function readPlain(reader: ObjectReader, property: PropertySpec): JsonValue | undefined {
@@ -83,11 +115,19 @@ function readPlain(reader: ObjectReader, property: PropertySpec): JsonValue | un
     }
     case 'stringMap': return readStringMap(reader, name);
     case 'any': return reader.raw(name);
+    case 'object': {
+      const object = reader.object(name);
+      if (object === undefined) return undefined;
+      const values = readProperties(object, property.properties ?? [], undefined);
+      object.finish();
+      return Object.keys(values).length === 0 ? undefined : values;
+    }
     default: {
       const empty = reader.raw(name) === '';
       if (empty && required) reader.findings.problem(reader.at(name), 'is empty; it must be a string');
       if (empty) return undefined;
-      const taken = reader.string(name, { required, ...(property.values === undefined ? {} : { values: property.values }) });
+      const values = property.values === undefined ? {} : { values: property.values };
+      const taken = reader.string(name, { required, integers: property.type === 'text', ...values });
       return taken.state === 'given' ? taken.value : undefined;
     }
   }

@@ -44,7 +44,8 @@ export interface ParameterDefinition {
 
 export interface Dataset {
   readonly name: string;
-  readonly type: 'Binary' | 'DelimitedText';
+  /** `Binary`, `DelimitedText`, or a table's: `PostgreSqlTable`. */
+  readonly type: string;
   readonly linkedServiceName: string;
   readonly parameters: Readonly<Record<string, ParameterDefinition>>;
   /** The user's document. It may hold expressions, which `resolveActivities` evaluates. */

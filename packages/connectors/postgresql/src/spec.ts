@@ -18,7 +18,7 @@ const username: PropertySpec = { name: 'username', type: 'string', description: 
 
 /** What `PostgreSqlV2` and the newer `AzurePostgreSql` have in common beside server, database and user. */
 const connectionDetails: readonly PropertySpec[] = [
-  { name: 'port', type: 'integer', minimum: 1, maximum: 65_535, default: 5432, description: 'Port of the server.' },
+  { name: 'port', type: 'integer', minimum: 1, maximum: 65_535, description: 'Port of the server; 5432 when left out.' },
   {
     name: 'sslMode', type: 'text',
     values: ['0', '1', '2', '3', '4', '5', 'disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'],
@@ -108,9 +108,7 @@ const readDetails: readonly PropertySpec[] = [
       { name: 'partitionNames', type: 'any', description: 'Names of the physical partitions.' },
     ],
   },
-  {
-    name: 'queryTimeout', type: 'string', ignored: 'a statement may take as long as the timeout of the activity allows', description: noEffect,
-  },
+  { name: 'queryTimeout', type: 'string', ignored: 'the timeout of the activity counts', description: noEffect },
   consistency,
 ];
 
@@ -129,7 +127,7 @@ const sources: readonly ObjectSpec[] = [
 ];
 
 const writeDetails: readonly PropertySpec[] = [
-  { name: 'preCopyScript', type: 'string', description: 'SQL that runs once, in the transaction in which the copy\'s plan becomes durable.' },
+  { name: 'preCopyScript', type: 'string', description: 'SQL that runs once, in the transaction that makes the copy\'s plan durable.' },
   {
     name: 'tableOption', type: 'string', values: ['none', 'autoCreate'], default: 'none',
     description: 'autoCreate: make the table when it is absent, with the columns of the source.',

@@ -11,7 +11,7 @@ const settings: readonly PropertySpec[] = [
   { name: 'metadata', type: 'stringMap', description },
 ];
 
-/** Two stores in the shape of real ones: folders, and containers behind secrets. */
+/** Three stores in the shape of real ones: folders, containers behind secrets, and tables. */
 export const specs: readonly ConnectorSpec[] = [
   {
     name: 'disk', source: true, sink: true, atomicPublish: 'yes',
@@ -69,6 +69,45 @@ export const specs: readonly ConnectorSpec[] = [
     ],
     writeSettings: [{ type: 'AzureBlobStorageWriteSettings', description, properties: [] }],
   },
+  {
+    name: 'warehouse', source: true, sink: true, atomicPublish: 'yes', locations: [], readSettings: [], writeSettings: [],
+    linkedServices: [{
+      type: 'Warehouse', description, oneOf: ['connectionString', 'server'],
+      properties: [
+        { name: 'connectionString', type: 'secret', excludes: ['server'], description },
+        { name: 'password', type: 'secret', description },
+        { name: 'server', type: 'string', description },
+        { name: 'sslMode', type: 'text', values: ['0', '1', 'off', 'on'], description },
+      ],
+    }],
+    tables: {
+      datasets: [{
+        type: 'WarehouseTable', description,
+        properties: ['schema', 'table', 'tableName'].map((name) => ({ name, type: 'string', description })),
+      }],
+      sources: [{
+        type: 'WarehouseSource', description,
+        properties: [
+          { name: 'query', type: 'string', description },
+          {
+            name: 'partitionSettings', type: 'object', description,
+            properties: [{ name: 'column', type: 'string', description }, { name: 'upperBound', type: 'text', description }],
+          },
+          { name: 'consistency', type: 'string', values: ['snapshot', 'perChunk'], default: 'snapshot', description },
+        ],
+      }],
+      sinks: [{
+        type: 'WarehouseSink', description,
+        properties: [
+          { name: 'preCopyScript', type: 'string', description },
+          {
+            name: 'writeMethod', type: 'string', values: ['Bulk'], refusedValues: { Upsert: 'no row is replaced' },
+            ignored: 'there is one method', description,
+          },
+        ],
+      }],
+    },
+  },
 ];
 
 const gateway = { referenceName: 'gw', type: 'IntegrationRuntimeReference' };
@@ -113,6 +152,20 @@ export const documents = {
       typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c' } },
     },
   },
+  house: {
+    properties: {
+      type: 'Warehouse', connectVia: gateway, typeProperties: { server: 'h', password: { type: 'SecureString', value: 'k' }, sslMode: 1 },
+    },
+  },
+  tableIn: {
+    properties: {
+      type: 'WarehouseTable', linkedServiceName: linkedServiceReference('house'), schema: [{ name: 'id', type: 'bigint' }],
+      typeProperties: { schema: 'Sales', table: 'Orders' },
+    },
+  },
+  tableOut: {
+    properties: { type: 'WarehouseTable', linkedServiceName: linkedServiceReference('house'), typeProperties: { tableName: 'sales.copied' } },
+  },
 } satisfies Record<string, JsonObject>;
 
 export const textCopy: JsonObject = {
@@ -124,6 +177,11 @@ export const textCopy: JsonObject = {
 export const binaryCopy: JsonObject = {
   name: 'copy', type: 'Copy', inputs: [datasetReference('anyIn')], outputs: [datasetReference('anyOut')],
   typeProperties: { source: { type: 'BinarySource' }, sink: { type: 'BinarySink' } },
+};
+
+export const tableCopy: JsonObject = {
+  name: 'copy', type: 'Copy', inputs: [datasetReference('tableIn')], outputs: [datasetReference('tableOut')],
+  typeProperties: { source: { type: 'WarehouseSource' }, sink: { type: 'WarehouseSink' } },
 };
 
 export function pipelineOf(activity: JsonObject | readonly JsonObject[], parameters: JsonObject = {}): JsonObject {

@@ -145,7 +145,7 @@ export class DefinitionStore {
         };
       }
       case 'datasets': return { warnings: parseDataset(name, document, this.#specs).warnings, shown: document, ...none };
-      case 'pipelines': return { warnings: parsePipeline(name, document).warnings, shown: document, ...none };
+      case 'pipelines': return { warnings: parsePipeline(name, document, this.#specs).warnings, shown: document, ...none };
     }
   }
 

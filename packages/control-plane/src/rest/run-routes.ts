@@ -64,7 +64,7 @@ export function addRunRoutes(app: App, options: RunRoutesOptions): void {
 async function createRun(options: RunRoutesOptions, factory: FactoryRow, pipelineName: string, body: unknown): Promise<string> {
   const { definitions, gateways, tracker, random, specs } = options;
   const stored = await definitions.get(factory, 'pipelines', pipelineName);
-  const pipeline = parsePipeline(stored.name, JSON.parse(stored.resource) as JsonValue).value;
+  const pipeline = parsePipeline(stored.name, JSON.parse(stored.resource) as JsonValue, specs).value;
   const parameters: JsonObject = body === undefined || body === null ? {} : requireObject(body, 'parameters');
   const runId = newUuid(random);
   const lookup = await definitions.lookup(factory);
