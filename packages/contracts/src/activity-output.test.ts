@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fault } from '@dmg/base';
 import type { Receipt } from '@dmg/model';
-import { activityError, copyActivityOutput, restGatewayState, restNodeStatus } from './index.ts';
+import { activityError, copyActivityOutput, type CopyOutputFacts, restGatewayState, restNodeStatus } from './index.ts';
 
 const receipt: Receipt = {
   formatVersion: 1, jobId: 'j', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
@@ -13,9 +13,10 @@ const receipt: Receipt = {
 };
 const details = { planMs: 10, copyMs: 1500, finishMs: 20, readMs: 700, writeMs: 900, parallelCopies: 2 };
 const facts = {
-  gatewayName: 'gw', sourceType: 'FileServer', sinkType: 'AzureBlobStorage', tabular: true, validateDataConsistency: false,
+  gatewayName: 'gw', sourceType: 'FileServer', sinkType: 'AzureBlobStorage', validateDataConsistency: false,
+  sourceFormat: 'DelimitedText', sinkFormat: 'DelimitedText',
   startedAt: '2024-01-01T00:00:00Z', queuedMs: 1001, durationMs: 2000,
-};
+} as const;
 
 test('output has the field names of Data Factory, and the receipt', () => {
   const output = copyActivityOutput(receipt, details, facts);
@@ -29,7 +30,17 @@ test('output has the field names of Data Factory, and the receipt', () => {
   assert.deepEqual(shown, receipt);
   assert.deepEqual(Array.isArray(executionDetails) && executionDetails.length, 1);
   assert.doesNotThrow(() => JSON.stringify(output));
-  assert.equal('rowsRead' in copyActivityOutput(receipt, details, { ...facts, tabular: false }), false);
+  const binary = { ...facts, sourceFormat: 'Binary', sinkFormat: 'Binary' } as const;
+  assert.equal('rowsRead' in copyActivityOutput(receipt, details, binary), false);
+});
+
+test('files are counted where there are files, rows in any case', () => {
+  const counted = (change: Partial<CopyOutputFacts>): string[] =>
+    Object.keys(copyActivityOutput(receipt, details, { ...facts, ...change })).filter((name) => /^(files|rows)/.test(name));
+  const rows = ['rowsRead', 'rowsCopied', 'rowsSkipped'];
+  assert.deepEqual(counted({ sourceFormat: 'Table' }), ['filesWritten', ...rows]);
+  assert.deepEqual(counted({ sinkFormat: 'Table' }), ['filesRead', 'filesSkipped', ...rows]);
+  assert.deepEqual(counted({ sourceFormat: 'Table', sinkFormat: 'Table' }), rows);
 });
 
 test('a verification is claimed only where the sink was read again', () => {

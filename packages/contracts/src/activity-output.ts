@@ -1,5 +1,7 @@
 import type { Fault } from '@dmg/base';
-import type { AttemptDetails, JsonObject, Receipt } from '@dmg/model';
+import type { AttemptDetails, DataFormat, JsonObject, Receipt } from '@dmg/model';
+
+type FormatName = DataFormat['type'];
 
 /** What receipt and details do not say. */
 export interface CopyOutputFacts {
@@ -7,8 +9,8 @@ export interface CopyOutputFacts {
   /** Types of the linked services: `FileServer`, `AzureBlobStorage`. */
   readonly sourceType: string;
   readonly sinkType: string;
-  /** Rows were parsed; false where bytes were copied as they are. */
-  readonly tabular: boolean;
+  readonly sourceFormat: FormatName;
+  readonly sinkFormat: FormatName;
   readonly validateDataConsistency: boolean;
   /** ISO 8601. */
   readonly startedAt: string;
@@ -16,18 +18,27 @@ export interface CopyOutputFacts {
   readonly durationMs: number;
 }
 
-/** `output` of a finished Copy activity, with the field names of Data Factory, and the receipt. Durations are seconds, throughput KB/s. */
+/** True where rows are counted; false where bytes are copied as they are. */
+export function isTabular({ sourceFormat, sinkFormat }: Pick<CopyOutputFacts, 'sourceFormat' | 'sinkFormat'>): boolean {
+  return sourceFormat !== 'Binary' || sinkFormat !== 'Binary';
+}
+
+/**
+ * `output` of a finished Copy activity, with the field names of Data Factory, and the receipt. Durations are seconds, throughput KB/s.
+ * Files are counted where there are files: not at the end that is a table.
+ */
 export function copyActivityOutput(receipt: Receipt, details: AttemptDetails, facts: CopyOutputFacts): JsonObject {
   const seconds = (ms: number): number => Math.ceil(ms / 1000);
   const throughput = Math.round((receipt.bytesRead / 1024 / Math.max(facts.durationMs / 1000, 0.001)) * 1000) / 1000;
+  const [filesIn, filesOut] = [facts.sourceFormat !== 'Table', facts.sinkFormat !== 'Table'];
   const rows = { rowsRead: receipt.rowsRead, rowsCopied: receipt.rowsWritten, rowsSkipped: receipt.rowsSkipped };
   return {
     dataRead: receipt.bytesRead,
     dataWritten: receipt.bytesWritten,
-    filesRead: receipt.filesRead,
-    filesWritten: receipt.filesWritten,
-    filesSkipped: 0,
-    ...(facts.tabular ? rows : {}),
+    ...(filesIn ? { filesRead: receipt.filesRead } : {}),
+    ...(filesOut ? { filesWritten: receipt.filesWritten } : {}),
+    ...(filesIn ? { filesSkipped: 0 } : {}),
+    ...(isTabular(facts) ? rows : {}),
     sourcePeakConnections: details.parallelCopies,
     sinkPeakConnections: details.parallelCopies,
     copyDuration: seconds(facts.durationMs),

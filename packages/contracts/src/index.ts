@@ -1,4 +1,4 @@
-export { type ActivityError, activityError, copyActivityOutput, type CopyOutputFacts } from './activity-output.ts';
+export { type ActivityError, activityError, copyActivityOutput, type CopyOutputFacts, isTabular } from './activity-output.ts';
 export { parseDataset } from './dataset.ts';
 export { contractErrors } from './errors.ts';
 export { supportedExpressions } from './expression.ts';

@@ -1,6 +1,7 @@
 import { firstLine, silentMeter, systemClock, systemRandom } from '@dmg/base';
 import { azureBlobSpec } from '@dmg/connector-azure-blob/spec';
 import { fileSpec } from '@dmg/connector-file/spec';
+import { postgresqlSpec } from '@dmg/connector-postgresql/spec';
 import { bearStrayErrors, runRoot, type RunningRoot } from '@dmg/lifecycle';
 import { isStrayClientError, ServiceBusJobSender } from '@dmg/service-bus';
 import { createLogger, createMeter, startMetricsServer } from '@dmg/telemetry';
@@ -35,7 +36,7 @@ async function start(config: ControlPlaneConfig): Promise<RunningRoot> {
     port: config.port,
     names: config.names,
     sender: new ServiceBusJobSender({ connection: { connectionString: config.serviceBus }, clock: systemClock, logger }),
-    specs: [fileSpec, azureBlobSpec],
+    specs: [fileSpec, azureBlobSpec, postgresqlSpec],
     token: config.token,
     masterSecret: config.masterSecret,
     ...(config.resendAfterMs === undefined ? {} : { resend: { quietMs: config.resendAfterMs } }),

@@ -33,6 +33,20 @@ test('a job signed for a gateway is read by it as it was', async () => {
   assert.equal(signingKey['d'], undefined);
 });
 
+test('a job between a table and a text file is read as it was', async () => {
+  const key = await createSigningKey(new MasterSecret(new Uint8Array(32).fill(1)));
+  const table = { connector: 'postgresql', connection: {}, location: { table: 't' }, settings: {}, format: { type: 'Table' } } as const;
+  const text = {
+    type: 'DelimitedText', columnDelimiter: ',', rowDelimiter: '', quoteChar: '"', escapeChar: '\\', firstRowAsHeader: true, nullValue: '',
+    encodingName: 'UTF-8', skipLineCount: 0, quoteAllText: false,
+  } as const;
+  for (const [source, sink] of [[table, { ...end, format: text }], [{ ...end, format: text }, table], [table, table]] as const) {
+    const copy: Job = { ...job, activity: { ...job.activity, source, sink } };
+    const signed = await signJob(copy, { key, expiresAtMs: 1000 });
+    assert.deepEqual(await verifyJob(signed, { signingKey: key.publicJwk, gatewayId: 'g1', wallMs: 1 }), copy);
+  }
+});
+
 test('a job of another control plane, for another gateway, expired, changed or without parts is refused with the reason', async () => {
   const key = await createSigningKey(new MasterSecret(new Uint8Array(32).fill(1)));
   const other = await createSigningKey(new MasterSecret(new Uint8Array(32).fill(2)));
@@ -53,6 +67,7 @@ test('a job of another control plane, for another gateway, expired, changed or w
     [{ tryNumber: 0 }, /job\.tryNumber/],
     [{ policy: undefined }, /job\.policy/],
     [{ activity: { ...job.activity, sink: { ...end, format: { type: 'Parquet' } } } }, /job\.activity\.sink\.format\.type/],
+    [{ activity: { ...job.activity, sink: { ...end, format: { type: 'Table' }, location: undefined } } }, /job\.activity\.sink\.location/],
     [{ formatVersion: 2 }, /job\.formatVersion/],
   ] as const) {
     const wrong = { ...job, ...part } as Job;

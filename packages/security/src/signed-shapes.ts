@@ -39,7 +39,7 @@ const delimitedText = shape({
   encodingName: text, skipLineCount: integer(0), quoteAllText: flag,
 });
 const format: Check = (value, path) => {
-  const problem = shape({ type: exactly('Binary', 'DelimitedText') })(value, path);
+  const problem = shape({ type: exactly('Binary', 'DelimitedText', 'Table') })(value, path);
   if (problem !== undefined) return problem;
   return (value as { type: string }).type === 'DelimitedText' ? delimitedText(value, path) : undefined;
 };

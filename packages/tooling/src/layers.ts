@@ -25,6 +25,7 @@ export const specReaders: readonly string[] = ['contracts', 'control-plane'];
 /** Npm packages with one home, so that only one place knows a driver. */
 export const homes: readonly { readonly npm: RegExp; readonly packages: readonly string[] }[] = [
   { npm: /^@azure\/storage-blob$/, packages: ['connector-azure-blob'] },
+  { npm: /^(?:pg|pg-copy-streams)$/, packages: ['connector-postgresql'] },
   { npm: /^@azure\/service-bus$/, packages: ['service-bus'] },
   { npm: /^(?:ioredis|redlock)$/, packages: ['redis'] },
   { npm: /^@grpc\//, packages: ['protocol'] },

@@ -1,6 +1,6 @@
 import type { Fault } from '@dmg/base';
-import { activityError, copyActivityOutput } from '@dmg/contracts';
-import type { AttemptOutcome, AttemptProgress, ConnectorSpec, CopyActivity } from '@dmg/model';
+import { activityError, copyActivityOutput, isTabular } from '@dmg/contracts';
+import type { AttemptOutcome, AttemptProgress, ConnectorSpec, CopyActivity, CopyEnd } from '@dmg/model';
 import type { ActivityRunRow } from '../database/schema.ts';
 import { outcomeOf } from '../tracking/run-records.ts';
 
@@ -20,13 +20,14 @@ export function outputOf(facts: OutputFacts): Readonly<Record<string, unknown>> 
   const timing = timingOf(facts);
   const gatewayName = row.node_name === null ? facts.gatewayName : `${facts.gatewayName} (${row.node_name})`;
   const note = row.note === null ? {} : { note: JSON.parse(row.note) as unknown };
+  const { source, sink, validateDataConsistency } = JSON.parse(row.activity) as CopyActivity;
+  const formats: Formats = { sourceFormat: source.format.type, sinkFormat: sink.format.type };
   if (outcome?.kind === 'succeeded') {
-    const { source, sink, validateDataConsistency } = JSON.parse(row.activity) as CopyActivity;
     const output = copyActivityOutput(outcome.receipt, outcome.details, {
       gatewayName,
       sourceType: storeType(source.connector, facts.specs),
       sinkType: storeType(sink.connector, facts.specs),
-      tabular: isTabular(row),
+      ...formats,
       validateDataConsistency,
       startedAt: new Date(timing.startMs ?? facts.nowMs).toISOString(),
       queuedMs: timing.queueMs,
@@ -36,7 +37,7 @@ export function outputOf(facts: OutputFacts): Readonly<Record<string, unknown>> 
   }
   const fault = faultOf(row, outcome);
   return {
-    ...progressFields(facts.progress, isTabular(row), timing.copyMs),
+    ...progressFields(facts.progress, formats, timing.copyMs),
     errors: fault === undefined ? [] : [{ Code: fault.code, Message: `${fault.message} ${fault.fix}` }],
     effectiveIntegrationRuntime: gatewayName,
     durationInQueue: { integrationRuntimeQueue: Math.ceil(timing.queueMs / 1000) },
@@ -65,11 +66,17 @@ export function faultOf(row: ActivityRunRow, outcome: AttemptOutcome | undefined
 /** What the activity copies, in Data Factory's type names. */
 export function inputOf(row: ActivityRunRow, specs: readonly ConnectorSpec[]): Readonly<Record<string, unknown>> {
   const { source, sink } = JSON.parse(row.activity) as CopyActivity;
-  return {
-    source: { type: `${source.format.type}Source`, storeSettings: { type: storeType(source.connector, specs) } },
-    sink: { type: `${sink.format.type}Sink`, storeSettings: { type: storeType(sink.connector, specs) } },
-  };
+  return { source: endOf(source, 'sources', specs), sink: endOf(sink, 'sinks', specs) };
 }
+
+function endOf(end: CopyEnd, part: 'sources' | 'sinks', specs: readonly ConnectorSpec[]): Readonly<Record<string, unknown>> {
+  const table = end.format.type === 'Table' ? specs.find(({ name }) => name === end.connector)?.tables?.[part][0] : undefined;
+  if (table !== undefined) return { type: table.type };
+  const type = `${end.format.type}${part === 'sources' ? 'Source' : 'Sink'}`;
+  return { type, storeSettings: { type: storeType(end.connector, specs) } };
+}
+
+type Formats = Parameters<typeof isTabular>[0];
 
 interface Timing {
   readonly queueMs: number;
@@ -89,14 +96,14 @@ function timingOf({ row, nowMs }: OutputFacts): Timing {
   return { queueMs: startedMs - queuedMs, copyMs: row.attempt_ms ?? Math.max(0, endMs - startedMs), startMs: startedMs };
 }
 
-function progressFields(progress: AttemptProgress | undefined, tabular: boolean, copyMs: number | undefined): Record<string, unknown> {
+function progressFields(progress: AttemptProgress | undefined, formats: Formats, copyMs: number | undefined): Record<string, unknown> {
   if (progress === undefined) return {};
   const seconds = Math.max(copyMs ?? 0, 1) / 1000;
   return {
     dataRead: progress.bytesRead,
     dataWritten: progress.bytesWritten,
-    filesWritten: progress.filesWritten,
-    ...(tabular ? { rowsCopied: progress.rowsWritten } : {}),
+    ...(formats.sinkFormat === 'Table' ? {} : { filesWritten: progress.filesWritten }),
+    ...(isTabular(formats) ? { rowsCopied: progress.rowsWritten } : {}),
     copyDuration: Math.ceil(seconds),
     throughput: Math.round((progress.bytesRead / 1024 / seconds) * 1000) / 1000,
     ...(progress.bytesTotal > 0 ? { percentComplete: percentOf(progress) } : {}),
@@ -110,9 +117,4 @@ function percentOf({ bytesWritten, bytesTotal }: AttemptProgress): number {
 
 function storeType(connector: string, specs: readonly ConnectorSpec[]): string {
   return specs.find((spec) => spec.name === connector)?.linkedServices[0]?.type ?? connector;
-}
-
-function isTabular(row: ActivityRunRow): boolean {
-  const { source, sink } = JSON.parse(row.activity) as CopyActivity;
-  return source.format.type !== 'Binary' || sink.format.type !== 'Binary';
 }

@@ -7,6 +7,7 @@ import { DataFactoryManagementClient } from '@azure/arm-datafactory';
 import { type LogFields, type Logger, silentMeter, systemClock, systemRandom } from '@dmg/base';
 import { azureBlobSpec } from '@dmg/connector-azure-blob/spec';
 import { fileSpec } from '@dmg/connector-file/spec';
+import { postgresqlSpec } from '@dmg/connector-postgresql/spec';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../control-plane.ts';
 import { FakeNode } from './fake-node.ts';
 import { RecordingSender } from './recording-sender.ts';
@@ -48,7 +49,7 @@ export async function startFixture(t: TestContext, change: Partial<ControlPlaneO
   const sender = new RecordingSender();
   const logLines: string[] = [];
   const options: ControlPlaneOptions = {
-    stateFolder, host: '127.0.0.1', port: 0, names: [], sender, specs: [fileSpec, azureBlobSpec], clock: systemClock, random: systemRandom,
+    stateFolder, host: '127.0.0.1', port: 0, names: [], sender, specs: [fileSpec, azureBlobSpec, postgresqlSpec], clock: systemClock, random: systemRandom,
     logger: recordingLogger(logLines), meter: silentMeter, ...change,
   };
   let controlPlane = await startControlPlane(options);
