@@ -37,6 +37,21 @@ export const postgresqlErrors = defineErrors('POSTGRESQL', {
     message: 'Cannot run SQL for {path}: {reason} (SQLSTATE {sqlState}).',
     fix: 'Correct the query or script of the activity; try it with psql and the same user.',
   },
+  SCRIPT_FAILED: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot run the pre-copy script for {path}: {reason} (SQLSTATE {sqlState}).',
+    fix: 'Correct the script; it runs in one transaction, so it can hold no COMMIT, VACUUM and the like. Nothing of it has taken effect.',
+  },
+  ROWS_DIFFER: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot write to {path}: the server stored {stored} of {sent} rows of a chunk.',
+    fix: 'Look for a trigger of the table that leaves rows out or for one that adds some, and disable it for the copy.',
+  },
+  CHUNKS_DIFFER: {
+    category: 'system', retry: 'never', scope: 'job',
+    message: 'Cannot write to {path}: chunk {chunk} does not begin or end where its neighbours do.',
+    fix: 'This is a defect of the gateway, or the source was replaced. Report it with the activity id; then run the pipeline again.',
+  },
   SNAPSHOT_LOST: {
     category: 'transient', retry: 'backoff', scope: 'attempt',
     message: 'Cannot go on reading {path}: the snapshot of this attempt is gone ({reason}).',
@@ -162,9 +177,9 @@ const byState: Readonly<Record<string, ServerErrorMap>> = {
   '42P01': (_fault, { path, store }) => postgresqlErrors.TABLE_MISSING.create({ path, store }),
   '3F000': (_fault, { path, store }) => postgresqlErrors.TABLE_MISSING.create({ path, store }),
   '42703': (_fault, { path }, reason) => postgresqlErrors.COLUMN_MISSING.create({ path, reason }),
-  '25006': (_fault, { path }, reason) => connectorErrors.TARGET_BLOCKED.create({
-    path, reason, remedy: 'Name the primary server in the linked service: a standby takes no rows.',
-  }),
+  '25006': (fault, place, reason) => (place.doing === 'write' ? connectorErrors.TARGET_BLOCKED.create({
+    path: place.path, reason, remedy: 'Name the primary server in the linked service: a standby takes no rows.',
+  }) : badSql(fault, place, reason)),
   '57014': (_fault, { path }, reason) => postgresqlErrors.CANCELLED.create({ path, reason }),
   '53100': (_fault, { path, store }) => connectorErrors.NO_SPACE.create({ path, store }),
   '55P03': busy, '55006': busy, '25P03': unreachable, '25P04': unreachable,
@@ -183,7 +198,7 @@ function fromServerError(fault: ServerFault, place: Place): DmgError {
 }
 
 /** `invalid input syntax for type integer: "x"` quotes a value of a row; names of types, columns and constraints stay. */
-function withoutValues(message: string): string {
+export function withoutValues(message: string): string {
   return message.split('\n', 1)[0]?.replace(/: ".*$/s, '').replace(/^value ".*" is out of range/s, 'a value is out of range') ?? '';
 }
 
