@@ -4,7 +4,7 @@ import {
 import { type Connector, connectorErrors, type Sink, type SinkState } from '@dmg/connector-api';
 import type { AttemptOutcome, AttemptProgress, Job, Mark, Plan, Receipt } from '@dmg/model';
 import { BufferPool } from './buffer-pool.ts';
-import type { CopyContext } from './copy-context.ts';
+import type { CopyContext, SourceEnd } from './copy-context.ts';
 import { copyMissing, readMarks } from './copy-step.ts';
 import { defaultEngineLimits, type EngineLimits } from './engine-limits.ts';
 import { engineErrors } from './errors.ts';
@@ -16,7 +16,8 @@ import { planCopy } from './plan-step.ts';
 import { ProgressTally } from './progress-tally.ts';
 import { rowBufferBytes } from './row-copy.ts';
 import { StoreCalls } from './store-calls.ts';
-import { StoreEnds } from './store-ends.ts';
+import { noTables, StoreEnds } from './store-ends.ts';
+import { exchangeOf, type StreamExchange } from './stream-exchange.ts';
 
 /** Part buffers of one copy, all together, unless told otherwise. */
 export const defaultMemoryBytes = 64 * 1024 * 1024;
@@ -125,6 +126,7 @@ class CopyAttempt {
     signal.throwIfAborted();
     const representation = negotiate(job.activity);
     const sink = await this.#ends.sink(signal);
+    if ((sink.table !== undefined) !== (job.activity.sink.format.type === 'Table')) throw noTables(job.activity.sink, 'sink');
     const state = await this.#state(sink, signal);
     if (state.phase === 'done' && state.receipt !== undefined) return state.receipt;
     if (state.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
@@ -133,15 +135,29 @@ class CopyAttempt {
     }
     const source = await this.#ends.source(signal);
     const plan = await planCopy(
-      { job, representation, secrets: this.#options.secrets, calls: this.#calls, source, sink, state }, signal,
+      {
+        job, attemptId: this.#options.attemptId, representation, secrets: this.#options.secrets, calls: this.#calls, limits: this.#limits,
+        source, sink, state,
+      },
+      signal,
     );
     this.#progress.planned(plan);
     const context: CopyContext = {
-      activity: job.activity, plan, source, sink, calls: this.#calls, pool: this.#pool(plan),
+      activity: job.activity, plan, source, exchange: await this.#exchange(plan, source, sink, signal), sink, calls: this.#calls, pool: this.#pool(plan),
       partSlots: new ByteCredits(Math.max(1, sink.limits.parallelParts)), progress: this.#progress, clock: this.#options.clock,
       logger: this.#logger, limits: this.#limits,
     };
     return this.#copyAndFinish(context, state.phase === 'none', signal);
+  }
+
+  /** How a table's streams are copied under the plan that stands, which need not be the one this attempt would have made. */
+  async #exchange(plan: Plan, source: SourceEnd, sink: Sink, signal: AbortSignal): Promise<StreamExchange | undefined> {
+    if (source.kind !== 'table') return undefined;
+    const { table } = source;
+    const what = { what: 'read the columns of the source', signal };
+    const sourceColumns = await this.#calls.repeated(what, (callSignal) => table.columns(callSignal));
+    const { activity } = this.#options.job;
+    return exchangeOf({ activity, source: table, sourceColumns, intake: sink.table?.text, sinkColumns: plan.targets[0]?.columns });
   }
 
   /** `fresh`: no plan stood at the sink when we came, so that nobody can have written much. */

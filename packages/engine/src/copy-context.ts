@@ -1,16 +1,24 @@
 import type { ByteCredits, Clock, Logger } from '@dmg/base';
-import { connectorErrors, type Sink, type Source } from '@dmg/connector-api';
+import { connectorErrors, type Sink, type Source, type TableSource } from '@dmg/connector-api';
 import type { CopyActivity, Plan, SourceObject } from '@dmg/model';
 import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { ProgressTally } from './progress-tally.ts';
 import type { StoreCalls } from './store-calls.ts';
+import type { StreamExchange } from './stream-exchange.ts';
+
+/** The source of a copy: objects with bytes at positions, or a table that is read in streams. */
+export type SourceEnd =
+  | { readonly kind: 'objects'; readonly objects: Source }
+  | { readonly kind: 'table'; readonly table: TableSource };
 
 /** What the copy step of one attempt works with. */
 export interface CopyContext {
   readonly activity: CopyActivity;
   readonly plan: Plan;
-  readonly source: Source;
+  readonly source: SourceEnd;
+  /** Where the source is a table. */
+  readonly exchange: StreamExchange | undefined;
   readonly sink: Sink;
   readonly calls: StoreCalls;
   readonly pool: BufferPool;
@@ -34,12 +42,19 @@ export async function readExactly(
   const { object, position, bytes, buffer } = request;
   const into = buffer.memory.subarray(0, bytes);
   if (bytes === 0) return into;
+  const source = objectsOf(context);
   const startedMs = context.clock.monotonicMs();
   const count = await context.calls.once({ what: `read ${object.path}`, bytes, signal }, (callSignal) =>
-    whilePinned(buffer, () => context.source.read(object, position, into, callSignal)));
+    whilePinned(buffer, () => source.read(object, position, into, callSignal)));
   if (count !== bytes) throw connectorErrors.SOURCE_CHANGED.create({ path: object.path });
   context.progress.read(bytes, context.clock.monotonicMs() - startedMs);
   return into;
+}
+
+/** The source of a copy whose targets are cut into ranges or sequentially. */
+function objectsOf({ source }: CopyContext): Source {
+  if (source.kind === 'objects') return source.objects;
+  throw new TypeError('a table has no bytes at positions');
 }
 
 /** A call that uses the memory of `buffer`, which must not be lent to anybody else while the call may touch it. */

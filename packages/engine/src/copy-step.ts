@@ -1,15 +1,18 @@
 import { availableParallelism } from 'node:os';
-import type { ChunkRange, Mark, PlanTarget } from '@dmg/model';
+import type { ChunkRange, Mark, Plan, PlanTarget } from '@dmg/model';
 import type { CopyContext } from './copy-context.ts';
 import { forEachParallel } from './parallel.ts';
 import { copyRange } from './range-copy.ts';
 import { copyRows } from './row-copy.ts';
 import { totalBytes } from './source-reader.ts';
+import { copyStream } from './stream-copy.ts';
 import { contiguousMarks } from './tiling.ts';
 
 const parallelCopiesMax = 64;
 /** Targets whose marks are read at once. */
 const parallelMarks = 8;
+/** Part buffers of one stream: one is filled while two are on their way. */
+const streamOutputsMax = 3;
 
 /** How many chunks are copied at once: what the activity asks for, or by default two per core, 4 to 16. */
 export function parallelCopiesOf(requested: number, cores: number = availableParallelism()): number {
@@ -35,12 +38,12 @@ interface WorkItem {
 
 /** Copies every chunk of the plan that has no mark in `marks`. Resolves when all are marked, by this attempt or another. */
 export async function copyMissing(context: CopyContext, marks: readonly (readonly Mark[])[], signal: AbortSignal): Promise<void> {
-  const { plan, progress, activity } = context;
-  const items = plan.targets.flatMap((target) => missingWork(context, target, marks[target.target] ?? []));
+  const { plan, progress, activity, sink } = context;
+  const count = Math.min(parallelCopiesOf(activity.parallelCopies), sink.limits.parallelChunks ?? parallelCopiesMax);
+  const items = plan.targets.flatMap((target) => missingWork(context, target, marks[target.target] ?? [], count));
   const open = new Map<PlanTarget, number>();
   for (const item of items) open.set(item.target, (open.get(item.target) ?? 0) + 1);
   progress.resumed(marks.flat(), plan.targets.length - open.size);
-  const count = parallelCopiesOf(activity.parallelCopies);
   progress.parallelCopies = Math.max(progress.parallelCopies, Math.min(count, items.length));
   await forEachParallel(items, { count, signal }, async (item, itemSignal) => {
     await item.copy(itemSignal);
@@ -50,14 +53,28 @@ export async function copyMissing(context: CopyContext, marks: readonly (readonl
   });
 }
 
-function missingWork(context: CopyContext, target: PlanTarget, marks: readonly Mark[]): WorkItem[] {
+/** Part buffers for each of so many streams: as many as there is memory for, so that all of them can run at once. */
+function streamOutputs({ pool, plan }: CopyContext, count: number): number {
+  const affordable = Math.floor(pool.capacityBytes / (pool.sizeFor(plan.partBytes) * Math.min(count, streamsOf(plan))));
+  return Math.max(1, Math.min(streamOutputsMax, affordable));
+}
+
+function streamsOf(plan: Plan): number {
+  return Math.max(1, plan.targets.reduce((sum, target) => sum + target.sources.length, 0));
+}
+
+function missingWork(context: CopyContext, target: PlanTarget, marks: readonly Mark[], count: number): WorkItem[] {
+  const outputs = streamOutputs(context, count);
   if (target.cutting.kind === 'sequential') {
     const { chain, position } = contiguousMarks(marks);
     if (chain.length > 0 && position >= totalBytes(target)) return [];
     return [{ target, copy: (signal) => copyRows(context, target, marks, signal) }];
   }
-  if (target.cutting.kind === 'streams') return [];
   const marked = new Set(marks.map((mark) => mark.chunk));
+  if (target.cutting.kind === 'streams') {
+    return target.sources.map((_, chunk) => chunk).filter((chunk) => !marked.has(chunk))
+      .map((chunk) => ({ target, copy: (signal) => copyStream(context, { target, chunk, outputs }, signal) }));
+  }
   return target.cutting.chunks
     .filter((range: ChunkRange) => !marked.has(range.chunk))
     .map((range) => ({ target, copy: (signal: AbortSignal) => copyRange(context, target, range, signal) }));

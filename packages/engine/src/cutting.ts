@@ -46,6 +46,37 @@ export function cutTargets(request: CuttingRequest): { partBytes: number; cuttin
   return { partBytes, cuttings };
 }
 
+export interface StreamCuttingRequest {
+  readonly path: string;
+  /** For errors. */
+  readonly source: string;
+  /** What each stream will probably hold, in bytes; 0 where nothing is known. */
+  readonly sizes: readonly number[];
+  readonly limits: SinkLimits;
+  readonly store: string;
+}
+
+/**
+ * Streams are chunks as they are; what is chosen is the size of their parts, so that all of them fit the sink although their lengths
+ * are estimates. Each stream gets an equal share of the parts. One that outgrows every estimate is refused while it is written.
+ */
+export function cutStreams({ path, source, sizes, limits, store }: StreamCuttingRequest): { partBytes: number; cutting: Cutting } {
+  const streamsMax = Math.min(limits.chunksPerTargetMax, limits.partsPerTargetMax);
+  if (sizes.length > streamsMax) throw engineErrors.TOO_MANY_STREAMS.create({ source, target: path, streams: sizes.length, store, streamsMax });
+  const partsEach = Math.floor(limits.partsPerTargetMax / Math.max(1, sizes.length));
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  let partBytes = Math.min(limits.partBytes, limits.partBytesMax);
+  while (largest * growth > partsEach * partBytes && partBytes < limits.partBytesMax) {
+    partBytes = Math.min(partBytes * 2, limits.partBytesMax);
+  }
+  const sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
+  // Refused beforehand only if it does not fit even when the estimates are right.
+  if (Math.ceil(sizeBytes / partBytes) + sizes.length - 1 > limits.partsPerTargetMax) {
+    throw connectorErrors.TOO_LARGE.create({ path, sizeBytes, store, limitBytes: limits.partsPerTargetMax * limits.partBytesMax });
+  }
+  return { partBytes, cutting: { kind: 'streams' } };
+}
+
 /** Every source's bytes in chunks of one source each; a target without bytes has one empty chunk, so that it has a mark. */
 export function cutRanges(layout: TargetLayout, chunkBytes: number): ChunkRange[] {
   const chunks: ChunkRange[] = [];

@@ -4,6 +4,14 @@ import type { BackoffPolicy } from '@dmg/base';
 export interface EngineLimits {
   /** Limit of a single call to a store, to which the time for its bytes is added. */
   readonly callLimitMs: number;
+  /** For the first bytes of a table's stream: a server may sort or join for hours before it has a row. As Data Factory's `queryTimeout`. */
+  readonly firstRowLimitMs: number;
+  /** For each further block of a table's stream: a filter may pass over much before it finds the next row. */
+  readonly nextRowsLimitMs: number;
+  /** For cutting a table into partitions, which the server may have to sample. */
+  readonly partitionLimitMs: number;
+  /** For storing the plan at a table, with which its pre-copy script runs. */
+  readonly scriptLimitMs: number;
   /** Slowest transfer that counts as alive, in bytes a millisecond. */
   readonly bytesPerMsMin: number;
   /** A call or chunk that keeps failing for a transient reason is repeated for so long: a store may restart meanwhile. */
@@ -23,6 +31,10 @@ export interface EngineLimits {
 
 export const defaultEngineLimits: EngineLimits = {
   callLimitMs: 30_000,
+  firstRowLimitMs: 7_200_000,
+  nextRowsLimitMs: 300_000,
+  partitionLimitMs: 600_000,
+  scriptLimitMs: 7_200_000,
   bytesPerMsMin: 64,
   retryForMs: 60_000,
   retriesMin: 2,

@@ -71,4 +71,54 @@ export const engineErrors = defineErrors('ENGINE', {
     message: 'Cannot finish job {jobId}: chunks were missing at the sink after they had been written, {rounds} times in a row.',
     fix: 'Make sure that nothing else cleans up or writes the same targets, then run the pipeline again.',
   },
+  NO_TABLES: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot open the {side}: the format is {format}, which {connector} does not support here.',
+    fix: 'Use a dataset of a table with a database, and a dataset of a file format with a store of files.',
+  },
+  TABLE_NOT_FOUND: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot write {table}: there is no such table.',
+    fix: 'Create the table, or set `tableOption` of the sink to autoCreate; check the spelling of schema and table.',
+  },
+  TABLE_ONTO_ITSELF: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot copy {table} to itself: source and sink are the same table of the same connection.',
+    fix: 'Choose another table for the sink.',
+  },
+  NO_COLUMNS: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot copy to {target}: {source} has no columns.',
+    fix: 'Check the source: a table needs a column, and a table that is created from files needs one file that is not empty.',
+  },
+  COLUMN_NOT_IN_TABLE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot copy column {column} of {source} to {table}: {reason}. Source columns: {sourceColumns}. Table columns: {tableColumns}.',
+    fix: 'Rename the column, add it to the table, or give a mapping that names the columns to be copied.',
+  },
+  COLUMN_MAPPED_TWICE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot copy {source} to {table}: two source columns would be written to its column {column}.',
+    fix: 'Give a mapping in which each column of the table appears once.',
+  },
+  COLUMN_COUNTS_DIFFER: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot copy {source} to {table}: the file has {found} columns without names, the table has {expected} ({tableColumns}).',
+    fix: 'Give a mapping from ordinals to column names, or set firstRowAsHeader where the file has a header.',
+  },
+  COLUMN_UNNAMED: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot create a table from {source}: its column {ordinal} has no name.',
+    fix: 'Name the column in the header of the file, or give a mapping.',
+  },
+  TOO_MANY_STREAMS: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot copy {source} to {target}: it is read in {streams} pieces, but {store} takes at most {streamsMax} in one target.',
+    fix: 'Choose fewer partitions for the source, or copy it in several runs.',
+  },
+  ROWS_DIFFER: {
+    category: 'system', retry: 'never', scope: 'attempt',
+    message: 'Cannot copy {source}: the server says that it sent {sent} rows, and {received} arrived.',
+    fix: 'Run the pipeline again. If it happens again, report it with the activity id and the log of this node.',
+  },
 });

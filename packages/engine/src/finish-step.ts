@@ -1,4 +1,5 @@
-import type { Receipt } from '@dmg/model';
+import { connectorErrors } from '@dmg/connector-api';
+import type { Mark, PlanTarget, Receipt } from '@dmg/model';
 import type { CopyContext } from './copy-context.ts';
 import { readMarks } from './copy-step.ts';
 import { draftReceipt, tiledMarks } from './tiling.ts';
@@ -11,10 +12,22 @@ export async function finishCopy(context: CopyContext, finishedBy: Receipt['fini
   const { calls, clock, limits, plan, progress, sink } = context;
   const read = await readMarks(context, signal);
   const marks = plan.targets.map((target) => tiledMarks(plan, target, read[target.target] ?? []));
+  for (const target of plan.targets) checkParts(context, target, marks[target.target] ?? []);
   progress.resumed(marks.flat(), plan.targets.length);
   const receipt = draftReceipt({ plan, marks, atomicPublish: sink.atomicPublish, finishedBy, finishedAtMs: clock.wallMs() });
   // Publishing is one call for all targets: each of them costs the store some round trips, and its bytes may have to be moved.
   const limitMs = limits.finishLimitMs + plan.targets.length * 1_000;
   const options = { what: 'publish the copy at the sink', limitMs, bytes: receipt.bytesWritten, signal };
   return calls.repeated(options, (callSignal) => sink.finish(plan, receipt, callSignal));
+}
+
+/** Streams were cut by estimates: together they may have become more parts than the sink can put into one target. */
+function checkParts({ activity, plan, sink }: CopyContext, target: PlanTarget, marks: readonly Mark[]): void {
+  if (target.cutting.kind !== 'streams') return;
+  const parts = marks.reduce((sum, mark) => sum + Math.max(1, Math.ceil(mark.bytes / plan.partBytes)), 0);
+  const { partsPerTargetMax } = sink.limits;
+  if (parts <= partsPerTargetMax) return;
+  const sizeBytes = marks.reduce((sum, mark) => sum + mark.bytes, 0);
+  const { connector: store } = activity.sink;
+  throw connectorErrors.TOO_LARGE.create({ path: target.path, sizeBytes, store, limitBytes: partsPerTargetMax * plan.partBytes });
 }

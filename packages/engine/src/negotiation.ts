@@ -14,6 +14,7 @@ export function negotiate(activity: CopyActivity): Representation {
   if (source.type === 'Binary' || sink.type === 'Binary') {
     throw engineErrors.FORMATS_MIXED.create({ source: source.type, sink: sink.type });
   }
+  // What a table's streams are exchanged as is decided when its source is open: see `exchangeOf`.
   if (source.type === 'Table' || sink.type === 'Table') return 'rows';
   // Merged text needs rows: only the first header may stay, and a file need not end with a row delimiter.
   if (copyBehaviorOf(activity) === 'MergeFiles') return 'rows';

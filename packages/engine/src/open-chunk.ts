@@ -24,6 +24,8 @@ export class OpenChunk {
   readonly #writer: ChunkWriter;
   readonly #underWay = new Set<Promise<unknown>>();
   #writtenBytes = 0;
+  /** Where parts go to the sink in order: who waits for the part before its own, and how far they have come. */
+  readonly #turns = new Map<number, PromiseWithResolvers<void>>();
 
   private constructor(context: CopyContext, target: PlanTarget, writer: ChunkWriter) {
     this.#context = context;
@@ -49,7 +51,20 @@ export class OpenChunk {
 
   async writePart(piece: ChunkPiece, signal: AbortSignal): Promise<void> {
     const { part, bytes, buffer } = piece;
-    await this.#call(bytes.length, buffer, signal, (callSignal) => this.#writer.writePart(part, bytes, callSignal));
+    const write = (): Promise<void> =>
+      this.#call(bytes.length, buffer, signal, (callSignal) => this.#writer.writePart(part, bytes, callSignal));
+    if (this.#context.sink.limits.partsInOrder !== true) return write();
+    const turn = this.#turn(part);
+    try {
+      // Whatever ends the part before, its failure included, ends this wait.
+      if (part > 0) await this.#turn(part - 1).promise;
+      signal.throwIfAborted();
+      await write();
+      turn.resolve();
+    } catch (error) {
+      turn.reject(error);
+      throw error;
+    }
   }
 
   async mark(facts: ChunkFacts, last: ChunkPiece, signal: AbortSignal): Promise<'marked' | 'already'> {
@@ -72,6 +87,17 @@ export class OpenChunk {
     } catch (error) {
       logger.debug({ reason: firstLine(error) }, 'chunk was not discarded in time');
     }
+  }
+
+  /** Settled when this part has been written, or never will be. */
+  #turn(part: number): PromiseWithResolvers<void> {
+    let turn = this.#turns.get(part);
+    if (turn === undefined) {
+      turn = Promise.withResolvers();
+      turn.promise.catch(() => undefined);
+      this.#turns.set(part, turn);
+    }
+    return turn;
   }
 
   async #call<T>(bytes: number, buffer: PooledBuffer, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -32,6 +32,14 @@ export function checkOverlap(activity: CopyActivity, layouts: readonly TargetLay
   }
 }
 
+/** Refuses a copy of a table onto itself. A query that reads its own target is not seen through: it sees the rows from before. */
+export function checkTableOverlap(activity: CopyActivity, tables: { source: string; sink: string }, secrets: CopySecrets): void {
+  const { source, sink } = activity;
+  if ((textOf(source.settings, 'query') ?? '') !== '' || tables.source !== tables.sink) return;
+  if (source.connector !== sink.connector || storeOf(source, secrets.source) !== storeOf(sink, secrets.sink)) return;
+  throw engineErrors.TABLE_ONTO_ITSELF.create({ table: tables.sink });
+}
+
 /** What tells two stores apart. `host` is left out: a file server's host is a folder, and belongs to the path. */
 function storeOf(end: CopyEnd, secrets: ReadonlyMap<string, string>): string {
   const entries = Object.entries(end.connection)

@@ -1,18 +1,25 @@
 import type { Sink, SinkState, Source } from '@dmg/connector-api';
 import { createTranscoder } from '@dmg/formats';
 import type { CopyActivity, Job, Plan, Representation, SourceObject } from '@dmg/model';
+import type { SourceEnd } from './copy-context.ts';
+import { cutTargets } from './cutting.ts';
+import type { EngineLimits } from './engine-limits.ts';
 import { linkedSignal } from './parallel.ts';
 import { checkOverlap, type CopySecrets } from './overlap.ts';
-import { checkPlan, makePlan } from './plan.ts';
+import { checkPlan, makePlan, type PlanDraft } from './plan.ts';
 import type { StoreCalls } from './store-calls.ts';
+import { planFileColumns, planFromTable, tablePath } from './table-plan.ts';
 import { layoutTargets } from './target-layout.ts';
 
 export interface PlanStep {
   readonly job: Job;
+  readonly attemptId: string;
+  /** What files exchange; a table's streams decide it by themselves. */
   readonly representation: Representation;
   readonly secrets: CopySecrets;
   readonly calls: StoreCalls;
-  readonly source: Source;
+  readonly limits: EngineLimits;
+  readonly source: SourceEnd;
   readonly sink: Sink;
   /** What the sink said when it was opened. */
   readonly state: SinkState;
@@ -20,23 +27,57 @@ export interface PlanStep {
 
 /** The plan that stands at the sink: the one that was there, else ours, else that of whoever was faster. */
 export async function planCopy(step: PlanStep, signal: AbortSignal): Promise<Plan> {
-  const { job, calls, sink, state } = step;
+  const { job, calls, sink, state, limits } = step;
   if (state.plan !== undefined) {
     checkPlan(state.plan, job);
     return state.plan;
   }
-  if (step.representation === 'rows') checkTranscoding(job.activity);
-  const sources = await listSource(calls, step.source, signal);
-  const layouts = layoutTargets({ jobId: job.jobId, activity: job.activity, sources });
-  checkOverlap(job.activity, layouts, step.secrets);
-  const paths = layouts.map((layout) => layout.path);
+  const draft = await draftPlan(step, signal);
+  // Targets that are files of one table have one state.
+  const paths = [...new Set(draft.targets.map((target) => target.path))];
   const what = { what: 'look at the targets', bytes: paths.length * 4096, signal };
   const bases = paths.length === 0 ? [] : await calls.repeated(what, (callSignal) => sink.bases(paths, callSignal));
-  const { representation } = step;
-  const plan = makePlan({ job, representation, sourceKind: step.source.kind, layouts, bases, limits: sink.limits });
-  const standing = await calls.repeated({ what: 'store the plan at the sink', signal }, (callSignal) => sink.insertPlan(plan, callSignal));
+  const plan = makePlan({ job, draft, bases: new Map(paths.map((path, index) => [path, bases[index] ?? 'absent'])) });
+  // At a table, its script runs together with the plan.
+  const storing = { what: 'store the plan at the sink', ...(sink.table === undefined ? {} : { limitMs: limits.scriptLimitMs }), signal };
+  const standing = await calls.repeated(storing, (callSignal) => sink.insertPlan(plan, callSignal));
   checkPlan(standing, job);
   return standing;
+}
+
+async function draftPlan(step: PlanStep, signal: AbortSignal): Promise<PlanDraft> {
+  const { source } = step;
+  if (source.kind === 'table') return planFromTable(step, source.table, signal);
+  return step.sink.table === undefined ? planFiles(step, source.objects, signal) : planFilesToTable(step, source.objects, signal);
+}
+
+async function planFiles(step: PlanStep, source: Source, signal: AbortSignal): Promise<PlanDraft> {
+  const { job, calls, sink, representation } = step;
+  const { activity } = job;
+  if (representation === 'rows') checkTranscoding(activity);
+  const sources = await listSource(calls, source, signal);
+  const layouts = layoutTargets({ jobId: job.jobId, activity, sources });
+  checkOverlap(activity, layouts, step.secrets);
+  const { partBytes, cuttings } = cutTargets({ layouts, representation, limits: sink.limits, store: activity.sink.connector });
+  const targets = layouts.map((layout, index) => ({ ...layout, cutting: cuttings[index] ?? { kind: 'ranges', chunks: [] } }));
+  return { representation, sourceKind: source.kind, partBytes, targets };
+}
+
+/** Every file is a target of its own: its rows are cut, marked and resumed by its own positions. */
+async function planFilesToTable(step: PlanStep, source: Source, signal: AbortSignal): Promise<PlanDraft> {
+  const { job, calls, sink } = step;
+  if (sink.table === undefined) throw new TypeError('the sink has no tables');
+  const path = tablePath(step, sink.table);
+  const sources = await listSource(calls, source, signal);
+  const columns = await planFileColumns(step, { source, sources, intake: sink.table, path }, signal);
+  const layouts = sources.map((object) => ({ path, sources: [object] }));
+  const { partBytes, cuttings } = cutTargets({
+    layouts, representation: 'rows', limits: sink.limits, store: job.activity.sink.connector,
+  });
+  const targets = layouts.map((layout, index) => ({
+    ...layout, cutting: cuttings[index] ?? { kind: 'ranges', chunks: [] }, columns: columns[index] ?? [],
+  }));
+  return { representation: 'rows', sourceKind: source.kind, partBytes, targets };
 }
 
 /** Reads the source's list to its end; begins again after a transient error. */

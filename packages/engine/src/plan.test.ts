@@ -5,7 +5,7 @@ import { activityDigest } from './activity-digest.ts';
 import { engineErrors } from './errors.ts';
 import { negotiate } from './negotiation.ts';
 import { checkOverlap } from './overlap.ts';
-import { checkPlan, makePlan } from './plan.ts';
+import { checkPlan, makePlan, type PlanDraft } from './plan.ts';
 import { layoutTargets } from './target-layout.ts';
 import { csv, type JobShape, makeJob, semicolons } from './testing/copy-fixture.ts';
 
@@ -100,8 +100,8 @@ test('the digest depends on the definition, not on the encryption of its secrets
 
 test('a standing plan of another definition or version is refused', () => {
   const job = makeJob();
-  const limits = { partBytes: 10, partBytesMax: 10, partsPerTargetMax: 10, chunksPerTargetMax: 10, parallelParts: 1 };
-  const make = (of: Job) => makePlan({ job: of, representation: 'bytes', sourceKind: 'addressable', layouts: [], bases: [], limits });
+  const draft: PlanDraft = { representation: 'bytes', sourceKind: 'addressable', partBytes: 10, targets: [] };
+  const make = (of: Job) => makePlan({ job: of, draft, bases: new Map() });
   const plan = make(job);
   checkPlan(plan, job);
   checkPlan(plan, { ...job, tryNumber: 2, finalTry: false });

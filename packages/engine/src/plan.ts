@@ -1,39 +1,28 @@
-import type { SinkLimits } from '@dmg/connector-api';
-import type { Job, Plan, Representation, SourceKind } from '@dmg/model';
+import type { Job, Plan, PlanTarget } from '@dmg/model';
 import { activityDigest } from './activity-digest.ts';
-import { cutTargets } from './cutting.ts';
 import { engineErrors } from './errors.ts';
-import type { TargetLayout } from './target-layout.ts';
+
+/** A plan without what is the same for every plan of the job, and before its targets were looked at. */
+export type PlanDraft = Pick<Plan, 'representation' | 'sourceKind' | 'partBytes' | 'snapshotAttemptId'> & {
+  readonly targets: readonly Omit<PlanTarget, 'target' | 'base'>[];
+};
 
 export interface PlanRequest {
   readonly job: Job;
-  readonly representation: Representation;
-  readonly sourceKind: SourceKind;
-  readonly layouts: readonly TargetLayout[];
-  /** State of each target at the sink, in the order of `layouts`. */
-  readonly bases: readonly string[];
-  readonly limits: SinkLimits;
+  readonly draft: PlanDraft;
+  /** State of the targets at the sink, by path. */
+  readonly bases: ReadonlyMap<string, string>;
 }
 
 /** The plan of a copy: what each chunk is. Pure: the same request gives the same plan on every node. */
-export function makePlan(request: PlanRequest): Plan {
-  const { job, representation, layouts, bases, limits } = request;
-  const { partBytes, cuttings } = cutTargets({ layouts, representation, limits, store: job.activity.sink.connector });
+export function makePlan({ job, draft, bases }: PlanRequest): Plan {
   return {
     formatVersion: 1,
     jobId: job.jobId,
     generation: 1,
     activityDigest: activityDigest(job.activity),
-    sourceKind: request.sourceKind,
-    representation,
-    partBytes,
-    targets: layouts.map((layout, target) => ({
-      target,
-      path: layout.path,
-      base: bases[target] ?? 'absent',
-      sources: layout.sources,
-      cutting: cuttings[target] ?? { kind: 'ranges', chunks: [] },
-    })),
+    ...draft,
+    targets: draft.targets.map((planned, target) => ({ target, base: bases.get(planned.path) ?? 'absent', ...planned })),
   };
 }
 

@@ -113,7 +113,8 @@ export class ProgressTally {
     try {
       this.#options.onProgress({
         step: this.#step,
-        bytesTotal: this.#bytesTotal,
+        // The size of a table is an estimate.
+        bytesTotal: Math.max(this.#bytesTotal, this.#bytesRead),
         bytesRead: this.#bytesRead,
         bytesWritten: this.#bytesWritten,
         rowsWritten: this.#rowsWritten,

@@ -1,11 +1,13 @@
 import { firstLine } from '@dmg/base';
-import { createHeaderReader, createTranscoder, sumHashes, type Transcoder } from '@dmg/formats';
-import type { DelimitedTextFormat, Mark, PlanTarget, SourceObject } from '@dmg/model';
+import { createTranscoder, sumHashes, type Transcoder } from '@dmg/formats';
+import type { DelimitedTextFormat, Mark, PlanTarget, SourceObject, Translator } from '@dmg/model';
 import type { PooledBuffer } from './buffer-pool.ts';
+import { tableTranslator } from './column-plan.ts';
 import { type CopyContext, readExactly } from './copy-context.ts';
 import { engineErrors } from './errors.ts';
 import { OpenChunk } from './open-chunk.ts';
 import { PartOutput } from './part-output.ts';
+import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
 import { locate, SourceReader, totalBytes } from './source-reader.ts';
 import { isTransient } from './store-calls.ts';
 import { contiguousMarks } from './tiling.ts';
@@ -14,9 +16,6 @@ import { contiguousMarks } from './tiling.ts';
 const blockBytesMax = 2 * 1024 * 1024;
 const blocks = 3;
 const outputsMax = 3;
-
-/** Blocks in which a header is read again; the whole header need not fit into one. */
-const headerBytes = 64 * 1024;
 
 /** Memory that a row copy needs at least, for parts of this size. */
 export function rowBufferBytes(partBytes: number): number {
@@ -44,12 +43,6 @@ export async function copyRows(
       return runFrom(context, target, { chunk: start.chain.length, position: start.position, rows: start.rows }, signal);
     });
   }
-}
-
-interface SourceColumns {
-  /** Undefined without a header row. */
-  readonly names: readonly string[] | undefined;
-  readonly count: number;
 }
 
 interface RowPosition {
@@ -91,6 +84,7 @@ class RowRun {
   readonly #signal: AbortSignal;
   readonly #sourceFormat: DelimitedTextFormat;
   readonly #sinkFormat: DelimitedTextFormat;
+  readonly #translator: Translator | undefined;
   readonly #columns = new Map<number, SourceColumns>();
   readonly #blockBytes: number;
   #lent: readonly PooledBuffer[] = [];
@@ -102,15 +96,18 @@ class RowRun {
   #readUnmarked = 0;
 
   constructor(context: CopyContext, target: PlanTarget, signal: AbortSignal) {
-    const { source, sink } = context.activity;
-    if (source.format.type !== 'DelimitedText' || sink.format.type !== 'DelimitedText') {
-      throw engineErrors.FORMATS_MIXED.create({ source: source.format.type, sink: sink.format.type });
+    const source = context.activity.source.format;
+    const sink = context.sink.table?.text ?? context.activity.sink.format;
+    if (source.type !== 'DelimitedText' || sink.type !== 'DelimitedText') {
+      throw engineErrors.FORMATS_MIXED.create({ source: source.type, sink: sink.type });
     }
+    const { translator } = context.activity;
+    this.#translator = target.columns === undefined ? translator : tableTranslator(translator, { source: undefined, sink: target.columns });
     this.#context = context;
     this.#target = target;
     this.#signal = signal;
-    this.#sourceFormat = source.format;
-    this.#sinkFormat = sink.format;
+    this.#sourceFormat = source;
+    this.#sinkFormat = sink;
     this.#blockBytes = Math.min(blockBytesMax, Math.max(1, ...target.sources.map((object) => object.sizeBytes)));
   }
 
@@ -183,7 +180,7 @@ class RowRun {
     const object = this.#object(place.index);
     if (place.offset === 0) await this.#checkSameColumns(place.index);
     const columns = place.offset > 0 ? await this.#columnsOf(place.index) : undefined;
-    const { translator } = this.#context.activity;
+    const translator = this.#translator;
     return createTranscoder({
       source: this.#sourceFormat,
       sink: this.#sinkFormat,
@@ -232,7 +229,7 @@ class RowRun {
   /** Without a mapping, merged files are laid one under the other, so that all must have the columns of the first. */
   async #checkSameColumns(index: number): Promise<void> {
     const first = locate(this.#target, 0)?.index ?? 0;
-    if (index === first || (this.#context.activity.translator?.mappings.length ?? 0) > 0) return;
+    if (index === first || (this.#translator?.mappings.length ?? 0) > 0) return;
     const expected = await this.#columnsOf(first);
     const found = await this.#columnsOf(index);
     if (found.count === expected.count && found.names?.join('\0') === expected.names?.join('\0')) return;
@@ -249,16 +246,12 @@ class RowRun {
     const buffer = this.#headerBuffer;
     if (buffer === undefined) throw new Error('the run was not opened');
     const object = this.#object(index);
-    const reader = createHeaderReader(this.#sourceFormat, object.path);
-    for (let position = 0, done = false; !done; position += headerBytes) {
-      const bytes = Math.min(headerBytes, Math.max(0, object.sizeBytes - position));
+    const columns = await readSourceColumns(object, this.#sourceFormat, async (position, bytes) => {
       const block = await readExactly(this.#context, { object, position, bytes, buffer }, this.#signal);
       // Read for a second time, so that it does not count as progress.
       this.#context.progress.undo(bytes, 0);
-      const atEnd = position + bytes >= object.sizeBytes;
-      done = reader.push(block, atEnd) || atEnd;
-    }
-    const columns = { names: reader.header, count: reader.columnCount };
+      return block;
+    });
     this.#columns.set(index, columns);
     return columns;
   }

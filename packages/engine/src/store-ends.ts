@@ -1,7 +1,8 @@
 import type { Clock, Logger, Random } from '@dmg/base';
 import { firstLine, isDmgError, withDeadline } from '@dmg/base';
-import type { Connector, ConnectorContext, Sink, SinkState, Source } from '@dmg/connector-api';
+import type { Connector, ConnectorContext, Sink, SinkState } from '@dmg/connector-api';
 import type { CopyEnd, Job } from '@dmg/model';
+import type { SourceEnd } from './copy-context.ts';
 import { engineErrors } from './errors.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { CopySecrets } from './overlap.ts';
@@ -22,18 +23,25 @@ export interface StoreEndsOptions {
 /** Both ends of one attempt: opened at most once, closed together, and the sink closed for good when the job ends badly. */
 export class StoreEnds {
   readonly #options: StoreEndsOptions;
-  #source: Source | undefined;
+  #source: SourceEnd | undefined;
   #sink: Sink | undefined;
 
   constructor(options: StoreEndsOptions) {
     this.#options = options;
   }
 
-  async source(signal: AbortSignal): Promise<Source> {
+  async source(signal: AbortSignal): Promise<SourceEnd> {
     const end = this.#options.job.activity.source;
     const connector = this.#connector(end, 'source');
-    this.#source ??= await this.#open({ what: 'open the source', signal }, (callSignal) =>
-      whole(callSignal, connector.openSource(end, this.#context('source'))));
+    const isTable = end.format.type === 'Table';
+    if (isTable && connector.openTableSource === undefined) throw noTables(end, 'source');
+    this.#source ??= await this.#open({ what: 'open the source', signal }, async (callSignal): Promise<SourceEnd> => {
+      const context = this.#context('source');
+      if (isTable && connector.openTableSource !== undefined) {
+        return { kind: 'table', table: await whole(callSignal, connector.openTableSource(end, context)) };
+      }
+      return { kind: 'objects', objects: await whole(callSignal, connector.openSource(end, context)) };
+    });
     return this.#source;
   }
 
@@ -71,7 +79,8 @@ export class StoreEnds {
   async close(): Promise<void> {
     const { calls, limits, logger } = this.#options;
     const never = new AbortController().signal;
-    await Promise.all([this.#source, this.#sink].map(async (end) => {
+    const source = this.#source?.kind === 'table' ? this.#source.table : this.#source?.objects;
+    await Promise.all([source, this.#sink].map(async (end) => {
       try {
         await calls.once({ what: 'close a store', limitMs: limits.closeLimitMs, signal: never }, () => end?.close() ?? Promise.resolve());
       } catch (error) {
@@ -95,6 +104,11 @@ export class StoreEnds {
     const { clock, random, logger, secrets, limits } = this.#options;
     return { clock, random, logger: logger.child({ side }), secrets: secrets[side], callLimitMs: limits.callLimitMs };
   }
+}
+
+/** The format of an end is not one that its connector has on this side. */
+export function noTables(end: CopyEnd, side: 'source' | 'sink'): Error {
+  return engineErrors.NO_TABLES.create({ side, format: end.format.type, connector: end.connector });
 }
 
 /** An end that was opened after the call had been given up is closed at once: nobody else knows of it. */

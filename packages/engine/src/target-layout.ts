@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { CopyActivity, SourceObject } from '@dmg/model';
+import { textOf } from '@dmg/connector-api';
+import type { CopyActivity, CopyEnd, SourceObject } from '@dmg/model';
 import { engineErrors } from './errors.ts';
 
 export type CopyBehavior = 'PreserveHierarchy' | 'FlattenHierarchy' | 'MergeFiles';
@@ -44,6 +45,23 @@ export function layoutTargets(options: { jobId: string; activity: CopyActivity; 
   }));
   checkDistinct(layouts);
   return layouts;
+}
+
+/** The file that a table is written to: the name that the sink gives, else that of the table. */
+export function streamTargetPath(activity: CopyActivity, table: string): string {
+  const named = textOf(activity.sink.location, 'fileName');
+  if (named !== undefined && named !== '') return named;
+  // What would be a folder, or is no character of a file name, stands for itself no more.
+  const name = table.replaceAll(/[/\\\p{Cc}]/gu, '_').replace(/^\.+/, '_');
+  return `${name === '' ? 'table' : name}.txt`;
+}
+
+/** A table by the location of its dataset: `tableName` as it stands, else schema and table, between double quotes where they need it. */
+export function tablePathOf(end: CopyEnd): string {
+  const [whole, schema, table] = ['tableName', 'schema', 'table'].map((name) => textOf(end.location, name) ?? '');
+  if (table === undefined || table === '') return whole ?? '';
+  const quoted = (part: string): string => (/[".\s]/.test(part) ? `"${part.replaceAll('"', '""')}"` : part);
+  return [schema, table].filter((part) => part !== undefined && part !== '').map((part) => quoted(part ?? '')).join('.');
 }
 
 function checkDistinct(layouts: readonly TargetLayout[]): void {

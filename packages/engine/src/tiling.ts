@@ -24,6 +24,7 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
     }
     return counted.toSorted((a, b) => a.chunk - b.chunk);
   }
+  if (target.cutting.kind === 'streams') return streamMarks(target, marks, invalid);
   let position = 0;
   for (const mark of marks.toSorted((a, b) => a.chunk - b.chunk)) {
     if (mark.chunk !== counted.length) throw invalid(mark.chunk, 'it is out of order');
@@ -32,6 +33,16 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
     }
     position = mark.sourceEnd;
     counted.push(mark);
+  }
+  return counted;
+}
+
+/** Every stream is marked once, from its beginning. How long it was, its mark alone says. */
+function streamMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk: number, reason: string) => Error): Mark[] {
+  const counted = marks.toSorted((a, b) => a.chunk - b.chunk);
+  for (const [index, mark] of counted.entries()) {
+    if (mark.chunk !== index || index >= target.sources.length) throw invalid(mark.chunk, 'the plan has no such chunk, or it is marked twice');
+    if (mark.sourceStart !== 0 || mark.sourceEnd < 0) throw invalid(mark.chunk, 'it is not a whole stream');
   }
   return counted;
 }
@@ -49,6 +60,23 @@ export function contiguousMarks(marks: readonly Mark[]): { chain: Mark[]; positi
     rows += mark.rows;
   }
   return { chain, position, rows };
+}
+
+/** True when the chunks of different attempts make one whole: they can be read again, or there is only one. */
+function isRepeatable(plan: Plan): boolean {
+  if (plan.sourceKind === 'addressable') return true;
+  const chunks = plan.targets.reduce((total, target) => total + target.sources.length, 0);
+  return plan.sourceKind === 'onePass' && chunks === 1 && plan.targets[0]?.cutting.kind === 'streams';
+}
+
+/**
+ * Of one moment are: a single stream, since it is one statement; and the streams that the attempt has read which made the plan
+ * under its snapshot. Each file is pinned by its identity, but several files need not be of one moment.
+ */
+function consistencyOf(plan: Plan, marks: readonly Mark[]): Receipt['consistency'] {
+  const streams = plan.targets.every((target) => target.cutting.kind === 'streams');
+  if (!streams || marks.length === 0) return 'perChunk';
+  return marks.length === 1 || marks.every((mark) => mark.attemptId === plan.snapshotAttemptId) ? 'snapshot' : 'perChunk';
 }
 
 export interface ReceiptRequest {
@@ -70,12 +98,11 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
     formatVersion: 1,
     jobId: plan.jobId,
     generation: plan.generation,
-    guarantee: request.atomicPublish === 'yes' && plan.sourceKind === 'addressable' ? 'exactlyOnce' : 'atLeastOnce',
+    guarantee: request.atomicPublish === 'yes' && isRepeatable(plan) ? 'exactlyOnce' : 'atLeastOnce',
     verification: 'acknowledged',
-    // Each file is pinned by its identity; several files need not be of one moment.
-    consistency: 'perChunk',
-    filesRead: plan.targets.reduce((total, target) => total + target.sources.length, 0),
-    filesWritten: plan.targets.length,
+    consistency: consistencyOf(plan, marks),
+    filesRead: plan.targets.reduce((total, target) => total + (target.cutting.kind === 'streams' ? 0 : target.sources.length), 0),
+    filesWritten: plan.targets.filter((target) => target.columns === undefined).length,
     bytesRead: sum((mark) => mark.sourceEnd - mark.sourceStart),
     bytesWritten: sum((mark) => mark.bytes),
     rowsRead: rows,

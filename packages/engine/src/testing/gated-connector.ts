@@ -1,12 +1,17 @@
-import type { ChunkWriter, Connector, Sink, Source } from '@dmg/connector-api';
+import type { ChunkWriter, Connector, Sink, Source, TableIntake, TableSource, TextStream } from '@dmg/connector-api';
 
 /** Runs a call of a store: may delay it, drop it, or lose its answer. `work` is the call itself and is run at most once. */
 export type Gate = <T>(call: string, work: () => Promise<T>) => Promise<T>;
 
 /** A connector all of whose calls, also those of what it opens, pass a gate: what a test does to them, no store has to know. */
 export function gatedConnector(connector: Connector, gate: Gate): Connector {
+  const { openTableSource } = connector;
   return {
     spec: connector.spec,
+    ...(openTableSource === undefined ? {} : {
+      openTableSource: async (end, context) =>
+        gatedTable(await gate('openSource', () => openTableSource.call(connector, end, context)), gate),
+    }),
     check: (end, context) => gate('check', () => connector.check(end, context)),
     openSource: async (end, context) => gatedSource(await gate('openSource', () => connector.openSource(end, context)), gate),
     openSink: async (end, job, context) => gatedSink(await gate('openSink', () => connector.openSink(end, job, context)), gate),
@@ -27,10 +32,45 @@ function gatedSource(source: Source, gate: Gate): Source {
   };
 }
 
+function gatedTable(table: TableSource, gate: Gate): TableSource {
+  const { openColumns } = table;
+  return {
+    text: table.text,
+    columns: (signal) => gate('columns', () => table.columns(signal)),
+    partition: (signal, wish) => gate('partition', () => table.partition(signal, wish)),
+    writes: (format) => table.writes(format),
+    open: async (partition, format, signal) => gatedStream(await gate('open', () => table.open(partition, format, signal)), gate),
+    ...(openColumns === undefined ? {} : {
+      openColumns: async (partition, format, columns, signal) =>
+        gatedStream(await gate('open', () => openColumns.call(table, partition, format, columns, signal)), gate),
+    }),
+    close: () => table.close(),
+  };
+}
+
+function gatedStream(stream: TextStream, gate: Gate): TextStream {
+  return {
+    next: (signal) => gate('next', () => stream.next(signal)),
+    get rows() {
+      return stream.rows;
+    },
+    close: () => stream.close(),
+  };
+}
+
+function gatedIntake(intake: TableIntake, gate: Gate): TableIntake {
+  return {
+    text: intake.text,
+    ...(intake.path === undefined ? {} : { path: intake.path }),
+    columns: (path, signal) => gate('columns', () => intake.columns(path, signal)),
+  };
+}
+
 function gatedSink(sink: Sink, gate: Gate): Sink {
   return {
     limits: sink.limits,
     atomicPublish: sink.atomicPublish,
+    ...(sink.table === undefined ? {} : { table: gatedIntake(sink.table, gate) }),
     state: (signal) => gate('state', () => sink.state(signal)),
     bases: (paths, signal) => gate('bases', () => sink.bases(paths, signal)),
     insertPlan: (plan, signal) => gate('insertPlan', () => sink.insertPlan(plan, signal)),

@@ -1,0 +1,260 @@
+import { crc32 } from 'node:zlib';
+import { firstLine } from '@dmg/base';
+import { type ChunkFacts, connectorErrors, type TableSource, type TextStream } from '@dmg/connector-api';
+import { createTranscoder, encodeHeader, RowEndWriter, type Transcoder } from '@dmg/formats';
+import type { PlanTarget, SourceObject } from '@dmg/model';
+import type { PooledBuffer } from './buffer-pool.ts';
+import type { CopyContext } from './copy-context.ts';
+import { engineErrors } from './errors.ts';
+import { OpenChunk } from './open-chunk.ts';
+import { type Drain, PartOutput } from './part-output.ts';
+import type { StreamExchange } from './stream-exchange.ts';
+
+export interface StreamRequest {
+  readonly target: PlanTarget;
+  /** Chunk k is all of source k. */
+  readonly chunk: number;
+  /** Part buffers to work with: one is filled while others are on their way to the sink. */
+  readonly outputs: number;
+}
+
+/** Copies one partition of a table, from its first row to its last, and marks it; repeats it after transient errors. */
+export function copyStream(context: CopyContext, request: StreamRequest, signal: AbortSignal): Promise<void> {
+  const { source, exchange } = context;
+  if (source.kind !== 'table' || exchange === undefined) throw new TypeError('only tables are read in streams');
+  const { table } = source;
+  const what = `copy to ${request.target.path}`;
+  return context.calls.repeating('chunk', { what, signal }, () => new StreamCopy({ context, request, table, exchange, signal }).run());
+}
+
+interface StreamCopyOptions {
+  readonly context: CopyContext;
+  readonly request: StreamRequest;
+  readonly table: TableSource;
+  readonly exchange: StreamExchange;
+  readonly signal: AbortSignal;
+}
+
+/** One try of one chunk. The next block is asked for only when the last one is in part buffers: the server waits for the sink. */
+class StreamCopy {
+  readonly #options: StreamCopyOptions;
+  readonly #context: CopyContext;
+  readonly #object: SourceObject;
+  readonly #signal: AbortSignal;
+  #readBytes = 0;
+
+  constructor(options: StreamCopyOptions) {
+    const { context, request, signal } = options;
+    const object = request.target.sources[request.chunk];
+    if (object === undefined) throw new Error(`the plan has no source ${request.chunk} for target ${request.target.target}`);
+    this.#options = options;
+    this.#context = context;
+    this.#object = object;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<void> {
+    const { pool, plan, clock, progress } = this.#context;
+    const sizes = Array.from({ length: this.#options.request.outputs }, () => plan.partBytes);
+    const startedMs = clock.monotonicMs();
+    const lent = await pool.lendAll(sizes, this.#signal);
+    progress.waitedForMemory(clock.monotonicMs() - startedMs);
+    try {
+      await this.#read(lent);
+    } catch (error) {
+      progress.undo(this.#readBytes, 0);
+      throw error;
+    } finally {
+      for (const buffer of lent) buffer.unpin();
+    }
+  }
+
+  /** The sink's chunk is opened when the first rows are there: until then a transaction would wait for a query that may take long. */
+  async #read(lent: readonly PooledBuffer[]): Promise<void> {
+    const stream = await this.#open();
+    try {
+      const first = await this.#next(stream, this.#context.limits.firstRowLimitMs);
+      await this.#write(stream, first, lent);
+    } finally {
+      await this.#close(stream);
+    }
+  }
+
+  async #write(stream: TextStream, first: Uint8Array | undefined, lent: readonly PooledBuffer[]): Promise<void> {
+    const { target, chunk: number } = this.#options.request;
+    const context = this.#context;
+    const chunk = await OpenChunk.open({ context, target, chunk: number, signal: this.#signal });
+    const output = new PartOutput({ context, chunk, free: [...lent], signal: this.#signal });
+    try {
+      const { rows, hash } = await this.#pump(stream, first, output);
+      const facts: Omit<ChunkFacts, 'bytes'> = { rows, hash, sourceStart: 0, sourceEnd: this.#readBytes };
+      // Whoever was first with the chunk, its rows are in.
+      if (await output.mark(facts) === 'marked') context.progress.rowsMarked(rows);
+    } catch (error) {
+      await output.settle();
+      await chunk.discard(this.#signal);
+      throw error;
+    }
+  }
+
+  async #pump(stream: TextStream, first: Uint8Array | undefined, output: PartOutput): Promise<{ rows: number; hash: string }> {
+    const converter = this.#converter();
+    await output.take(converter);
+    // The other streams of the target have a part each, at least.
+    const { limits } = this.#context.sink;
+    const bytesMax = (limits.partsPerTargetMax - this.#options.request.target.sources.length + 1) * this.#context.plan.partBytes;
+    for (let block = first; block !== undefined; block = await this.#next(stream, this.#context.limits.nextRowsLimitMs)) {
+      converter.push(block);
+      await output.take(converter);
+      if (output.bytes > bytesMax) throw this.#tooLarge(output.bytes);
+    }
+    const facts = converter.end(stream.rows);
+    await output.take(converter);
+    if (facts.rows !== stream.rows) {
+      throw engineErrors.ROWS_DIFFER.create({ source: this.#object.path, sent: stream.rows, received: facts.rows });
+    }
+    return { rows: facts.rows, hash: converter.hash };
+  }
+
+  #tooLarge(sizeBytes: number): Error {
+    const { activity, plan, sink } = this.#context;
+    return connectorErrors.TOO_LARGE.create({
+      path: this.#options.request.target.path, sizeBytes, store: activity.sink.connector,
+      limitBytes: sink.limits.partsPerTargetMax * plan.partBytes,
+    });
+  }
+
+  #converter(): StreamConverter {
+    const { exchange, request } = this.#options;
+    // Only the first chunk of a file begins with its header.
+    const header = request.chunk === 0 && exchange.write.firstRowAsHeader;
+    if (exchange.way !== 'transcode') return new PassingText(exchange, header);
+    return new TranscodedText(createTranscoder({
+      source: exchange.read,
+      sink: exchange.write,
+      fileName: this.#object.path,
+      bareColumns: exchange.names,
+      writeHeader: header,
+      ...(exchange.translator === undefined ? {} : { translator: exchange.translator }),
+    }));
+  }
+
+  #open(): Promise<TextStream> {
+    const { exchange, table } = this.#options;
+    const { calls, limits } = this.#context;
+    const { read, choice } = exchange;
+    const options = { what: `read ${this.#object.path}`, limitMs: limits.firstRowLimitMs, signal: this.#signal };
+    return calls.once(options, async (callSignal) => {
+      const stream = choice === undefined || table.openColumns === undefined
+        ? await table.open(this.#object, read, callSignal)
+        : await table.openColumns(this.#object, read, choice, callSignal);
+      // The call was given up: nobody else knows of the stream.
+      if (callSignal.aborted) await stream.close();
+      return stream;
+    });
+  }
+
+  async #next(stream: TextStream, limitMs: number): Promise<Uint8Array | undefined> {
+    const { calls, clock, progress } = this.#context;
+    const startedMs = clock.monotonicMs();
+    const options = { what: `read ${this.#object.path}`, limitMs, signal: this.#signal };
+    const block = await calls.once(options, (callSignal) => stream.next(callSignal));
+    const bytes = block?.length ?? 0;
+    this.#readBytes += bytes;
+    progress.read(bytes, clock.monotonicMs() - startedMs);
+    return block;
+  }
+
+  async #close(stream: TextStream): Promise<void> {
+    const { calls, limits, logger } = this.#context;
+    try {
+      const signal = new AbortController().signal;
+      await calls.once({ what: 'close a stream', limitMs: limits.closeLimitMs, signal }, () => stream.close());
+    } catch (error) {
+      logger.debug({ reason: firstLine(error) }, 'stream was not closed in time');
+    }
+  }
+}
+
+/** Turns a stream's blocks into the sink's bytes. A block may be reused once it has been drained. */
+interface StreamConverter extends Drain {
+  push(block: Uint8Array): void;
+  /** All blocks were pushed. `sent`: rows that the server has counted; returns those that arrived, as far as that can be seen. */
+  end(sent: number): { readonly rows: number };
+  /** 16 hex digits, when everything was drained. */
+  readonly hash: string;
+}
+
+/** Bytes as the server wrote them, behind a header where one is wanted. */
+class PassingText implements StreamConverter {
+  readonly #rowEnds: RowEndWriter | undefined;
+  #waiting: Uint8Array;
+  #crc = 0;
+
+  constructor(exchange: StreamExchange, header: boolean) {
+    this.#rowEnds = exchange.way === 'rowEnds' ? new RowEndWriter(exchange.write) : undefined;
+    this.#waiting = header ? encodeHeader(exchange.write, exchange.names) : new Uint8Array(0);
+  }
+
+  get pendingBytes(): number {
+    return this.#waiting.length + (this.#rowEnds?.pendingBytes ?? 0);
+  }
+
+  push(block: Uint8Array): void {
+    if (this.#rowEnds === undefined) this.#waiting = block;
+    else this.#rowEnds.push(block);
+  }
+
+  /** Rows are not looked at: what the server has counted is what the sink's server, or nobody, will count again. */
+  end(sent: number): { readonly rows: number } {
+    return { rows: sent };
+  }
+
+  drainInto(target: Uint8Array, offset: number): number {
+    const count = this.#waiting.length > 0 || this.#rowEnds === undefined
+      ? this.#moveWaiting(target, offset) : this.#rowEnds.drainInto(target, offset);
+    this.#crc = crc32(target.subarray(offset, offset + count), this.#crc);
+    return count;
+  }
+
+  /** CRC-32 of all bytes that were drained. */
+  get hash(): string {
+    return this.#crc.toString(16).padStart(16, '0');
+  }
+
+  #moveWaiting(target: Uint8Array, offset: number): number {
+    const count = Math.min(this.#waiting.length, target.length - offset);
+    target.set(count === this.#waiting.length ? this.#waiting : this.#waiting.subarray(0, count), offset);
+    this.#waiting = this.#waiting.subarray(count);
+    return count;
+  }
+}
+
+class TranscodedText implements StreamConverter {
+  readonly #transcoder: Transcoder;
+
+  constructor(transcoder: Transcoder) {
+    this.#transcoder = transcoder;
+  }
+
+  get pendingBytes(): number {
+    return this.#transcoder.pendingBytes;
+  }
+
+  push(block: Uint8Array): void {
+    this.#transcoder.push(block, false);
+  }
+
+  end(): { readonly rows: number } {
+    this.#transcoder.push(new Uint8Array(0), true);
+    return this.#transcoder.boundary;
+  }
+
+  drainInto(target: Uint8Array, offset: number): number {
+    return this.#transcoder.drainInto(target, offset);
+  }
+
+  get hash(): string {
+    return this.#transcoder.boundary.hash;
+  }
+}

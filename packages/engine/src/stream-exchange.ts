@@ -1,0 +1,77 @@
+import type { TableSource } from '@dmg/connector-api';
+import { compileMapping, createTranscoder, isWritableEncoding, writesRowEnds } from '@dmg/formats';
+import type { CopyActivity, DelimitedTextFormat, TableColumn, Translator } from '@dmg/model';
+import { tableTranslator } from './column-plan.ts';
+
+/** How the text of a table's streams becomes what the sink takes. */
+export interface StreamExchange {
+  /**
+   * `pass`: the server writes what the sink takes. `rowEnds`: up to its row ends, which are replaced. `transcode`: rows are decoded and
+   * encoded, mapped and converted.
+   */
+  readonly way: 'pass' | 'rowEnds' | 'transcode';
+  /** The format in which the server is asked to write. */
+  readonly read: DelimitedTextFormat;
+  readonly write: DelimitedTextFormat;
+  /** Source columns (from 0) that the server is asked for, in order; undefined: all, in their order. */
+  readonly choice: readonly number[] | undefined;
+  /** Names for the header of a file, in order; for `transcode` those of all source columns. */
+  readonly names: readonly string[];
+  /** For `transcode`. */
+  readonly translator: Translator | undefined;
+}
+
+export interface ExchangeRequest {
+  readonly activity: CopyActivity;
+  readonly source: Pick<TableSource, 'writes' | 'text' | 'openColumns'>;
+  readonly sourceColumns: readonly TableColumn[];
+  /** Text that a table sink takes; undefined for files. */
+  readonly intake: DelimitedTextFormat | undefined;
+  /** Columns of the plan's target, where it is a table. */
+  readonly sinkColumns: readonly TableColumn[] | undefined;
+}
+
+/**
+ * The cheapest exchange that formats and mapping allow. Bytes pass through where the source's server writes the sink's format and
+ * nothing is asked for but choosing, ordering and renaming columns. Throws what the mapping or a format makes impossible.
+ */
+export function exchangeOf(request: ExchangeRequest): StreamExchange {
+  const { activity, source, sourceColumns, sinkColumns } = request;
+  const write = request.intake ?? activity.sink.format;
+  if (write.type !== 'DelimitedText') throw new TypeError(`a table's streams cannot be written as ${write.type}`);
+  const path = activity.source.connector;
+  const translator = tableTranslator(activity.translator, { source: sourceColumns, sink: sinkColumns });
+  const names = sourceColumns.map((column) => column.name);
+  const mapped = compileMapping(translator, { count: names.length, names }, path);
+  const transcoding: StreamExchange = { way: 'transcode', read: source.text, write, choice: undefined, names, translator };
+  if (isWritableEncoding(write.encodingName) && mapped.every((column) => column.converter === undefined)) {
+    const indexes = mapped.map((column) => column.sourceIndex);
+    const whole = indexes.length === names.length && indexes.every((sourceIndex, index) => sourceIndex === index);
+    const passing = passingFormat(source, write);
+    const kept = mapped.every((column, index) => keepsText(sourceColumns[column.sourceIndex], sinkColumns?.[index]));
+    if (passing !== undefined && kept && (whole || source.openColumns !== undefined)) {
+      const sinkNames = mapped.map((column) => column.sinkName);
+      return { ...passing, write, choice: whole ? undefined : indexes, names: sinkNames, translator: undefined };
+    }
+  }
+  // Refuses now what could not be transcoded later.
+  createTranscoder({ source: source.text, sink: write, fileName: path, bareColumns: names, ...(translator === undefined ? {} : { translator }) });
+  return transcoding;
+}
+
+function passingFormat(
+  source: Pick<TableSource, 'writes'>, write: DelimitedTextFormat,
+): Pick<StreamExchange, 'way' | 'read'> | undefined {
+  // An empty row delimiter is CR LF when written.
+  const rowDelimiter = write.rowDelimiter === '' ? '\r\n' : write.rowDelimiter;
+  const asked: DelimitedTextFormat = { ...write, rowDelimiter, firstRowAsHeader: false, skipLineCount: 0, encodingName: 'UTF-8' };
+  if (source.writes(asked)) return { way: 'pass', read: asked };
+  const lines: DelimitedTextFormat = { ...asked, rowDelimiter: '\n' };
+  if (!writesRowEnds(write) || !source.writes(lines)) return undefined;
+  return { way: 'rowEnds', read: lines };
+}
+
+/** From table to table a server's own short forms (`t`, `f`) are understood by a column of the same type only. */
+function keepsText(source: TableColumn | undefined, sink: TableColumn | undefined): boolean {
+  return sink === undefined || source?.type !== 'Boolean' || sink.type === 'Boolean';
+}
