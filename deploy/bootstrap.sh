@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a fresh clone ready to run: npm packages, the pinned Node, and the programs named with --need.
 #
-#   exec sh deploy/bootstrap.sh [--need redis]... [-- command [argument]...]
+#   exec sh deploy/bootstrap.sh [--need redis] [--need postgresql] [-- command [argument]...]
 #
 # With a command it becomes that command (`exec`): one process all the way, so that a signal to npm reaches the installation
 # while it runs and the program afterwards. `sh bootstrap.sh && exec ...` would leave the installation running.
@@ -14,11 +14,16 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 cd "$root"
 stamp=$root/node_modules/.dmg-installed-lock.json
-# Another path is for tests of this script only.
+# Other paths are for tests of this script only.
 policy=${DMG_TEST_POLICY_RC_D:-/usr/sbin/policy-rc.d}
+postgresql_lib=${DMG_TEST_POSTGRESQL_LIB:-/usr/lib/postgresql}
+cluster_settings=${DMG_TEST_CREATECLUSTER_D:-/etc/postgresql-common/createcluster.d}
+no_cluster=$cluster_settings/dmg-bootstrap.conf
 policy_saved=$policy.dmg-saved
 policy_mark='dmg-bootstrap: temporary, may be deleted'
 policy_held=
+no_cluster_held=
+cluster_settings_made=
 child=
 child_finishes=
 
@@ -51,6 +56,7 @@ on_signal() {
     fi
     wait "$child" 2>/dev/null || :
   fi
+  allow_cluster
   restore_policy
   say "bootstrap: stopped by SIG$1"
   exit "$2"
@@ -128,6 +134,50 @@ need_redis() {
   install_debian_package redis-server 'Or set DMG_REDIS_SERVER to the path of a redis-server (6.2 or newer).'
 }
 
+# Several versions may lie side by side; the tests take the newest. A server of this machine is neither used nor started.
+need_postgresql() {
+  if [ -n "${DMG_POSTGRES_BIN:-}" ]; then
+    has_postgresql "$DMG_POSTGRES_BIN" && return 0
+    missing "Cannot find PostgreSQL: DMG_POSTGRES_BIN=$DMG_POSTGRES_BIN has no initdb and postgres." \
+      'Set it to the folder of the server programs (Debian: /usr/lib/postgresql/15/bin), or unset it.'
+  fi
+  for bin in "$postgresql_lib"/*/bin; do
+    if has_postgresql "$bin"; then
+      clear_no_cluster
+      return 0
+    fi
+  done
+  install_debian_package postgresql 'Or set DMG_POSTGRES_BIN to the folder of initdb and postgres (13 or newer).' \
+    'No database is created.'
+}
+
+has_postgresql() { [ -x "$1/initdb" ] && [ -x "$1/postgres" ]; }
+
+# Debian's package makes a database cluster of its own, which its service would start; this setting tells it not to. It is there
+# only while apt-get works.
+forbid_cluster() {
+  no_cluster_held=1
+  [ -d "$cluster_settings" ] || cluster_settings_made=1
+  mkdir -p "$cluster_settings"
+  printf '# %s\ncreate_main_cluster = false\n' "$policy_mark" >"$no_cluster"
+}
+
+allow_cluster() {
+  [ -n "$no_cluster_held" ] || return 0
+  rm -f "$no_cluster"
+  if [ -n "$cluster_settings_made" ]; then rmdir "$cluster_settings" "$(dirname "$cluster_settings")" 2>/dev/null || :; fi
+  no_cluster_held=
+}
+
+# What a kill -9 left. Not while another bootstrap installs.
+clear_no_cluster() {
+  [ -e "$no_cluster" ] && [ -w "$no_cluster" ] || return 0
+  exec 8<"$(dirname "$policy")"
+  if ! command -v flock >/dev/null 2>&1 || flock -n 8; then rm -f "$no_cluster"; fi
+  exec 8<&-
+}
+
+# The package, how else to get what it brings, what else to say of it.
 install_debian_package() {
   package=$1
   by_hand="Install it: sudo apt-get install --no-install-recommends $package. ${2:-}"
@@ -135,10 +185,12 @@ install_debian_package() {
   command -v apt-get >/dev/null 2>&1 || missing "Cannot install $package: this is not a Debian system (there is no apt-get)." "$by_hand"
   [ "$(id -u)" = 0 ] || missing "Cannot install $package: only root may." "$by_hand"
 
-  say "bootstrap: $package is missing; installing Debian's package (apt-get). Its service is neither started nor enabled."
+  say "bootstrap: $package is missing; installing Debian's package (apt-get). Its service is neither started nor enabled.${3:+ $3}"
   forbid_services
+  if [ "$package" = postgresql ]; then forbid_cluster; fi
   failed=
   install_now "$package" || failed=1
+  allow_cluster
   restore_policy
   [ -z "$failed" ] || { say "bootstrap: Cannot install $package: apt-get failed, its reason stands above."; say "  $by_hand"; exit 1; }
   # Debian enables a service when it installs it, even when it may not start it: without this it would run after a reboot.
@@ -200,11 +252,11 @@ while [ $# -gt 0 ]; do
   case $1 in
     --need)
       case ${2:-} in
-        redis) needs="$needs $2"; shift 2 ;;
-        *) say "bootstrap: --need takes: redis"; exit 2 ;;
+        redis | postgresql) needs="$needs $2"; shift 2 ;;
+        *) say "bootstrap: --need takes: redis, postgresql"; exit 2 ;;
       esac ;;
     --) shift; break ;;
-    *) say "bootstrap: unknown argument $1 (known: --need redis, --)"; exit 2 ;;
+    *) say "bootstrap: unknown argument $1 (known: --need redis, --need postgresql, --)"; exit 2 ;;
   esac
 done
 

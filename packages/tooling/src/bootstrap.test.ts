@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type RunningProcess, spawnProcess } from '../../../test/harness/processes.ts';
@@ -24,6 +24,7 @@ const systemPrograms = [
   'mkdir',
   'mv',
   'rm',
+  'rmdir',
   'sleep',
   'touch',
   'uname',
@@ -67,7 +68,20 @@ class Clone {
     await this.program('id', 'echo 0');
     await this.program('apt-cache', 'echo "  Candidate: 5:7.0.15-1"');
     const install = `"${this.policy}" redis-server start; echo "policy $?" >>"${this.root}/calls"; cp bin/node bin/redis-server`;
-    await this.program('apt-get', `case "$*" in *install*) ${install} ;; esac`);
+    const postgresql = `"${this.policy}" postgresql start; echo "policy $?" >>"${this.root}/calls"
+      echo "cluster $(cat "${this.noCluster}")" >>"${this.root}/calls"
+      mkdir -p "${this.postgresql}/15/bin"; cp bin/node "${this.postgresql}/15/bin/initdb"; cp bin/node "${this.postgresql}/15/bin/postgres"`;
+    await this.program('apt-get', `case "$*" in *install*postgresql) ${postgresql} ;; *install*) ${install} ;; esac`);
+  }
+
+  /** Where Debian puts the versions of PostgreSQL. */
+  get postgresql(): string {
+    return join(this.root, 'lib/postgresql');
+  }
+
+  /** The setting that keeps Debian's package from making a database cluster. */
+  get noCluster(): string {
+    return join(this.root, 'etc/postgresql-common/createcluster.d/dmg-bootstrap.conf');
   }
 
   get policy(): string {
@@ -79,7 +93,13 @@ class Clone {
       name: 'bootstrap',
       command: 'sh',
       args: [join(this.root, 'deploy/bootstrap.sh'), ...args],
-      env: { PATH: join(this.root, 'bin'), DMG_TEST_POLICY_RC_D: this.policy, ...env },
+      env: {
+        PATH: join(this.root, 'bin'),
+        DMG_TEST_POLICY_RC_D: this.policy,
+        DMG_TEST_POSTGRESQL_LIB: this.postgresql,
+        DMG_TEST_CREATECLUSTER_D: dirname(this.noCluster),
+        ...env,
+      },
     });
   }
 
@@ -196,6 +216,64 @@ test('Redis is looked for, and installed from Debian with its service forbidden'
   assert.ok(!(await clone.calls()).some((call) => call.includes('update')), 'known lists are not fetched again');
   assert.equal(existsSync(clone.policy), false);
   assert.deepEqual(await clone.run(t, ['--need', 'redis']), { code: 0, stderr: '' });
+});
+
+test('PostgreSQL is looked for, and installed from Debian without its service and without a database', async (t) => {
+  const clone = await Clone.make(t);
+  await clone.debian();
+  const { code, stderr } = await clone.run(t, ['--need', 'postgresql', '--need', 'redis']);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /postgresql is missing; installing Debian's package[^\n]* No database is created\.\n[^]*postgresql installed/);
+  const calls = await clone.calls();
+  assert.ok(calls.some((call) => /^apt-get .* install -y --no-install-recommends postgresql$/.test(call)));
+  assert.equal(calls.filter((call) => call === 'policy 101').length, 2, 'while apt-get works no service may be started');
+  assert.ok(calls.includes('create_main_cluster = false'), 'while apt-get works no cluster may be created');
+  assert.ok(existsSync(join(clone.root, 'bin/redis-server')));
+  assert.equal(existsSync(join(clone.root, 'etc/postgresql-common')), false, 'nothing of it is left');
+  assert.deepEqual(await clone.run(t, ['--need', 'postgresql']), { code: 0, stderr: '' });
+});
+
+test('a PostgreSQL that is there is taken, also one that DMG_POSTGRES_BIN names; half of one is none', async (t) => {
+  const clone = await Clone.make(t);
+  await clone.run(t);
+  const bin = join(clone.postgresql, '17/bin');
+  await mkdir(bin, { recursive: true });
+  await copyFile(join(clone.root, 'bin/node'), join(bin, 'initdb'));
+  const half = await clone.run(t, ['--need', 'postgresql']);
+  assert.equal(half.code, 3);
+  assert.match(half.stderr, /Cannot install postgresql: [^]*DMG_POSTGRES_BIN/);
+  assert.equal((await clone.run(t, ['--need', 'postgresql'], { DMG_POSTGRES_BIN: bin })).code, 3);
+  await copyFile(join(clone.root, 'bin/node'), join(bin, 'postgres'));
+  assert.deepEqual(await clone.run(t, ['--need', 'postgresql']), { code: 0, stderr: '' });
+  assert.deepEqual(await clone.run(t, ['--need', 'postgresql'], { DMG_POSTGRES_BIN: bin }), { code: 0, stderr: '' });
+  assert.equal((await clone.run(t, ['--need', 'postgresql'], { DMG_POSTGRES_BIN: '/nowhere' })).code, 3);
+  // What a kill -9 of an installation left goes at the next start.
+  await mkdir(dirname(clone.noCluster), { recursive: true });
+  await writeFile(clone.noCluster, 'create_main_cluster = false\n');
+  assert.deepEqual(await clone.run(t, ['--need', 'postgresql']), { code: 0, stderr: '' });
+  assert.equal(existsSync(clone.noCluster), false);
+});
+
+test('after a signal and after a failure databases may be created again, and what else stood there stays', async (t) => {
+  const clone = await Clone.make(t);
+  await clone.debian();
+  const own = join(dirname(clone.noCluster), 'own.conf');
+  await mkdir(dirname(own), { recursive: true });
+  await writeFile(own, '# ours');
+  await clone.program('apt-get', `touch begun; while [ ! -e go ]; do sleep 0.02; done; exit 1`);
+  const started = clone.start(t, ['--need', 'postgresql']);
+  await waitFor('apt-get to have begun', () => existsSync(join(clone.root, 'begun')));
+  assert.match(await readFile(clone.noCluster, 'utf8'), /create_main_cluster = false/);
+  started.signal('SIGTERM');
+  await waitFor('the answer to the signal', () => started.stderr.includes('apt-get is let finish first'));
+  assert.ok(existsSync(clone.noCluster), 'while apt-get works');
+  await writeFile(join(clone.root, 'go'), '');
+  assert.equal((await started.exited).code, 143);
+  assert.equal(existsSync(clone.noCluster), false);
+  assert.equal((await clone.run(t, ['--need', 'postgresql'])).code, 1, 'apt-get fails');
+  assert.equal(existsSync(clone.noCluster), false);
+  assert.equal(await readFile(own, 'utf8'), '# ours');
+  assert.equal(existsSync(clone.policy), false);
 });
 
 test('package lists are fetched when they are absent', async (t) => {
