@@ -1,0 +1,142 @@
+import { type Clock, firstLine, type Logger, type Timer } from '@dmg/base';
+import type { Session } from '../client.ts';
+
+export interface SinkSessionsOptions {
+  /** Opens a session that carries the tag of this attempt. */
+  readonly open: (signal: AbortSignal) => Promise<Session>;
+  /** What the tags of all attempts of this job begin with. */
+  readonly tagPrefix: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Sessions that are kept for the next chunk. */
+  readonly idleMax: number;
+}
+
+/**
+ * Ends a session of this job ($1: prefix of the tag) that is not one of ours ($2: process ids). A CASE, since the parts of a condition
+ * may be evaluated in any order. Tags of other users' sessions are null.
+ */
+const endUnlessOurs = `CASE WHEN left(a.application_name, length($1)) = $1 AND a.pid <> ALL ($2::int[])
+  THEN pg_terminate_backend(a.pid) END`;
+
+/** The sessions of one sink: opened when needed, lent to one task at a time, kept for the next one, and all ended by `close`. */
+export class SinkSessions {
+  readonly #options: SinkSessionsOptions;
+  readonly #all = new Set<Session>();
+  #idle: Session[] = [];
+  #closed = false;
+  readonly #searches = new Set<Promise<void>>();
+
+  constructor(options: SinkSessionsOptions) {
+    this.#options = options;
+  }
+
+  async take(signal: AbortSignal): Promise<Session> {
+    signal.throwIfAborted();
+    for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) {
+      if (!session.lost) return session;
+      this.#all.delete(session);
+    }
+    const session = await this.#options.open(signal);
+    this.#all.add(session);
+    if (!this.#closed) return session;
+    await this.drop(session);
+    throw new Error('the sink is closed');
+  }
+
+  /** Gives a session back that is in no transaction; one that is lost is forgotten. */
+  give(session: Session): void {
+    if (session.lost || this.#closed || this.#idle.length >= this.#options.idleMax) {
+      void this.drop(session);
+      return;
+    }
+    this.#idle.push(session);
+  }
+
+  /** Ends a session, whatever it is doing: its transaction is rolled back unless its COMMIT is on the way already. Never throws. */
+  async drop(session: Session): Promise<void> {
+    await session.close();
+    this.#all.delete(session);
+  }
+
+  /** Runs a task outside or inside a transaction of its own; a session on which it failed is not used again. */
+  async use<T>(signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.take(signal);
+    try {
+      const result = await work(session);
+      this.give(session);
+      return result;
+    } catch (error) {
+      await this.drop(session);
+      throw error;
+    }
+  }
+
+  /**
+   * Runs `work`, during which `session` may wait for a lock. When it takes longer than `patienceMs`, sessions of this job that hold
+   * the lock and are not ours are ended: a frozen attempt, or one of ours whose connection has been lost, does so for good
+   * (DESIGN-RULES 14).
+   */
+  async endingBlockers<T>(session: Session, patienceMs: number, work: () => Promise<T>): Promise<T> {
+    let timer: Timer | undefined;
+    let over = false;
+    const arm = (): void => {
+      timer = this.#options.clock.after(patienceMs, () => {
+        const search = this.#endBlockers(session).finally(() => {
+          this.#searches.delete(search);
+          if (!over) arm();
+        });
+        this.#searches.add(search);
+      });
+    };
+    arm();
+    try {
+      return await work();
+    } finally {
+      over = true;
+      timer?.cancel();
+    }
+  }
+
+  /** Ends the sessions of this job that are not ours. */
+  async endOthers(signal: AbortSignal): Promise<void> {
+    const ended = await this.use(signal, (session) => session.query(
+      { what: 'end sessions of an earlier attempt at', signal },
+      `SELECT pid FROM (SELECT a.pid::text AS pid, ${endUnlessOurs} AS ended FROM pg_catalog.pg_stat_activity a) s WHERE ended`,
+      [this.#options.tagPrefix, this.#ownPids()],
+    ));
+    if (ended.length > 0) this.#options.logger.info({ sessions: ended.length }, 'sessions of other attempts of this job were ended');
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#idle = [];
+    await Promise.all([...this.#all].map((session) => this.drop(session)));
+    await Promise.all(this.#searches);
+    await Promise.all([...this.#all].map((session) => this.drop(session)));
+  }
+
+  #ownPids(): string {
+    return `{${[...this.#all].map((session) => session.processId).join(',')}}`;
+  }
+
+  /** Never throws: whoever waits goes on waiting, up to its own limits. */
+  async #endBlockers(waiting: Session): Promise<void> {
+    const { logger, tagPrefix } = this.#options;
+    const { signal } = new AbortController();
+    try {
+      const found = await this.use(signal, (session) => session.query(
+        { what: 'look for the holders of a lock at', signal },
+        `SELECT a.pid::text AS pid, a.application_name AS name, (${endUnlessOurs})::text AS ended
+         FROM unnest(pg_blocking_pids($3::int)) AS b(pid) JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid`,
+        [tagPrefix, this.#ownPids(), waiting.processId],
+      ));
+      for (const { pid, name, ended } of found) {
+        if (ended === 'true') logger.warn({ pid, name }, 'a session of another attempt of this job held a lock and was ended');
+        else logger.warn({ pid, name }, 'another session holds a lock that this copy waits for');
+      }
+    } catch (error) {
+      logger.debug({ reason: firstLine(error) }, 'the holder of a lock could not be found');
+    }
+  }
+}
