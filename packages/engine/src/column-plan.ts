@@ -133,18 +133,30 @@ export function tableTranslator(
     : (ends.sink ?? ends.source ?? []).map((_, index) => ({ source: { ordinal: index + 1 }, sink: {} }));
   const names = ends.source?.map((column) => column.name);
   const effective = mappings.map((mapping, index): ColumnMapping => {
-    const at = names === undefined || mapping.source.name === undefined ? (mapping.source.ordinal ?? 0) - 1 : names.indexOf(mapping.source.name);
-    const sourceColumn = ends.source?.[at];
+    const { name, ordinal } = mapping.source;
+    const sourceColumn = ends.source?.[names === undefined || name === undefined ? (ordinal ?? 0) - 1 : names.indexOf(name)];
     const sinkColumn = ends.sink?.[index];
     const typed = withTypes(mapping, { sourceColumn, sinkColumn, settings });
     if (sinkColumn === undefined) return typed;
-    const { ordinal: _, ...sink } = typed.sink;
-    return { source: typed.source, sink: { ...sink, name: sinkColumn.name } };
+    return { source: typed.source, sink: { ...withoutOrdinal(typed.sink), name: sinkColumn.name } };
   });
   const converts = effective.some(({ source, sink }) => source.type !== undefined || sink.type !== undefined);
   if (explicit.length === 0 && !converts) return undefined;
-  const { dateTimeFormat, dateTimeOffsetFormat, timeSpanFormat, ...rest } = translator?.typeConversionSettings ?? noSettings;
-  return { mappings: effective, typeConversion: translator?.typeConversion ?? false, typeConversionSettings: rest };
+  const { allowDataTruncation, treatBooleanAsNumber, culture } = translator?.typeConversionSettings ?? noSettings;
+  return {
+    mappings: effective,
+    typeConversion: translator?.typeConversion ?? false,
+    typeConversionSettings: { allowDataTruncation, treatBooleanAsNumber, ...(culture === undefined ? {} : { culture }) },
+  };
+}
+
+/** Ordinals of a table count its columns, those of a mapping what it writes. */
+function withoutOrdinal({ type, format, culture }: ColumnRef): ColumnRef {
+  return {
+    ...(type === undefined ? {} : { type }),
+    ...(format === undefined ? {} : { format }),
+    ...(culture === undefined ? {} : { culture }),
+  };
 }
 
 const noSettings: TypeConversionSettings = { allowDataTruncation: false, treatBooleanAsNumber: false };

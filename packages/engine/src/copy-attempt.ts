@@ -142,8 +142,9 @@ class CopyAttempt {
       signal,
     );
     this.#progress.planned(plan);
+    const exchange = await this.#exchange(plan, source, sink, signal);
     const context: CopyContext = {
-      activity: job.activity, plan, source, exchange: await this.#exchange(plan, source, sink, signal), sink, calls: this.#calls, pool: this.#pool(plan),
+      activity: job.activity, plan, source, exchange, sink, calls: this.#calls, pool: this.#pool(plan),
       partSlots: new ByteCredits(Math.max(1, sink.limits.parallelParts)), progress: this.#progress, clock: this.#options.clock,
       logger: this.#logger, limits: this.#limits,
     };

@@ -62,7 +62,9 @@ export interface StreamCuttingRequest {
  */
 export function cutStreams({ path, source, sizes, limits, store }: StreamCuttingRequest): { partBytes: number; cutting: Cutting } {
   const streamsMax = Math.min(limits.chunksPerTargetMax, limits.partsPerTargetMax);
-  if (sizes.length > streamsMax) throw engineErrors.TOO_MANY_STREAMS.create({ source, target: path, streams: sizes.length, store, streamsMax });
+  if (sizes.length > streamsMax) {
+    throw engineErrors.TOO_MANY_STREAMS.create({ source, target: path, streams: sizes.length, store, streamsMax });
+  }
   const partsEach = Math.floor(limits.partsPerTargetMax / Math.max(1, sizes.length));
   const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
   let partBytes = Math.min(limits.partBytes, limits.partBytesMax);

@@ -93,7 +93,7 @@ export const engineErrors = defineErrors('ENGINE', {
   },
   COLUMN_NOT_IN_TABLE: {
     category: 'config', retry: 'never', scope: 'job',
-    message: 'Cannot copy column {column} of {source} to {table}: {reason}. Source columns: {sourceColumns}. Table columns: {tableColumns}.',
+    message: 'Cannot copy column {column} of {source} to {table}: {reason}. Source: {sourceColumns}. Table: {tableColumns}.',
     fix: 'Rename the column, add it to the table, or give a mapping that names the columns to be copied.',
   },
   COLUMN_MAPPED_TWICE: {

@@ -98,7 +98,7 @@ class StreamCopy {
   }
 
   async #pump(stream: TextStream, first: Uint8Array | undefined, output: PartOutput): Promise<{ rows: number; hash: string }> {
-    const converter = this.#converter();
+    const converter = this.#converter(first);
     await output.take(converter);
     // The other streams of the target have a part each, at least.
     const { limits } = this.#context.sink;
@@ -124,11 +124,11 @@ class StreamCopy {
     });
   }
 
-  #converter(): StreamConverter {
+  #converter(first: Uint8Array | undefined): StreamConverter {
     const { exchange, request } = this.#options;
     // Only the first chunk of a file begins with its header.
     const header = request.chunk === 0 && exchange.write.firstRowAsHeader;
-    if (exchange.way !== 'transcode') return new PassingText(exchange, header);
+    if (exchange.way !== 'transcode' && (header || !this.#looksMarked(first))) return new PassingText(exchange, header);
     return new TranscodedText(createTranscoder({
       source: exchange.read,
       sink: exchange.write,
@@ -137,6 +137,13 @@ class StreamCopy {
       writeHeader: header,
       ...(exchange.translator === undefined ? {} : { translator: exchange.translator }),
     }));
+  }
+
+  /** A file that begins with U+FEFF would be read without it: that value has to be quoted, which no server does. */
+  #looksMarked(first: Uint8Array | undefined): boolean {
+    const { request, exchange } = this.#options;
+    if (request.chunk > 0 || this.#context.sink.table !== undefined || exchange.write.quoteChar === '') return false;
+    return first !== undefined && first[0] === 0xef && first[1] === 0xbb && first[2] === 0xbf;
   }
 
   #open(): Promise<TextStream> {

@@ -55,7 +55,8 @@ export function exchangeOf(request: ExchangeRequest): StreamExchange {
     }
   }
   // Refuses now what could not be transcoded later.
-  createTranscoder({ source: source.text, sink: write, fileName: path, bareColumns: names, ...(translator === undefined ? {} : { translator }) });
+  const mapping = translator === undefined ? {} : { translator };
+  createTranscoder({ source: source.text, sink: write, fileName: path, bareColumns: names, ...mapping });
   return transcoding;
 }
 

@@ -44,6 +44,16 @@ test('other row ends are replaced outside quotes, other dialects are transcoded,
   }
 });
 
+test('a value that begins like a byte order mark is quoted at the beginning of a file, and only there', async () => {
+  const fixture = new TableFixture();
+  fixture.db1.create('t', ['id#', 'name'], [['1', '\uFEFFa'], ['2', '\uFEFFb']]);
+  const translator = translatorOf([{ source: { name: 'name' }, sink: { name: 'n' } }]);
+  receiptOf(await fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', { ...lines, firstRowAsHeader: false }), { translator })));
+  assert.equal(fixture.text('t.txt'), '"\uFEFFa"\n"\uFEFFb"\n');
+  receiptOf(await fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', lines, { fileName: 'h' }), { translator }, { jobId: 'h' })));
+  assert.equal(fixture.text('h'), 'n\n\uFEFFa\n\uFEFFb\n');
+});
+
 test('columns are chosen, ordered, renamed and converted', async () => {
   const columns = [{ source: { name: 'name' }, sink: { name: 'called' } }, { source: { ordinal: 1 }, sink: { name: 'number' } }];
   const converted = [{ source: { name: 'id', type: 'Int32' as const }, sink: { name: 'number', type: 'Decimal' as const } }];
@@ -210,7 +220,8 @@ test('a stream that hangs is given up at its deadline and read again; the first 
     if (blocks === 1) return new Promise((resolve) => setTimeout(resolve, 60));
     return blocks === 3 ? new Promise(() => undefined) : undefined;
   };
-  const limits = { callLimitMs: 1_000, nextRowsLimitMs: 20, firstRowLimitMs: 5_000, closeLimitMs: 20, backoff: { firstMs: 1, factor: 1, maxMs: 1 } };
+  const backoff = { firstMs: 1, factor: 1, maxMs: 1 };
+  const limits = { callLimitMs: 1_000, nextRowsLimitMs: 20, firstRowLimitMs: 5_000, closeLimitMs: 20, backoff };
   receiptOf(await fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', lines)), { limits }));
   assert.equal(fixture.text('t.txt').split('\n').length, 7);
 });

@@ -24,21 +24,23 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   const { activity } = job;
   const sourceColumns = await calls.repeated({ what: 'read the columns of the source', signal }, (callSignal) => table.columns(callSignal));
   const partitioning = { what: 'cut the source into partitions', limitMs: limits.partitionLimitMs, signal };
-  const partitionsMax = Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax);
-  const { kind, consistency, partitions } = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, { partitionsMax }));
+  const wish = { partitionsMax: Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax) };
+  const { kind, consistency, partitions } = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
   const [first] = partitions;
   if (first === undefined) throw new Error('the source gave no partition');
   const path = sink.table === undefined ? streamTargetPath(activity, first.path) : tablePath(step, sink.table);
   if (sourceColumns.length === 0) throw engineErrors.NO_COLUMNS.create({ source: first.path, target: path });
   if (sink.table !== undefined) checkTableOverlap(activity, { source: first.path, sink: path }, step.secrets);
   const shape: SourceShape = {
-    path: first.path, count: sourceColumns.length, names: sourceColumns.map((column) => column.name), columns: nativeTo(step, sourceColumns),
+    path: first.path, count: sourceColumns.length, names: sourceColumns.map((column) => column.name),
+    columns: nativeTo(step, sourceColumns),
   };
   const columns = sink.table === undefined ? undefined
     : planColumns(activity.translator, shape, await tableShape(step, sink.table, path, signal));
   const exchange = exchangeOf({ activity, source: table, sourceColumns, intake: sink.table?.text, sinkColumns: columns });
   const { partBytes, cutting } = cutStreams({
-    path, source: first.path, sizes: partitions.map((partition) => partition.sizeBytes), limits: sink.limits, store: activity.sink.connector,
+    path, source: first.path, sizes: partitions.map((partition) => partition.sizeBytes), limits: sink.limits,
+    store: activity.sink.connector,
   });
   return {
     representation: exchange.way === 'transcode' ? 'rows' : 'bytes',
@@ -94,7 +96,7 @@ async function tableShape(step: TableStep, intake: TableIntake, path: string, si
 function nativeTo(step: TableStep, columns: readonly TableColumn[]): readonly TableColumn[] {
   const { source, sink } = step.job.activity;
   if (source.connector === sink.connector) return columns;
-  return columns.map(({ nativeType: _, ...column }) => column);
+  return columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
 }
 
 function readColumns(

@@ -10,7 +10,8 @@ import { crashingGate, type Gate, gatedConnector, StepScheduler } from './testin
 import { byKey, fileEnd, numbered, tableEnd, tableJob, TableFixture } from './testing/table-fixture.ts';
 
 const lines = { ...csv, rowDelimiter: '\n' };
-const quoted = (rows: readonly (readonly MemoryCell[])[]): string => rows.map(([id, name]) => `${id},"${name?.replaceAll('"', '""')}"\n`).join('');
+const quoted = (rows: readonly (readonly MemoryCell[])[]): string =>
+  rows.map(([id, name]) => `${id},"${name?.replaceAll('"', '""')}"\n`).join('');
 
 interface Case {
   readonly name: string;
@@ -43,7 +44,8 @@ const cases: readonly Case[] = [
 
 function fixtureOf(seed?: number): TableFixture {
   const fixture = new TableFixture({
-    fileLimits: { partBytes: 20 }, tables: { partitionRows: 6, blockBytes: 50, limits: { partBytes: 20 } }, ...(seed === undefined ? {} : { seed }),
+    fileLimits: { partBytes: 20 }, tables: { partitionRows: 6, blockBytes: 50, limits: { partBytes: 20 } },
+    ...(seed === undefined ? {} : { seed }),
   });
   fixture.db1.create('t', ['id#', 'name'], numbered(25));
   fixture.db2.create('u', ['id#', 'name'], [['77', 'old']]);
@@ -153,7 +155,8 @@ for (const given of cases) {
 
 test('the table moves while attempts come and go: each chunk is of one moment, and the receipt says so', async () => {
   const fixture = fixtureOf();
-  const job = tableJob(tableEnd('db1', 't'), tableEnd('db2', 'u', { preCopyScript: 'truncate' }), { parallelCopies: 1 }, { finalTry: false });
+  const emptied = tableEnd('db2', 'u', { preCopyScript: 'truncate' });
+  const job = tableJob(tableEnd('db1', 't'), emptied, { parallelCopies: 1 }, { finalTry: false });
   let marks = 0;
   fixture.db2.intercept = (call) => {
     if (call === 'mark' && ++marks === 3) throw crashed();
@@ -172,7 +175,8 @@ test('the table moves while attempts come and go: each chunk is of one moment, a
 
 test('a chunk that another attempt has marked meanwhile is not written twice', async () => {
   const fixture = fixtureOf();
-  const job = tableJob(tableEnd('db1', 't'), tableEnd('db2', 'u', { preCopyScript: 'truncate' }), { parallelCopies: 1 }, { finalTry: false });
+  const emptied = tableEnd('db2', 'u', { preCopyScript: 'truncate' });
+  const job = tableJob(tableEnd('db1', 't'), emptied, { parallelCopies: 1 }, { finalTry: false });
   let other: Promise<unknown> | undefined;
   fixture.db2.intercept = async (call) => {
     if (call !== 'mark' || other !== undefined) return;

@@ -41,7 +41,9 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
 function streamMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk: number, reason: string) => Error): Mark[] {
   const counted = marks.toSorted((a, b) => a.chunk - b.chunk);
   for (const [index, mark] of counted.entries()) {
-    if (mark.chunk !== index || index >= target.sources.length) throw invalid(mark.chunk, 'the plan has no such chunk, or it is marked twice');
+    if (mark.chunk !== index || index >= target.sources.length) {
+      throw invalid(mark.chunk, 'the plan has no such chunk, or it is marked twice');
+    }
     if (mark.sourceStart !== 0 || mark.sourceEnd < 0) throw invalid(mark.chunk, 'it is not a whole stream');
   }
   return counted;

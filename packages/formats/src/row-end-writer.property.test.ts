@@ -14,7 +14,8 @@ const blockSizes = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, max
 /** Every value in quotes: text that any writer may make. */
 function writeQuoted(rows: readonly (readonly Cell[])[], format: DelimitedTextFormat): string {
   const escape = format.escapeChar === '' ? '"' : format.escapeChar;
-  const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, (found) => (found === '"' || found === escape ? escape + found : found))}"`;
+  const escaped = (found: string): string => (found === '"' || found === escape ? escape + found : found);
+  const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, escaped)}"`;
   return rows.map((row) => `${row.map((value) => (value === null ? format.nullValue : quoted(value))).join(',')}\n`).join('');
 }
 
@@ -73,7 +74,8 @@ test('text without mark, header or skipped lines is rows from its first byte on'
   assert.equal(outcome.boundary.rows, 2);
   assert.equal(transcode(new Uint8Array(0), options).text, 'x,y\n');
   const mappings = [{ source: { name: 'y' }, sink: { name: 'b' } }];
-  const translator = { mappings, typeConversion: false, typeConversionSettings: { allowDataTruncation: false, treatBooleanAsNumber: false } };
+  const typeConversionSettings = { allowDataTruncation: false, treatBooleanAsNumber: false };
+  const translator = { mappings, typeConversion: false, typeConversionSettings };
   assert.equal(transcode(bytesOf('1,2\n'), { ...options, translator }).text, 'b\n2\n');
 });
 

@@ -18,7 +18,7 @@ export class MemoryTableSink implements Sink {
   readonly limits: SinkLimits;
   readonly table: TableIntake;
   readonly #options: MemoryTableSinkOptions;
-  #open = 0;
+  readonly #chunks = new Set<TableChunk>();
   #closed = false;
 
   constructor(options: MemoryTableSinkOptions) {
@@ -74,13 +74,12 @@ export class MemoryTableSink implements Sink {
     await this.#enter('openChunk', signal);
     this.#checkOpen();
     const { parallelChunks } = this.limits;
-    if (parallelChunks !== undefined && this.#open >= parallelChunks) throw new RangeError(`${this.#open + 1} chunks are open at once`);
-    this.#open++;
-    return new TableChunk({
-      ...this.#options, plan, ref, checkOpen: () => this.#checkOpen(), ended: () => {
-        this.#open--;
-      },
+    if (parallelChunks !== undefined && this.#chunks.size >= parallelChunks) throw new RangeError(`${this.#chunks.size + 1} chunks are open at once`);
+    const chunk = new TableChunk({
+      ...this.#options, plan, ref, checkOpen: () => this.#checkOpen(), ended: () => this.#chunks.delete(chunk),
     });
+    this.#chunks.add(chunk);
+    return chunk;
   }
 
   async finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
@@ -101,10 +100,10 @@ export class MemoryTableSink implements Sink {
     return this.#state();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    for (const chunk of [...this.#chunks]) await chunk.discard();
     if (!this.#closed) this.#options.store.openHandles--;
     this.#closed = true;
-    return Promise.resolve();
   }
 
   get #job(): MemoryTableJob {
@@ -183,7 +182,8 @@ class TableChunk implements ChunkWriter {
     const columns = plan.targets[ref.target]?.columns;
     if (table === undefined || columns === undefined) throw connectorErrors.SOURCE_NOT_FOUND.create({ path: name, store: 'the database' });
     const rows = readTableText(text.toString(), columns.length);
-    if (rows.length !== facts.rows || text.length !== facts.bytes) throw new RangeError(`${rows.length} rows came, ${facts.rows} were said`);
+    const asSaid = rows.length === facts.rows && text.length === facts.bytes;
+    if (!asSaid) throw new RangeError(`${rows.length} rows came, ${facts.rows} were said`);
     const places = columns.map((column) => table.columns.findIndex((other) => other.name === column.name));
     for (const row of rows) table.rows.push(table.columns.map((_, place) => row[places.indexOf(place)] ?? null));
     marks.set(this.#name, { ...ref, attemptId: job.attemptId, ...facts });

@@ -35,15 +35,16 @@ export function writeTableRow(row: readonly MemoryCell[], format: DelimitedTextF
 function textCell(value: MemoryCell): string {
   if (value === null) return '\\N';
   const escapes = new Map(Object.entries(letters).map(([letter, character]) => [character, `\\${letter}`]));
-  return [...value].map((character) => (character === '\\' ? '\\\\' : escapes.get(character) ?? character)).join('');
+  return Array.from(value, (character) => (character === '\\' ? '\\\\' : escapes.get(character) ?? character)).join('');
 }
 
 function csvCell(value: MemoryCell, format: DelimitedTextFormat): string {
   if (value === null) return format.nullValue;
   const { quoteChar: quote, escapeChar: escape, columnDelimiter } = format;
-  const needs = format.quoteAllText || value === format.nullValue || [quote, columnDelimiter, '\n', '\r'].some((part) => value.includes(part));
+  const special = [quote, columnDelimiter, '\n', '\r'].some((part) => value.includes(part));
+  const needs = format.quoteAllText || value === format.nullValue || special;
   if (!needs) return value;
-  const escaped = [...value].map((character) => (character === quote || character === escape ? escape + character : character));
+  const escaped = Array.from(value, (character) => (character === quote || character === escape ? escape + character : character));
   return quote + escaped.join('') + quote;
 }
 

@@ -54,7 +54,8 @@ function columnOf(text: string): TableColumn {
 }
 
 export const memoryTableSpec: ConnectorSpec = {
-  name: 'memory-table', source: true, sink: true, atomicPublish: 'yes', linkedServices: [], locations: [], readSettings: [], writeSettings: [],
+  name: 'memory-table', source: true, sink: true, atomicPublish: 'yes',
+  linkedServices: [], locations: [], readSettings: [], writeSettings: [],
 };
 
 export interface MemoryTableOptions {
@@ -87,7 +88,8 @@ export function memoryTableConnector(options: MemoryTableOptions): Connector {
   return {
     spec: memoryTableSpec,
     check: (end) => Promise.resolve(void storeOf(end)),
-    openSource: () => Promise.reject(connectorErrors.BAD_SETTING.create({ name: 'format', reason: 'a table has no files', remedy: 'Use Table.' })),
+    openSource: () =>
+      Promise.reject(connectorErrors.BAD_SETTING.create({ name: 'format', reason: 'a table has no files', remedy: 'Use Table.' })),
     openTableSource: (end: CopyEnd, _context: ConnectorContext) =>
       Promise.resolve(new MemoryTableSource({ ...options, store: storeOf(end), end })),
     openSink: (end, job) => Promise.resolve(new MemoryTableSink({
@@ -110,6 +112,7 @@ class MemoryTableSource implements TableSource {
   readonly #options: MemoryTableOptions & { store: MemoryTableStore; end: CopyEnd };
   readonly #name: string;
   #snapshot: MemoryCell[][] | undefined;
+  readonly #streams: MemoryTextStream[] = [];
   #closed = false;
 
   constructor(options: MemoryTableOptions & { store: MemoryTableStore; end: CopyEnd }) {
@@ -132,7 +135,9 @@ class MemoryTableSource implements TableSource {
     const snapshot = this.#options.end.settings.consistency !== 'perChunk';
     if (snapshot) this.#snapshot = rows;
     const common = { consistency: snapshot ? 'snapshot' as const : 'perChunk' as const };
-    if (textOf(this.#options.end.settings, 'query') !== undefined) return { kind: 'onePass', ...common, partitions: [this.#object({}, rows)] };
+    if (textOf(this.#options.end.settings, 'query') !== undefined) {
+      return { kind: 'onePass', ...common, partitions: [this.#object({}, rows)] };
+    }
     const keys = rows.map(keyOf).toSorted((a, b) => a - b);
     const each = Math.max(this.#options.partitionRows ?? 10, Math.ceil(keys.length / (wish?.partitionsMax ?? Infinity)));
     const bounds = keys.filter((_, index) => index > 0 && index % each === 0);
@@ -151,10 +156,11 @@ class MemoryTableSource implements TableSource {
     return this.#open(partition, format, undefined, signal);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    // Also those whose opening was given up, so that nobody else knows of them.
+    for (const stream of this.#streams) await stream.close();
     if (!this.#closed) this.#options.store.openHandles--;
     this.#closed = true;
-    return Promise.resolve();
   }
 
   async #open(
@@ -167,7 +173,9 @@ class MemoryTableSource implements TableSource {
       .filter((row) => keyOf(row) >= (address.from ?? -Infinity) && keyOf(row) < (address.to ?? Infinity))
       .map((row) => (columns === undefined ? row : columns.map((index) => row[index] ?? null)));
     const { store, blockBytes } = this.#options;
-    return new MemoryTextStream({ store, rows, format, blockBytes: blockBytes ?? 16, path: partition.path });
+    const stream = new MemoryTextStream({ store, rows, format, blockBytes: blockBytes ?? 16, path: partition.path });
+    this.#streams.push(stream);
+    return stream;
   }
 
   #object(address: Omit<Address, 'columns'>, rows: readonly MemoryCell[][]): SourceObject {

@@ -9,7 +9,8 @@ export function tableEnd(store: string, table: string, settings: JsonObject = {}
 }
 
 export function fileEnd(store: 'a' | 'b', format: DelimitedTextFormat = csv, location: JsonObject = {}): CopyEnd {
-  return { connector: 'memory', connection: { store }, location: { folderPath: store === 'a' ? 'in' : 'out', ...location }, settings: {}, format };
+  const folderPath = store === 'a' ? 'in' : 'out';
+  return { connector: 'memory', connection: { store }, location: { folderPath, ...location }, settings: {}, format };
 }
 
 export function tableJob(source: CopyEnd, sink: CopyEnd, activity: Partial<CopyActivity> = {}, job: Partial<Job> = {}): Job {
@@ -29,7 +30,8 @@ export class TableFixture {
 
   constructor(options: { fileLimits?: Partial<SinkLimits>; tables?: Partial<MemoryTableOptions>; seed?: number } = {}) {
     this.files = new CopyFixture({
-      ...(options.fileLimits === undefined ? {} : { limits: options.fileLimits }), ...(options.seed === undefined ? {} : { seed: options.seed }),
+      ...(options.fileLimits === undefined ? {} : { limits: options.fileLimits }),
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
     });
     this.#tableOptions = options.tables ?? {};
   }
