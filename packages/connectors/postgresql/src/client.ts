@@ -37,7 +37,15 @@ export interface Call {
 
 /** What the driver has and its types leave out. */
 type ClientParts = Client & { readonly processID: number | null; readonly secretKey: number | null; readonly connection: Connection };
-type Outcome = { readonly rows: Row[]; readonly rowCount: number | null };
+type Outcome = { readonly rows: Row[]; readonly rowCount: number | null; readonly fields: readonly ResultColumn[] };
+
+/** A column of a result, as the server describes it. */
+export interface ResultColumn {
+  readonly name: string;
+  /** Oid of the type. */
+  readonly dataTypeID: number;
+  readonly dataTypeModifier: number;
+}
 
 /** The longest time a timer can measure: about 24 days. */
 const noLimitMs = 2 ** 31 - 1;
@@ -118,6 +126,11 @@ export class Session {
   /** Runs SQL and gives the number of rows that it changed. */
   async execute(call: Call, sql: string, values: readonly Value[] = []): Promise<number> {
     return (await this.#run(call, sql, values)).rowCount ?? 0;
+  }
+
+  /** Runs SQL, the last statement of which gives rows, and describes their columns. */
+  async describe(call: Call, sql: string): Promise<readonly ResultColumn[]> {
+    return (await this.#run(call, sql, [])).fields;
   }
 
   /** Takes the session for a task that talks to `client` itself; call what it returns when the task is over. */

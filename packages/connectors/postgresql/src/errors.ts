@@ -182,7 +182,7 @@ const byState: Readonly<Record<string, ServerErrorMap>> = {
   }) : badSql(fault, place, reason)),
   '57014': (_fault, { path }, reason) => postgresqlErrors.CANCELLED.create({ path, reason }),
   '53100': (_fault, { path, store }) => connectorErrors.NO_SPACE.create({ path, store }),
-  '55P03': busy, '55006': busy, '25P03': unreachable, '25P04': unreachable,
+  '53300': busy, '55P03': busy, '55006': busy, '25P03': unreachable, '25P04': unreachable,
   '08': unreachable, '53': unreachable, '57': unreachable, '58': failed, XX: failed,
   '40': busy, '22': badValue, '23': badValue, '42': badSql, '0A': badSql, '2B': badSql, '34': badSql, P0: badSql,
   '25': badSql, '54': badSql, '3B': badSql, '0L': badSql, '55': badSql,

@@ -1,0 +1,144 @@
+import { connectorErrors, type TablePartitions, type TableSource, type TextStream } from '@dmg/connector-api';
+import type { DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
+import type { Session } from '../client.ts';
+import { postgresqlErrors } from '../errors.ts';
+import { copyOptions, csvText, isTextFormat } from './copy-format.ts';
+import { CopyStream } from './copy-stream.ts';
+import { digestOfColumns, formatAddress, parseAddress, type PartitionAddress } from './partition-address.ts';
+import { cutSource } from './partitioner.ts';
+import { isLeafOf, readRelation, type Relation } from './relation.ts';
+import { partitionSelect, wholeSelect } from './select-text.ts';
+import { ColumnReader, type SourceColumn, toTableColumn } from './source-columns.ts';
+import { SourceSessions, type SourceSessionsOptions } from './source-sessions.ts';
+import type { SourceSettings } from './source-settings.ts';
+
+export type PostgresTableSourceOptions = Omit<SourceSessionsOptions, 'path'> & { readonly settings: SourceSettings };
+
+const partitionsDefault = 5000;
+
+/**
+ * A table or query, read with COPY. Who makes the partitions exports a snapshot that all its readers import; who reads partitions of
+ * an earlier attempt's making sees each of them at a moment of its own.
+ */
+export class PostgresTableSource implements TableSource {
+  readonly text = csvText;
+  readonly #options: PostgresTableSourceOptions;
+  readonly #settings: SourceSettings;
+  readonly #path: string;
+  readonly #sessions: SourceSessions;
+  readonly #columnReader: ColumnReader;
+
+  constructor(options: PostgresTableSourceOptions) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#path = options.settings.path;
+    this.#sessions = new SourceSessions({ ...options, path: this.#path });
+    this.#columnReader = new ColumnReader(this.#path);
+  }
+
+  async columns(signal: AbortSignal): Promise<readonly TableColumn[]> {
+    return await this.#inTransaction(signal, async (session) => {
+      const columns = await this.#readColumns(session, signal);
+      const notNull = (await this.#readRelation(session, signal))?.notNull ?? new Set<string>();
+      return columns.map((column) => toTableColumn(column, notNull));
+    });
+  }
+
+  async partition(signal: AbortSignal, wish?: { readonly partitionsMax: number }): Promise<TablePartitions> {
+    await this.#sessions.release();
+    return await this.#inTransaction(signal, async (session) => {
+      // First the locks, then the snapshot: a table that was truncated or rewritten in between would look empty in it.
+      const columns = await this.#readColumns(session, signal);
+      const relation = await this.#readRelation(session, signal);
+      const partitionsMax = Math.min(wish?.partitionsMax ?? partitionsDefault, partitionsDefault);
+      const { kind, parts } = await cutSource({ session, settings: this.#settings, columns, relation, partitionsMax, signal });
+      const partitions = parts.map(({ address, bytes }) => (
+        { path: this.#path, sizeBytes: Math.round(bytes), identity: formatAddress(address) }
+      ));
+      // A single statement is of one moment by itself.
+      if (parts.length === 1) return { kind, consistency: 'snapshot', partitions };
+      if (this.#settings.consistency === 'snapshot') await this.#sessions.hold(session, signal);
+      return { kind, consistency: this.#settings.consistency, partitions };
+    });
+  }
+
+  writes(format: DelimitedTextFormat): boolean {
+    return copyOptions(format) !== undefined;
+  }
+
+  open(partition: SourceObject, format: DelimitedTextFormat, signal: AbortSignal): Promise<TextStream> {
+    return this.#open(partition, format, undefined, signal);
+  }
+
+  openColumns(
+    partition: SourceObject, format: DelimitedTextFormat, columns: readonly number[], signal: AbortSignal,
+  ): Promise<TextStream> {
+    return this.#open(partition, format, columns, signal);
+  }
+
+  async close(): Promise<void> {
+    await this.#sessions.close();
+  }
+
+  async #open(
+    partition: SourceObject, format: DelimitedTextFormat, chosen: readonly number[] | undefined, signal: AbortSignal,
+  ): Promise<TextStream> {
+    const options = copyOptions(format);
+    if (options === undefined) throw new Error('the server cannot write this format');
+    const { clock, callLimitMs } = this.#options;
+    const address = parseAddress(partition.identity, this.#path);
+    const session = await this.#sessions.reader(signal);
+    try {
+      const columns = await this.#checkedColumns(session, address, signal);
+      const select = partitionSelect(this.#settings, { address, columns, chosen, text: isTextFormat(format) ? 'own' : 'csv' });
+      return new CopyStream({
+        session, sql: `COPY (\n${select}\n) TO STDOUT WITH (${options})`, path: this.#path, clock, silenceMs: callLimitMs,
+        probe: (probeSignal) => this.#sessions.probe(probeSignal),
+        giveBack: (used, complete) => this.#sessions.giveBack(used, complete),
+      });
+    } catch (error) {
+      await this.#sessions.discard(session);
+      throw error;
+    }
+  }
+
+  /** Throws SOURCE_CHANGED when the columns are not those of the plan, or a physical partition is no longer one. */
+  async #checkedColumns(session: Session, address: PartitionAddress, signal: AbortSignal): Promise<SourceColumn[]> {
+    const columns = await this.#readColumns(session, signal);
+    if (digestOfColumns(columns) !== address.columns) throw this.#changed('its columns are not those of the plan');
+    const { table } = this.#settings;
+    if (address.leaf !== undefined && (table === undefined || !await isLeafOf(session, table, address.leaf, this.#path, signal))) {
+      throw this.#changed(`${address.leaf} is not a partition of it any more`);
+    }
+    return columns;
+  }
+
+  #readColumns(session: Session, signal: AbortSignal): Promise<SourceColumn[]> {
+    return this.#columnReader.read(session, wholeSelect(this.#settings), signal);
+  }
+
+  /** Undefined for a query. */
+  async #readRelation(session: Session, signal: AbortSignal): Promise<Relation | undefined> {
+    const { query, table } = this.#settings;
+    if (query !== undefined || table === undefined) return undefined;
+    const relation = await readRelation(session, table, this.#path, signal);
+    if (relation === undefined) throw postgresqlErrors.TABLE_MISSING.create({ path: this.#path, store: session.store });
+    return relation;
+  }
+
+  async #inTransaction<T>(signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#sessions.begin(signal);
+    try {
+      const result = await work(session);
+      await this.#sessions.end(session);
+      return result;
+    } catch (error) {
+      await this.#sessions.discard(session);
+      throw error;
+    }
+  }
+
+  #changed(detail: string): Error {
+    return connectorErrors.SOURCE_CHANGED.create({ path: this.#path }, { detail });
+  }
+}

@@ -1,0 +1,96 @@
+import type { Session } from '../client.ts';
+import { quoteTableName, type TableName } from '../table-name.ts';
+
+/** What the catalogue says of a table or view. */
+export interface Relation {
+  /** Ordinary, partitioned, materialized: rows can be sampled by pages. */
+  readonly sampled: boolean;
+  /** Size of the rows of the table and its partitions, as they lie on disk. */
+  readonly heapBytes: number;
+  readonly notNull: ReadonlySet<string>;
+  /** The best unique column by which the table can be cut. */
+  readonly keyColumn: string | undefined;
+}
+
+/** A physical partition. */
+export interface Leaf {
+  readonly name: TableName;
+  readonly heapBytes: number;
+}
+
+/** The table and everything that inherits from it. */
+const tree = `
+WITH RECURSIVE tree AS (
+  SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
+  UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid
+)`;
+
+const sizeQuery = `${tree}
+SELECT coalesce(sum(CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END), 0)::text AS bytes,
+  max(CASE WHEN n.nspname = $1 AND c.relname = $2 THEN c.relkind::text END) AS kind
+FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
+
+const leavesQuery = `${tree}
+SELECT n.nspname AS schema, c.relname AS name, pg_catalog.pg_table_size(c.oid)::text AS bytes
+FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relispartition AND c.relkind <> 'p' ORDER BY 1, 2`;
+
+const table = `(SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname = $2)`;
+
+const notNullQuery = `SELECT a.attname AS name FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = ${table} AND a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped`;
+
+/**
+ * Unique, valid, whole-table B-tree indexes on one column that is not null, in the default order of its type and its collation: then
+ * comparisons of values use the index. The primary key first, then whole numbers.
+ */
+const keyQuery = `SELECT a.attname AS name FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0] AND o.opcdefault
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE i.indrelid = ${table} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1
+  AND a.attnotnull AND i.indcollation[0] = a.attcollation
+ORDER BY i.indisprimary DESC, a.atttypid IN (20, 21, 23) DESC, i.indexrelid LIMIT 1`;
+
+const correlationQuery = `SELECT max(abs(correlation))::text AS correlation FROM pg_catalog.pg_stats
+WHERE schemaname = $1 AND tablename = $2 AND attname = $3`;
+
+/** Undefined when the catalogue does not know the name. */
+export async function readRelation(session: Session, name: TableName, path: string, signal: AbortSignal): Promise<Relation | undefined> {
+  const call = { what: 'look up', path, signal };
+  const values = [name.schema, name.table];
+  const [size] = await session.query(call, sizeQuery, values);
+  const kind = size?.['kind'];
+  if (kind === undefined || kind === null) return undefined;
+  const notNull = await session.query(call, notNullQuery, values);
+  const [key] = await session.query(call, keyQuery, values);
+  return {
+    sampled: ['r', 'p', 'm'].includes(kind),
+    heapBytes: Number(size?.['bytes']),
+    notNull: new Set(notNull.map((row) => row['name'] ?? '')),
+    keyColumn: key?.['name'] ?? undefined,
+  };
+}
+
+/** Physical partitions, at all levels, in order of name. Empty for a table that is not partitioned. */
+export async function readLeaves(session: Session, name: TableName, path: string, signal: AbortSignal): Promise<Leaf[]> {
+  const rows = await session.query({ what: 'look up', path, signal }, leavesQuery, [name.schema, name.table]);
+  return rows.map((row) => ({ name: { schema: row['schema'] ?? '', table: row['name'] ?? '' }, heapBytes: Number(row['bytes']) }));
+}
+
+/** True when `leaf`, a name in SQL, is one of its physical partitions now. */
+export async function isLeafOf(session: Session, name: TableName, leaf: string, path: string, signal: AbortSignal): Promise<boolean> {
+  const leaves = await readLeaves(session, name, path, signal);
+  return leaves.some((other) => quoteTableName(other.name) === leaf);
+}
+
+/** How much the rows lie in the order of the column, from 0 to 1; undefined where the table was never analysed. */
+export async function readCorrelation(
+  session: Session, name: TableName, column: string, path: string, signal: AbortSignal,
+): Promise<number | undefined> {
+  const [row] = await session.query({ what: 'look up', path, signal }, correlationQuery, [name.schema, name.table, column]);
+  const text = row?.['correlation'];
+  return text === undefined || text === null ? undefined : Number(text);
+}
