@@ -91,7 +91,7 @@ export interface ChunkRef {
 export interface Mark extends ChunkRef {
   readonly attemptId: string;
   readonly bytes: number;
-  /** 0 where the representation is `bytes`. */
+  /** 0 where ranges of bytes are copied, which nobody counts rows in. */
   readonly rows: number;
   /** 16 hex digits; what it is depends on the representation. */
   readonly hash: string;
