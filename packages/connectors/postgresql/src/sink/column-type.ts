@@ -39,13 +39,3 @@ export function isPlainType(nativeType: string): boolean {
 const name = String.raw`(?:[\p{L}_][\p{L}\p{N}_$]*|"[^"\0]+")`;
 /** `schema.name`, further words (`double precision`), modifiers, more words (`without time zone`), brackets. */
 const plainType = new RegExp(String.raw`^${name}(?:\.${name})?[\p{L} ]*(?:\(\d+(?:,-?\d+)?\))?[\p{L} ]*(?:\[\])*$`, 'u');
-
-const interimByName: Readonly<Record<string, InterimType>> = {
-  bool: 'Boolean', int2: 'Int16', int4: 'Int32', int8: 'Int64', oid: 'Int64', float4: 'Single', float8: 'Double', numeric: 'Decimal',
-  date: 'DateTime', timestamp: 'DateTime', timestamptz: 'DateTimeOffset', time: 'TimeSpan', uuid: 'Guid', bytea: 'Byte[]',
-};
-
-/** What a value of this type is to other kinds of store; `typeName` as in `pg_type.typname`, of a domain that of its base. */
-export function interimTypeOf(typeName: string): InterimType {
-  return interimByName[typeName] ?? 'String';
-}

@@ -20,7 +20,7 @@ export interface CopyChunkOptions {
   readonly clock: Clock;
   /** How long another attempt may hold what this one waits for. */
   readonly blockerPatienceMs: number;
-  /** Says more of an error that a lost session leaves behind. */
+  /** Says what a passing error comes from, where the job has been closed meanwhile. */
   readonly explained: (error: unknown, signal: AbortSignal) => Promise<unknown>;
 }
 
@@ -48,7 +48,7 @@ export async function openCopyChunk(options: CopyChunkOptions, signal: AbortSign
     return chunk;
   } catch (error) {
     await sessions.drop(session);
-    throw error;
+    throw await options.explained(error, signal);
   }
 }
 
@@ -158,8 +158,7 @@ class CopyChunk implements ChunkWriter {
   }
 
   async #failed(error: unknown, signal: AbortSignal): Promise<unknown> {
-    const lost = this.#session.lost;
     await this.discard();
-    return lost && !signal.aborted ? this.#options.explained(error, signal) : error;
+    return this.#options.explained(error, signal);
   }
 }

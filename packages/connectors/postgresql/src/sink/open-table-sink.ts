@@ -26,14 +26,16 @@ export function tableSinkSettings(end: CopyEnd): TableSinkSettings {
 }
 
 /** Opens the sink of one attempt. Nothing is asked of the server yet. */
-export function openTableSink(end: CopyEnd, job: SinkJob, context: ConnectorContext): PostgresTableSink {
+export function openTableSink(
+  end: CopyEnd, job: SinkJob, context: ConnectorContext, patience: { readonly blockerPatienceMs?: number } = {},
+): PostgresTableSink {
   const settings = connectionSettingsOf(end, context);
   const { clock, logger, callLimitMs } = context;
   // A lock that is held for longer is reported by the server, who knows of it, before the call's own limit ends the session.
   const lockLimitMs = Math.max(1000, Math.floor(callLimitMs * 0.8));
   const options = { settings, clock, logger, callLimitMs, tag: sessionTag(job), lockLimitMs };
   return new PostgresTableSink({
-    ...tableSinkSettings(end), job, clock, logger,
+    ...tableSinkSettings(end), ...patience, job, clock, logger,
     open: async (signal) => prepared(await Session.open(options, signal), signal),
   });
 }

@@ -1,4 +1,4 @@
-import { type Clock, isDmgError, type Logger, withDeadline } from '@dmg/base';
+import { type Clock, hasCode, isDmgError, type Logger, withDeadline } from '@dmg/base';
 import {
   chooseMarks, type ChunkWriter, connectorErrors, missingChunks, type Sink, type SinkJob, type SinkLimits, type SinkState,
   type TableIntake,
@@ -113,6 +113,8 @@ export class PostgresTableSink implements Sink {
       const standing = stateOf(await this.#tables.read(session, this.#jobId, signal));
       if (standing.plan === undefined) throw jobClosed(this.#jobId, standing.phase);
       return standing.plan;
+    } catch (error) {
+      throw await this.#explained(error, signal);
     } finally {
       // A script may have changed settings of the session.
       await this.#sessions.drop(session);
@@ -139,12 +141,16 @@ export class PostgresTableSink implements Sink {
   }
 
   async finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
-    return this.#sessions.use(signal, async (session) => {
-      if (!(await this.#tables.exist(session, signal))) throw this.#marksMissing(plan, []);
-      const call = { what: 'finish the copy to', path: this.#path, signal };
-      return this.#sessions.endingBlockers(session, this.#patienceMs, () =>
-        inTransaction(session, call, () => this.#finish(session, { plan, receipt }, signal)));
-    });
+    const call = { what: 'finish the copy to', path: this.#path, signal };
+    try {
+      return await this.#sessions.use(signal, async (session) => {
+        if (!(await this.#tables.exist(session, signal))) throw this.#marksMissing(plan, []);
+        return this.#sessions.endingBlockers(session, this.#patienceMs, () =>
+          inTransaction(session, call, () => this.#finish(session, { plan, receipt }, signal)));
+      });
+    } catch (error) {
+      throw await this.#explained(error, signal);
+    }
   }
 
   async abort(signal: AbortSignal): Promise<SinkState> {
@@ -155,7 +161,7 @@ export class PostgresTableSink implements Sink {
       return stateOf(await this.#tables.read(session, this.#jobId, signal));
     });
     // They cannot commit any more; what they still hold and do is for nothing.
-    await this.#sessions.endOthers(signal);
+    if (state.phase === 'aborted') await this.#sessions.endOthers(signal);
     return state;
   }
 
@@ -222,7 +228,8 @@ export class PostgresTableSink implements Sink {
 
   /** A session that was ended from outside: perhaps because the job is closed. */
   async #explained(error: unknown, signal: AbortSignal): Promise<unknown> {
-    if (!isDmgError(error) || error.retry === 'never') return error;
+    if (signal.aborted || !isDmgError(error) || error.retry === 'never') return error;
+    if (hasCode(error, connectorErrors.MARKS_MISSING.code)) return error;
     try {
       const limit = { clock: this.#options.clock, limitMs: explainLimitMs, what: `read the state of the job in ${this.#path}`, signal };
       const { phase } = await withDeadline(limit, (given) => this.state(given));

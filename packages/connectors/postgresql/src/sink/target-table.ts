@@ -3,8 +3,9 @@ import type { TableColumn } from '@dmg/model';
 import type { Row, Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, quoteIdentifier, quoteTableName, type TableName } from '../table-name.ts';
+import { toInterimType } from '../source/interim-types.ts';
 import { lockClass } from './advisory-lock.ts';
-import { createdType, interimTypeOf, isPlainType } from './column-type.ts';
+import { createdType, isPlainType } from './column-type.ts';
 
 /** A column as the catalogue has it. */
 export interface CatalogueColumn extends TableColumn {
@@ -22,7 +23,8 @@ export interface CatalogueTable {
 /** `attgenerated` is not there before PostgreSQL 12, so it is read by its name. */
 const columnsSql = `
 SELECT c.oid::text AS oid, c.relkind::text AS kind, a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-  coalesce(b.typname, t.typname) AS base, (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))::text AS required,
+  CASE WHEN coalesce(b.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace THEN coalesce(b.typname, t.typname)::text END AS base,
+  (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))::text AS required,
   a.attidentity::text AS identity, coalesce(to_jsonb(a) ->> 'attgenerated', '') AS generated,
   (d.adbin IS NOT NULL OR t.typdefault IS NOT NULL)::text AS has_default
 FROM pg_catalog.pg_class c
@@ -56,7 +58,7 @@ function columnOf(row: Row): CatalogueColumn[] {
   const identity = row.identity ?? '';
   return [{
     name: row.name,
-    type: interimTypeOf(row.base ?? ''),
+    type: toInterimType(row.base ?? ''),
     nativeType: row.type ?? '',
     nullable: row.required !== 'true',
     refusal: row.generated !== '' ? 'it is generated from other columns'
