@@ -1,8 +1,12 @@
+/** From this size on a buffer grows by an eighth and not to twice its size: single records make it large. */
+const largeBytes = 8 * 1024 * 1024;
+
 /**
- * Bytes that grow at the end and are taken away at the front. `bytes` is replaced when it grows: read it again after `reserve`.
+ * Bytes that grow at the end and are taken away at the front. `bytes` is replaced when it grows, and what it was before is empty then:
+ * read it again after `reserve`.
  */
 export class ByteBuffer {
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
   /** First byte that counts. */
   start = 0;
   /** One after the last byte that counts. */
@@ -25,16 +29,16 @@ export class ByteBuffer {
   reserve(count: number): void {
     if (this.end + count <= this.bytes.length) return;
     const length = this.length;
+    const size = this.bytes.length;
     // Moving to the front is enough when most of the buffer has been taken away already.
-    if (this.start > length && length + count <= this.bytes.length) {
-      this.bytes.copyWithin(0, this.start, this.end);
-    } else {
-      const grown = new Uint8Array(Math.max(this.bytes.length * 2, length + count));
-      grown.set(this.bytes.subarray(this.start, this.end));
-      this.bytes = grown;
-    }
+    const isMovingEnough = length + count <= size && (this.start > length || size >= largeBytes);
+    this.bytes.copyWithin(0, this.start, this.end);
     this.start = 0;
     this.end = length;
+    if (isMovingEnough) return;
+    // `transfer` frees the old memory at once, where a copy would leave it to the garbage collector.
+    const grown = Math.max(length + count, size + (size < largeBytes ? size : size >> 3));
+    this.bytes = new Uint8Array(this.bytes.buffer.transfer(grown));
   }
 
   append(bytes: Uint8Array): void {

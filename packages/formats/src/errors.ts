@@ -1,10 +1,14 @@
 import { defineErrors } from '@dmg/base';
 
-/** Errors of reading, mapping, converting and writing delimited text. Rows count from 1 without the header; positions are bytes from 0. */
+/**
+ * Errors of reading, mapping, converting and writing delimited text. Rows count from 1 and row 0 is what stands before them, skipped
+ * lines and the header; positions are bytes of the source from 0; a column is its name, or its number from 1 where it has none.
+ */
 export const formatErrors = defineErrors('FORMATS', {
   INVALID_VALUE: {
     category: 'config', retry: 'never', scope: 'row',
-    message: 'Cannot convert column {column} in row {row} of {file} from {sourceType} to {sinkType}: {reason}; the value is {value}.',
+    message:
+      'Cannot convert column {column} in row {row} of {file} (byte {position}) from {sourceType} to {sinkType}: {reason}; it is {value}.',
     fix: 'Correct the value at the source, or choose types and formats in the mapping that can hold it.',
   },
   COLUMN_COUNT: {
@@ -24,12 +28,13 @@ export const formatErrors = defineErrors('FORMATS', {
   },
   RECORD_TOO_LARGE: {
     category: 'config', retry: 'never', scope: 'job',
-    message: 'Cannot read row {row} of {file}: it starts at byte {position} and is longer than {limitBytes} bytes.',
-    fix: 'Check rowDelimiter and quoteChar of the source dataset; a quote that is never closed makes the rest of a file one row.',
+    message:
+      'Cannot read row {row} of {file}: from byte {position} on it is over {limitBytes} bytes in column {column} (byte {columnPosition}).',
+    fix: 'Look for a quote at this column that is never closed, and check rowDelimiter, quoteChar and escapeChar of the source dataset.',
   },
   TOO_MANY_COLUMNS: {
     category: 'config', retry: 'never', scope: 'job',
-    message: 'Cannot read {file}: its first row has {found} columns and {limit} are the most that are supported.',
+    message: 'Cannot read {file}: its first row, at byte {position}, has {found} columns and {limit} are the most that are supported.',
     fix: 'Check columnDelimiter and rowDelimiter of the source dataset.',
   },
   COLUMN_NOT_FOUND: {
@@ -54,7 +59,7 @@ export const formatErrors = defineErrors('FORMATS', {
   },
   WRONG_ENCODING: {
     category: 'config', retry: 'never', scope: 'job',
-    message: 'Cannot read {file} as {encoding}: {reason} at byte {position}.',
+    message: 'Cannot read row {row} of {file} as {encoding}: {reason} at byte {position} (column {column}).',
     fix: 'Set encodingName of the source dataset to the encoding in which the file is written.',
   },
   HEADER_NEEDED: {

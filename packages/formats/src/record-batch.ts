@@ -4,6 +4,9 @@ export const fieldQuoted = 1;
 export const fieldEscaped = 2;
 export const fieldNull = 4;
 
+/** Room for a row whose number of columns is not known yet; `makeRoom` is for those that need more. */
+const firstRoom = 256;
+
 /** Most columns that a row may have. */
 export const columnsMax = 65_536;
 
@@ -35,19 +38,27 @@ export class RecordBatch {
   /** Offset after each record's row delimiter. */
   recordEnds = new Uint32Array(0);
   fault: ScanFault | undefined;
+  /** The field in which the bytes end where a record is incomplete, or too large: its column, from 0, and its first byte. */
+  openColumn = 0;
+  openOffset = 0;
 
   /** Sets the room for rows of `columns` columns (0: not known yet, room for one row) and empties the batch. */
   reset(columns: number): void {
     const records = columns === 0 ? 1 : Math.max(1, Math.floor(16_384 / columns));
-    const fields = records * (columns === 0 ? columnsMax : columns);
-    if (this.starts.length !== fields || this.recordEnds.length !== records) {
-      this.starts = new Uint32Array(fields);
-      this.ends = new Uint32Array(fields);
-      this.flags = new Uint8Array(fields);
-      this.recordEnds = new Uint32Array(records);
-    }
+    this.makeRoom(columns === 0 ? firstRoom : records * columns);
+    if (this.recordEnds.length !== records) this.recordEnds = new Uint32Array(records);
     this.records = 0;
     this.columns = columns;
     this.fault = undefined;
+    this.openColumn = 0;
+    this.openOffset = 0;
+  }
+
+  /** Room for so many fields; what the batch holds is lost when there was less. */
+  makeRoom(fields: number): void {
+    if (this.starts.length >= fields) return;
+    this.starts = new Uint32Array(fields);
+    this.ends = new Uint32Array(fields);
+    this.flags = new Uint8Array(fields);
   }
 }

@@ -9,13 +9,16 @@ const rowBit = 1 << 20;
 const lineFeed = 10;
 const carriageReturn = 13;
 
-export interface ScanRange {
+/** Bytes in which a record or a line starts at `from`. */
+export interface RecordRange {
   readonly bytes: Uint8Array;
-  /** A record boundary. */
   readonly from: number;
   readonly end: number;
   /** No bytes will follow `end`. */
   readonly atEnd: boolean;
+}
+
+export interface ScanRange extends RecordRange {
   /** Stop at the first record boundary at or after this offset. */
   readonly limit: number;
 }
@@ -73,10 +76,16 @@ export class RecordScanner {
           continue;
         }
       }
-      const next = this.#record(range, done, columns);
-      if (next < 0) break;
-      if (next - done > this.#recordBytesMax) {
-        this.#fail('recordTooLarge', done, 0);
+      // A record sees no byte beyond the first that is too much, so that what is wrong with it never depends on how many bytes are there.
+      const isCut = range.end - done > this.#recordBytesMax;
+      const end = isCut ? done + this.#recordBytesMax + 1 : range.end;
+      let next = this.#record(range.bytes, done, end, range.atEnd && !isCut, columns);
+      if (next >= 0 && batch.columns > batch.starts.length) {
+        batch.makeRoom(batch.columns);
+        next = this.#record(range.bytes, done, end, range.atEnd && !isCut, columns);
+      }
+      if (next < 0) {
+        if (isCut && batch.fault === undefined) this.#fail('recordTooLarge', done, 0);
         break;
       }
       done = next;
@@ -85,26 +94,26 @@ export class RecordScanner {
     return done;
   }
 
-  /** Offset after `count` lines, quotes having no meaning in them; -1: more bytes are needed. */
-  skipLines(range: ScanRange, count: number): number {
-    let position = range.from;
-    for (let line = 0; line < count; line++) {
-      let width = 0;
-      for (; position < range.end; position++) {
-        if (this.#stops[range.bytes[position] ?? 0] === 0) continue;
-        width = this.#terminator(range.bytes, position, range.end, range.atEnd);
-        if (width === undecided || (width & rowBit) !== 0) break;
-        width = 0;
-      }
-      if (width === undecided || (width === 0 && !range.atEnd)) return -1;
-      position += width & ~rowBit;
+  /** Offset after the line that starts at `from`, quotes having no meaning in it; -1: more bytes are needed, or it is too large. */
+  skipLine({ bytes, from, end, atEnd }: RecordRange): number {
+    this.batch.reset(0);
+    this.batch.openOffset = from;
+    const isCut = end - from > this.#recordBytesMax;
+    const lineEnd = isCut ? from + this.#recordBytesMax + 1 : end;
+    for (let position = from; position < lineEnd; position++) {
+      if (this.#stops[bytes[position] as number] === 0) continue;
+      const width = this.#terminator(bytes, position, lineEnd, atEnd && !isCut);
+      if (width === undecided) break;
+      if ((width & rowBit) === 0) continue;
+      const next = position + (width & ~rowBit);
+      return next - from > this.#recordBytesMax ? this.#fail('recordTooLarge', from, 0) : next;
     }
-    return position;
+    if (isCut) return this.#fail('recordTooLarge', from, 0);
+    return atEnd ? end : -1;
   }
 
-  /** Scans one record from `from`; returns the offset after it, or -1 when it is incomplete or wrong. */
-  #record(range: ScanRange, from: number, columns: number): number {
-    const { bytes, end, atEnd } = range;
+  /** Scans the record at `from`; returns the offset after it, or -1 when it is incomplete or wrong. */
+  #record(bytes: Uint8Array, from: number, end: number, atEnd: boolean, columns: number): number {
     const { starts, ends, flags } = this.batch;
     const stops = this.#stops;
     const quote = this.#quote;
@@ -114,13 +123,14 @@ export class RecordScanner {
     let field = first;
     let position = from;
     for (;;) {
+      const open = position;
       let start = position;
       let flag = 0;
       let stop: number;
       let width = notTerminator;
       if (position < end && bytes[position] === quote) {
         stop = this.#closingQuote(bytes, position + 1, end, atEnd);
-        if (stop < 0) return atEnd ? this.#fail('unclosedQuote', start, field - first) : -1;
+        if (stop < 0) return atEnd ? this.#fail('unclosedQuote', open, field - first) : this.#incomplete(field - first, open);
         start++;
         flag = this.#escapes ? fieldQuoted | fieldEscaped : fieldQuoted;
         position = stop + 1;
@@ -137,7 +147,7 @@ export class RecordScanner {
             break;
           }
           if (quote < 0 && bytes[position] === this.#escape) {
-            if (position + 1 >= end && !atEnd) return -1;
+            if (position + 1 >= end && !atEnd) return this.#incomplete(field - first, open);
             flag = fieldEscaped;
             position = Math.min(position + 2, end);
             continue;
@@ -149,12 +159,17 @@ export class RecordScanner {
         stop = position;
         if (stop - start === nullLength && (nullLength === 0 || this.#isNull(bytes, start))) flag = fieldNull;
       }
-      if (width === undecided || (position >= end && !atEnd)) return -1;
+      if (width === undecided || (position >= end && !atEnd)) return this.#incomplete(field - first, open);
       starts[field] = start;
       ends[field] = stop;
       flags[field] = flag;
       field++;
-      if (position >= end || (width & rowBit) !== 0) return this.#endRecord(from, position + (width & ~rowBit), field - first, columns);
+      if (position >= end || (width & rowBit) !== 0) {
+        const next = position + (width & ~rowBit);
+        if (next - from <= this.#recordBytesMax) return this.#endRecord(from, next, field - first, columns);
+        this.#incomplete(field - first - 1, open);
+        return this.#fail('recordTooLarge', from, 0);
+      }
       position += width;
     }
   }
@@ -217,6 +232,12 @@ export class RecordScanner {
     const nullValue = this.#nullValue;
     for (let index = 0; index < nullValue.length; index++) if (bytes[start + index] !== nullValue[index]) return false;
     return true;
+  }
+
+  #incomplete(column: number, offset: number): -1 {
+    this.batch.openColumn = column;
+    this.batch.openOffset = offset;
+    return -1;
   }
 
   #fail(problem: ScanProblem, offset: number, column: number, found = 0): -1 {

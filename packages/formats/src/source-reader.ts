@@ -3,8 +3,8 @@ import { ByteBuffer } from './byte-buffer.ts';
 import { compileDialect, type Dialect } from './dialect.ts';
 import { formatErrors } from './errors.ts';
 import { columnsMax, fieldEscaped, fieldQuoted, type RecordBatch } from './record-batch.ts';
-import { RecordScanner, unescapeField } from './record-scanner.ts';
-import { SourceDecoder, textEncodingOf } from './text-encoding.ts';
+import { type RecordRange, RecordScanner, unescapeField } from './record-scanner.ts';
+import { type DecodingFault, firstInvalidUtf8, SourceDecoder, textEncodingOf } from './text-encoding.ts';
 
 const recordBytesDefault = 64 * 1024 * 1024;
 /** From this size on, an incomplete record is looked at again only when it has doubled, so that the work stays linear. */
@@ -48,6 +48,7 @@ export class SourceReader {
   readonly #recordBytesMax: number;
   readonly #limitPosition: number;
   #stage: 'mark' | 'lines' | 'header' | 'records';
+  #linesToSkip: number;
   #atEnd = false;
   #rescanAt = 0;
 
@@ -59,9 +60,10 @@ export class SourceReader {
     this.#limitPosition = options.limitPosition;
     this.row = options.startRow;
     this.position = options.startPosition;
-    this.#decoder = new SourceDecoder(textEncodingOf(options.format.encodingName), options.fileName, options.startPosition);
+    this.#decoder = new SourceDecoder(textEncodingOf(options.format.encodingName), options.startPosition);
     this.#scanner = new RecordScanner(this.dialect, this.#recordBytesMax);
     this.#stage = options.startPosition === 0 && options.bareColumns === undefined ? 'mark' : 'records';
+    this.#linesToSkip = options.format.skipLineCount;
     if (this.#stage === 'mark') return;
     this.names = options.bareColumns ?? options.names;
     this.columns = this.names?.length ?? options.columnCount ?? 0;
@@ -72,20 +74,20 @@ export class SourceReader {
 
   append(block: Uint8Array, atEnd: boolean): void {
     this.#decoder.append(block, atEnd, this.#work);
-    this.#atEnd ||= atEnd;
+    this.#atEnd ||= atEnd && this.#decoder.fault === undefined;
   }
 
   /** The next records; undefined when more bytes are needed or when finished. The batch is reused by the following call. */
   next(): RecordBatch | undefined {
     const work = this.#work;
-    if (this.finished || (!this.#atEnd && work.length < this.#rescanAt) || !this.#prepare()) return undefined;
+    const isMoreComing = !this.#atEnd && this.#decoder.fault === undefined;
+    if (this.finished || (isMoreComing && work.length < this.#rescanAt) || !this.#prepare()) return undefined;
     if (this.#limitReached()) {
       this.finished = true;
       return undefined;
     }
     const batch = this.#scan();
     if (batch.records > 0) return batch;
-    if (batch.fault !== undefined) throw this.#faultError(batch);
     if (this.#atEnd && work.length === 0) {
       this.finished = true;
     } else if (this.#limitReached()) {
@@ -106,6 +108,19 @@ export class SourceReader {
     const target = new Uint8Array(end - start);
     const length = unescapeField(this.dialect, (flags & fieldQuoted) !== 0, { bytes, start, end }, target);
     return Buffer.from(target.subarray(0, length)).toString('utf8');
+  }
+
+  /** Source position of a byte of the batch. */
+  positionOf(offset: number): number {
+    const { bytes, start } = this.#work;
+    // The batch stands before the start, what is looked at next after it.
+    if (offset < start) return this.position - this.#decoder.sourceLength(bytes, offset, start);
+    return this.position + this.#decoder.sourceLength(bytes, start, offset);
+  }
+
+  /** Bytes of an ASCII character of the source. */
+  get unitBytes(): number {
+    return this.#decoder.encoding.startsWith('utf-16') ? 2 : 1;
   }
 
   /** The bytes in which the batch's offsets count. */
@@ -140,38 +155,57 @@ export class SourceReader {
   /** Deals with all that comes before the records; false when more bytes are needed. */
   #prepare(): boolean {
     if (this.#stage === 'mark') {
-      if (this.#work.length < 4 && !this.#atEnd) return false;
+      if (this.#work.length < 4 && !this.#atEnd && this.#decoder.fault === undefined) return false;
       this.#skipByteOrderMark();
       this.#stage = 'lines';
     }
-    if (this.#stage === 'lines') {
-      const work = this.#work;
-      const range = { bytes: work.bytes, from: work.start, end: work.end, atEnd: this.#atEnd, limit: Infinity };
-      const after = this.#scanner.skipLines(range, this.#format.skipLineCount);
+    if (this.#stage === 'lines' && !this.#skipLines()) return false;
+    return this.#stage === 'header' ? this.#readHeader() : true;
+  }
+
+  #skipLines(): boolean {
+    for (; this.#linesToSkip > 0; this.#linesToSkip--) {
+      const after = this.#scanner.skipLine(this.#range());
       if (after < 0) return this.#needMore();
       this.#advance(after);
-      this.#stage = this.#format.firstRowAsHeader ? 'header' : 'records';
     }
-    if (this.#stage === 'header') {
-      const work = this.#work;
-      const range = { bytes: work.bytes, from: work.start, end: work.end, atEnd: this.#atEnd, limit: Infinity };
-      const after = this.#scanner.scan(range, 0);
-      const batch = this.#scanner.batch;
-      if (batch.fault !== undefined) throw this.#faultError(batch);
-      if (batch.records === 0 && !this.#atEnd) return this.#needMore();
-      if (batch.records > 0) {
-        this.names = Array.from({ length: batch.columns }, (_, index) => this.fieldText(batch, index));
-        this.columns = batch.columns;
-      }
-      this.#advance(after);
-      this.#stage = 'records';
-    }
+    this.#stage = this.#format.firstRowAsHeader ? 'header' : 'records';
     return true;
   }
 
+  #readHeader(): boolean {
+    const after = this.#scanner.scan({ ...this.#range(), limit: Infinity }, 0);
+    const batch = this.#scanner.batch;
+    if (batch.records === 0 && !(this.#atEnd && this.#work.length === 0)) return this.#needMore();
+    if (batch.records > 0) {
+      this.names = Array.from({ length: batch.columns }, (_, index) => this.#columnName(batch, index));
+      this.columns = batch.columns;
+    }
+    this.#advance(after);
+    this.#stage = 'records';
+    return true;
+  }
+
+  /** Text of a field of the header; what is no text would become another name without a word. */
+  #columnName(batch: RecordBatch, field: number): string {
+    const { bytes } = this.#work;
+    const end = batch.ends[field] ?? 0;
+    const invalid = firstInvalidUtf8(bytes, batch.starts[field] ?? 0, end);
+    if (invalid === end) return this.fieldText(batch, field);
+    throw this.#wrongEncoding({ position: this.positionOf(invalid), reason: 'bytes that are not UTF-8' }, field + 1);
+  }
+
+  #range(): RecordRange {
+    const { bytes, start, end } = this.#work;
+    return { bytes, from: start, end, atEnd: this.#atEnd };
+  }
+
+  /** The record or line at the front is not complete: it is wrong, or cannot become complete, or more bytes are needed. */
   #needMore(): false {
+    const { batch } = this.#scanner;
+    if (batch.fault !== undefined) throw this.#faultError(batch);
+    if (this.#decoder.fault !== undefined) throw this.#wrongEncoding(this.#decoder.fault, this.#shownColumn(batch.openColumn));
     const { length } = this.#work;
-    if (length > this.#recordBytesMax) throw this.#tooLarge();
     this.#rescanAt = length < rescanBytes ? 0 : Math.min(length * 2, this.#recordBytesMax + 1);
     return false;
   }
@@ -181,41 +215,48 @@ export class SourceReader {
     const encoding = this.#decoder.encoding;
     const [first, second, third] = bytes.subarray(start, end);
     if (encoding === 'utf-8' && ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))) {
-      throw formatErrors.WRONG_ENCODING.create({
-        file: this.fileName, encoding: 'UTF-8', position: 0,
-        reason: `it begins with the mark of UTF-16${first === 0xff ? ' (little endian)' : 'BE'}`,
-      });
+      const reason = `it begins with the mark of UTF-16${first === 0xff ? ' (little endian)' : 'BE'}`;
+      throw this.#wrongEncoding({ position: 0, reason }, 1);
     }
     // U+FEFF has become these three bytes whatever the source's encoding is; U+FFFE is what the other byte order looks like.
     if (first === 0xef && second === 0xbb && third === 0xbf && (encoding === 'utf-8' || encoding.startsWith('utf-16'))) {
       this.#advance(start + 3);
     } else if (encoding.startsWith('utf-16') && first === 0xef && second === 0xbf && third === 0xbe) {
-      throw formatErrors.WRONG_ENCODING.create({
-        file: this.fileName, encoding: encoding.toUpperCase(), position: 0, reason: 'it is written in the other byte order',
-      });
+      throw this.#wrongEncoding({ position: 0, reason: 'it is written in the other byte order' }, 1);
     }
   }
 
-  #tooLarge(): Error {
-    return formatErrors.RECORD_TOO_LARGE.create({
-      file: this.fileName, row: this.row + 1, position: this.position, limitBytes: this.#recordBytesMax,
-    });
+  #wrongEncoding(fault: DecodingFault, column: string | number): Error {
+    const encoding = this.#decoder.encoding.toUpperCase();
+    return formatErrors.WRONG_ENCODING.create({ file: this.fileName, encoding, row: this.#shownRow, column, ...fault });
+  }
+
+  /** Number of the record that is next; 0 before the first. */
+  get #shownRow(): number {
+    return this.#stage === 'records' ? this.row + 1 : 0;
+  }
+
+  #shownColumn(column: number): string | number {
+    return this.names?.[column] ?? column + 1;
   }
 
   /** The error of the record after the last one given out. */
   #faultError(batch: RecordBatch): Error {
     const fault = batch.fault;
     if (fault === undefined) throw new TypeError('the batch has no fault');
-    const work = this.#work;
-    const position = this.position + this.#decoder.sourceLength(work.bytes, work.start, fault.offset);
-    const common = { file: this.fileName, row: this.row + 1, position };
-    const column = this.names?.[fault.column] ?? fault.column + 1;
+    const file = this.fileName;
+    const position = this.positionOf(fault.offset);
+    const common = { file, row: this.#shownRow, position };
+    const column = this.#shownColumn(fault.column);
     switch (fault.problem) {
       case 'columnCount': return formatErrors.COLUMN_COUNT.create({ ...common, found: fault.found, expected: this.columns });
       case 'unclosedQuote': return formatErrors.UNCLOSED_QUOTE.create({ ...common, column });
       case 'textAfterQuote': return formatErrors.TEXT_AFTER_QUOTE.create({ ...common, column });
-      case 'recordTooLarge': return this.#tooLarge();
-      case 'tooManyColumns': return formatErrors.TOO_MANY_COLUMNS.create({ file: this.fileName, found: fault.found, limit: columnsMax });
+      case 'recordTooLarge': {
+        const open = { column: this.#shownColumn(batch.openColumn), columnPosition: this.positionOf(batch.openOffset) };
+        return formatErrors.RECORD_TOO_LARGE.create({ ...common, limitBytes: this.#recordBytesMax, ...open });
+      }
+      case 'tooManyColumns': return formatErrors.TOO_MANY_COLUMNS.create({ file, position, found: fault.found, limit: columnsMax });
     }
   }
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { ByteBuffer } from './byte-buffer.ts';
 import { formatErrors } from './errors.ts';
 
@@ -35,36 +36,46 @@ const windows1252 = [
   0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178,
 ];
 
+/** What stops a decoder. */
+export interface DecodingFault {
+  /** Source position of the character that is wrong. */
+  readonly position: number;
+  readonly reason: string;
+}
+
 /**
  * Turns source bytes into UTF-8 as they come, and UTF-8 positions back into source positions. UTF-8 itself is passed through
- * unchecked: what is not mapped to a type is copied byte for byte.
+ * unchecked: what is not mapped to a type is copied byte for byte. At a character that is wrong it stops and says so in `fault`: what
+ * stands before it is for its reader to deal with first.
  */
 export class SourceDecoder {
   readonly encoding: TextEncoding;
-  readonly #fileName: string;
+  fault: DecodingFault | undefined;
   /** Source position after the last byte taken. */
   #position: number;
+  /** Source position of the character that is being read. */
+  #characterAt = 0;
   /** First byte of a UTF-16 unit whose second is still to come; -1: none. */
   #half = -1;
   /** A high surrogate that waits for its low one; 0: none. */
   #high = 0;
 
-  constructor(encoding: TextEncoding, fileName: string, position: number) {
+  constructor(encoding: TextEncoding, position: number) {
     this.encoding = encoding;
-    this.#fileName = fileName;
     this.#position = position;
   }
 
   append(block: Uint8Array, atEnd: boolean, into: ByteBuffer): void {
+    if (this.fault !== undefined) return;
     if (this.encoding === 'utf-8') {
       into.append(block);
-      this.#position += block.length;
     } else if (this.encoding === 'utf-16le' || this.encoding === 'utf-16be') {
       this.#appendUtf16(block, into);
-      if (atEnd && (this.#half >= 0 || this.#high !== 0)) throw this.#wrong('the text ends within a character');
+      if (atEnd && (this.#half >= 0 || this.#high !== 0)) this.#wrong('the text ends within a character', this.#characterAt);
     } else {
       this.#appendSingleBytes(block, into);
     }
+    this.#position += block.length;
   }
 
   /** How many source bytes `bytes[from, to)` came from. `from` and `to` are boundaries of characters. */
@@ -103,16 +114,21 @@ export class SourceDecoder {
         target[end++] = byte;
         continue;
       }
-      if (this.encoding === 'us-ascii') throw this.#wrong(`a byte over 127 (0x${byte.toString(16)})`, index);
+      if (this.encoding === 'us-ascii') {
+        this.#wrong(`a byte over 127 (0x${byte.toString(16)})`, this.#position + index);
+        break;
+      }
       let point = byte;
       if (this.encoding === 'windows-1252' && byte < 0xa0) {
         point = windows1252[byte - 0x80] ?? 0;
-        if (point === 0) throw this.#wrong(`a byte that has no meaning in it (0x${byte.toString(16)})`, index);
+        if (point === 0) {
+          this.#wrong(`a byte that has no meaning in it (0x${byte.toString(16)})`, this.#position + index);
+          break;
+        }
       }
       end = writeUtf8(point, target, end);
     }
     into.end = end;
-    this.#position += block.length;
   }
 
   #appendUtf16(block: Uint8Array, into: ByteBuffer): void {
@@ -124,13 +140,17 @@ export class SourceDecoder {
       const byte = block[index] as number;
       if (this.#half < 0) {
         this.#half = byte;
+        if (this.#high === 0) this.#characterAt = this.#position + index;
         continue;
       }
       const unit = bigEndian ? (this.#half << 8) | byte : (byte << 8) | this.#half;
       this.#half = -1;
       const isHigh = unit >= 0xd800 && unit < 0xdc00;
       const isLow = unit >= 0xdc00 && unit < 0xe000;
-      if (isLow !== (this.#high !== 0)) throw this.#wrong('half of a surrogate pair', index - 1);
+      if (isLow !== (this.#high !== 0)) {
+        this.#wrong('half of a surrogate pair', this.#characterAt);
+        break;
+      }
       if (isHigh) {
         this.#high = unit;
         continue;
@@ -139,13 +159,22 @@ export class SourceDecoder {
       this.#high = 0;
     }
     into.end = end;
-    this.#position += block.length;
   }
 
-  #wrong(reason: string, index = 0): Error {
-    return formatErrors.WRONG_ENCODING.create({
-      file: this.#fileName, encoding: this.encoding.toUpperCase(), reason, position: this.#position + index,
-    });
+  #wrong(reason: string, position: number): void {
+    this.fault ??= { reason, position };
+  }
+}
+
+/** Offset of the first byte that does not belong to valid UTF-8; `end` when there is none. */
+export function firstInvalidUtf8(bytes: Uint8Array, start: number, end: number): number {
+  if (isUtf8(bytes.subarray(start, end))) return end;
+  let valid = start;
+  // A character has at most four bytes: where none of these lengths is one, it is wrong.
+  for (;;) {
+    const next = [1, 2, 3, 4].find((length) => valid + length <= end && isUtf8(bytes.subarray(valid, valid + length)));
+    if (next === undefined) return valid;
+    valid += next;
   }
 }
 

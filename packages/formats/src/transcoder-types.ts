@@ -28,6 +28,8 @@ export interface TranscoderOptions {
   readonly writeHeader?: boolean;
   /** Size limit of one record, so that memory stays bounded. Default 64 MiB. */
   readonly recordBytesMax?: number;
+  /** Refuses values with bytes that are not UTF-8, for sinks that do not take them. Default false: they are copied as they are. */
+  readonly validText?: boolean;
 }
 
 /** How far the output goes: all records up to `sourcePosition` and none after it. */

@@ -235,8 +235,9 @@ describe('errors say where', () => {
 
   test('a record that is too large, complete or not', () => {
     fails(run(`a,b\n1,2\n${'x'.repeat(200)},2\n`, { recordBytesMax: 100 }), 'RECORD_TOO_LARGE', { row: 2, position: 8, limitBytes: 100 });
-    fails(run(`a,b\n1,"${'x'.repeat(500)}`, { recordBytesMax: 100 }), 'RECORD_TOO_LARGE', { row: 1, position: 4 });
-    fails(run('a'.repeat(500), { recordBytesMax: 100 }), 'RECORD_TOO_LARGE', { row: 1 });
+    const unclosed = { row: 1, position: 4, column: 'b', columnPosition: 6 };
+    fails(run(`a,b\n1,"${'x'.repeat(500)}`, { recordBytesMax: 100 }), 'RECORD_TOO_LARGE', unclosed);
+    fails(run('a'.repeat(500), { recordBytesMax: 100 }), 'RECORD_TOO_LARGE', { row: 0, column: 1, columnPosition: 0 });
   });
 
   test('too many columns', () => fails(() => transcode(bytesOf(','.repeat(70_000)), { source }), 'TOO_MANY_COLUMNS'));
@@ -250,10 +251,21 @@ describe('errors say where', () => {
     fails(() => transcode(bytesOf('a|,c\n'), { source: comma, sink: { ...bare, columnDelimiter: '||' } }), 'INVALID_VALUE');
   });
 
+  test('text that is no UTF-8 is refused where it must be text, and in names of columns always', () => {
+    const bytes = Buffer.from('a,b\n1,"x""y"\n2,"\xe9"\n', 'latin1');
+    const strict = { source, sink: semicolon, validText: true };
+    fails(() => transcode(bytes, strict, [3]), 'INVALID_VALUE', { row: 2, column: 'b', position: 15, value: '"\uFFFD"' });
+    assert.equal(transcode(bytes, { source, sink: semicolon }).bytes.includes(0xe9), true);
+    const translator = mapping({ source: { name: 'a' }, sink: { name: 'a' } });
+    assert.equal(transcode(bytes, { ...strict, translator }).text, '1\n2\n');
+    const header = Buffer.from('a,\xe9\n1,2\n', 'latin1');
+    fails(() => transcode(header, { source }), 'WRONG_ENCODING', { row: 0, column: 2, position: 2 });
+  });
+
   test('a value in an error is cut', () => {
     const translator = mapping({ source: { name: 'a', type: 'Int32' }, sink: { name: 'a' } });
     fails(run(`a,b\n1,2\n${'z'.repeat(99)},2\n`, { translator }), 'INVALID_VALUE', {
-      row: 2, column: 'a', sourceType: 'Int32', sinkType: 'Int32', value: `"${'z'.repeat(40)}…"`, reason: 'it is not a number',
+      row: 2, column: 'a', position: 8, sourceType: 'Int32', sinkType: 'Int32', value: `"${'z'.repeat(40)}…"`, reason: 'it is not a number',
     });
   });
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { DelimitedTextFormat, Translator } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
 import { compileDialect, type Dialect } from './dialect.ts';
@@ -7,7 +8,7 @@ import { fieldEscaped, fieldNull, fieldQuoted, type RecordBatch } from './record
 import { unescapeField } from './record-scanner.ts';
 import { RowWriter } from './row-writer.ts';
 import { SourceReader } from './source-reader.ts';
-import { isWritableEncoding, textEncodingOf } from './text-encoding.ts';
+import { firstInvalidUtf8, isWritableEncoding, textEncodingOf } from './text-encoding.ts';
 import type { HeaderReader, RecordBoundary, Transcoder, TranscoderOptions } from './transcoder-types.ts';
 
 /** Longest part of a value that an error shows. */
@@ -28,7 +29,7 @@ class DelimitedTextTranscoder implements Transcoder {
   readonly #translator: Translator | undefined;
   readonly #fileName: string;
   readonly #writeHeader: boolean;
-  readonly #unescaped = new ByteBuffer(256);
+  readonly #checksText: boolean;
   readonly #converted = new ByteBuffer(256);
   #columns: readonly CompiledColumn[] | undefined;
   #pushedTo: number;
@@ -57,6 +58,8 @@ class DelimitedTextTranscoder implements Transcoder {
       bareColumns: options.bareColumns,
     });
     this.#source = this.#reader.dialect;
+    // What is not UTF-8 has been made so by the reader.
+    this.#checksText = options.validText === true && textEncodingOf(options.source.encodingName) === 'utf-8';
     this.#writer = new RowWriter(compileDialect(options.sink), { quoteAllText: options.sink.quoteAllText });
   }
 
@@ -103,12 +106,14 @@ class DelimitedTextTranscoder implements Transcoder {
     const { bytes } = this.#reader;
     const { starts, ends, flags } = batch;
     const width = batch.columns;
+    const isSuspect = this.#checksText && !isUtf8(bytes.subarray(starts[0], batch.recordEnds[batch.records - 1]));
     for (let record = 0; record < batch.records; record++) {
       const first = record * width;
       writer.beginRow();
       for (let index = 0; index < columns.length; index++) {
         const column = columns[index] as CompiledColumn;
         const field = first + column.sourceIndex;
+        if (isSuspect) this.#checkText(batch, record, field, column);
         const flag = flags[field] as number;
         if ((flag & fieldNull) !== 0) {
           writer.writeNull();
@@ -131,12 +136,12 @@ class DelimitedTextTranscoder implements Transcoder {
     let end = batch.ends[field] ?? 0;
     const flag = batch.flags[field] ?? 0;
     if ((flag & fieldEscaped) !== 0) {
-      const target = this.#unescaped;
-      target.clear();
-      target.reserve(end - start);
-      end = unescapeField(this.#source, (flag & fieldQuoted) !== 0, { bytes, start, end }, target.bytes);
-      start = 0;
-      bytes = target.bytes;
+      // In place, since a value may be as large as a record. What is left over becomes as many characters as it was, for positions.
+      const after = start + unescapeField(this.#source, (flag & fieldQuoted) !== 0, { bytes, start, end }, bytes.subarray(start));
+      bytes.fill(0x20, after, end);
+      end = after;
+      batch.ends[field] = end;
+      batch.flags[field] = flag & ~fieldEscaped;
     }
     if (column.converter !== undefined) {
       const problem = column.converter.convert(bytes, start, end, this.#converted);
@@ -153,6 +158,15 @@ class DelimitedTextTranscoder implements Transcoder {
       'the sink has no quoteChar, and without it this value would be read back differently (it holds a delimiter or equals nullValue)');
   }
 
+  #checkText(batch: RecordBatch, record: number, field: number, column: CompiledColumn): void {
+    const end = batch.ends[field] ?? 0;
+    const invalid = firstInvalidUtf8(this.#reader.bytes, batch.starts[field] ?? 0, end);
+    if (invalid === end) return;
+    const byte = this.#reader.bytes[invalid] ?? 0;
+    const reason = `byte ${this.#reader.positionOf(invalid)} (0x${byte.toString(16).padStart(2, '0')}) is not valid UTF-8`;
+    throw this.#invalid(batch, record, field, column, reason);
+  }
+
   #invalid(batch: RecordBatch, record: number, field: number, column: CompiledColumn, reason: string): Error {
     const text = this.#reader.fieldText(batch, field);
     const shown = text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text;
@@ -160,6 +174,7 @@ class DelimitedTextTranscoder implements Transcoder {
       file: this.#fileName,
       row: this.#reader.row - batch.records + record + 1,
       column: column.sourceName,
+      position: this.#reader.positionOf(batch.starts[field] ?? 0) - ((batch.flags[field] ?? 0) & fieldQuoted) * this.#reader.unitBytes,
       sourceType: column.sourceType,
       sinkType: column.sinkType,
       value: JSON.stringify(shown),

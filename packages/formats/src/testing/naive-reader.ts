@@ -21,6 +21,13 @@ export interface NaiveResult {
   readonly fault: NaiveFault | undefined;
 }
 
+export interface NaiveOptions {
+  readonly file: string;
+  readonly recordBytesMax: number;
+  /** Refuses values that are no UTF-8. */
+  readonly validText: boolean;
+}
+
 const columnsMax = 65_536;
 
 interface Decoded {
@@ -72,14 +79,20 @@ function decodeNaively(input: Uint8Array, encoding: string): Decoded {
   return { text, at: [...at, input.length] };
 }
 
+/** Bytes as text for people. */
+const shown = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
+
 const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
 const isLow = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
 
+/** 0x80 to 0x9f; what stands for itself has no meaning. */
+const codePage = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ';
+
 function fromCodePage(byte: number, encoding: string): string | undefined {
   if (encoding !== 'WINDOWS-1252') return undefined;
-  const character = new TextDecoder('windows-1252').decode(Uint8Array.of(byte));
-  // What the code page does not define is left as it is by the decoder.
-  return byte < 0xa0 && character.charCodeAt(0) === byte ? undefined : character;
+  if (byte >= 0xa0) return String.fromCharCode(byte);
+  const character = codePage.charAt(byte - 0x80);
+  return character.charCodeAt(0) === byte ? undefined : character;
 }
 
 /** What stands in a record's bytes. `more`: they end before it is known. `column` counts from 0. */
@@ -88,12 +101,21 @@ type Parsed =
   | { readonly kind: 'more'; readonly column: number; readonly start: number }
   | { readonly kind: 'fault'; readonly code: string; readonly offset: number; readonly column: number };
 
+interface Cells {
+  readonly cells: ByteCell[];
+  /** Where they and their quotes start in the record, and how far it is to the next. */
+  readonly starts: number[];
+  readonly widths: number[];
+  readonly end: number;
+}
+
 type Mark = { readonly kind: 'row' | 'column'; readonly width: number } | 'more' | undefined;
 
 class NaiveReader {
   readonly #format: DelimitedTextFormat;
   readonly #recordBytesMax: number;
   readonly #file: string;
+  readonly #validText: boolean;
   readonly #encoding: string;
   readonly #decoded: Decoded;
   readonly #rowDelimiters: readonly string[];
@@ -103,9 +125,10 @@ class NaiveReader {
   header: string[] | undefined;
   #position = 0;
 
-  constructor(input: Uint8Array, format: DelimitedTextFormat, options: { file: string; recordBytesMax: number }) {
+  constructor(input: Uint8Array, format: DelimitedTextFormat, options: NaiveOptions) {
     this.#format = format;
     this.#file = options.file;
+    this.#validText = options.validText;
     this.#recordBytesMax = options.recordBytesMax;
     const name = format.encodingName.toUpperCase();
     this.#encoding = name === 'UTF-16' ? 'UTF-16LE' : name;
@@ -153,19 +176,37 @@ class NaiveReader {
     if (!this.#format.firstRowAsHeader || (this.#position >= text.length && this.#decoded.fault === undefined)) return undefined;
     const record = this.#record(0, 0);
     if (isFault(record)) return record;
-    const raw = record.cells.map((cell) => cell ?? this.#nullValue);
-    for (const [column, cell] of raw.entries()) {
-      const valid = validLength(cell);
-      if (valid === cell.length || this.#encoding !== 'UTF-8') continue;
-      // The place is sought in the text itself, where quotes and escapes still stand.
-      const start = this.#position + (record.starts[column] ?? 0);
-      const end = start + (record.widths[column] ?? 0);
-      const position = at[start + validLength(text.slice(start, end))] ?? 0;
-      return this.#wrongEncoding({ row: 0, column: column + 1, position, reason: 'bytes that are not UTF-8' });
+    const wrong = this.#firstInvalid(record);
+    if (wrong !== undefined) {
+      return this.#wrongEncoding({ row: 0, column: wrong.column + 1, position: at[wrong.offset] ?? 0, reason: 'bytes that are not UTF-8' });
     }
-    this.header = raw.map((cell) => Buffer.from(cell, 'latin1').toString('utf8'));
+    this.header = record.cells.map((cell) => shown(cell ?? this.#nullValue));
     this.#position += record.end;
     return undefined;
+  }
+
+  /** The first cell of a record that is no UTF-8; the place is sought in the text itself, where quotes and escapes still stand. */
+  #firstInvalid({ cells, starts, widths }: Cells): { column: number; offset: number; start: number } | undefined {
+    const column = cells.findIndex((cell) => cell !== null && validLength(cell) < cell.length);
+    if (column < 0 || this.#encoding !== 'UTF-8') return undefined;
+    const start = this.#position + (starts[column] ?? 0);
+    return { column, start, offset: start + validLength(this.#decoded.text.slice(start, start + (widths[column] ?? 0))) };
+  }
+
+  #invalidText(row: number, record: Cells): NaiveFault | undefined {
+    const wrong = this.#validText ? this.#firstInvalid(record) : undefined;
+    if (wrong === undefined) return undefined;
+    const { at, text } = this.#decoded;
+    const value = shown(record.cells[wrong.column] ?? '');
+    const byte = text.charCodeAt(wrong.offset).toString(16).padStart(2, '0');
+    return {
+      code: 'INVALID_VALUE',
+      params: {
+        file: this.#file, row, column: this.header?.[wrong.column] ?? `Prop_${wrong.column}`, position: at[wrong.start] ?? 0,
+        sourceType: 'String', sinkType: 'String', value: JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value),
+        reason: `byte ${at[wrong.offset]} (0x${byte}) is not valid UTF-8`,
+      },
+    };
   }
 
   #readRows(): NaiveFault | undefined {
@@ -180,6 +221,8 @@ class NaiveReader {
       }
       const record = this.#record(this.rows.length + 1, columns);
       if (isFault(record)) return record;
+      const invalid = this.#invalidText(this.rows.length + 1, record);
+      if (invalid !== undefined) return invalid;
       columns = record.cells.length;
       this.rows.push(record.cells);
       this.#position += record.end;
@@ -188,7 +231,7 @@ class NaiveReader {
   }
 
   /** The record that starts here, or what is wrong with it. `columns`: 0 when any number will do. */
-  #record(row: number, columns: number): { cells: ByteCell[]; starts: number[]; widths: number[]; end: number } | NaiveFault {
+  #record(row: number, columns: number): Cells | NaiveFault {
     const { at } = this.#decoded;
     const { window, isWhole } = this.#window();
     const parsed = this.#parse(window, isWhole);
@@ -320,20 +363,15 @@ function isFault(found: object): found is NaiveFault {
   return 'code' in found;
 }
 
-/** Length of the longest beginning that is valid UTF-8. */
+/** Length of the longest beginning that is valid UTF-8: what is not becomes U+FFFD when it is decoded. */
 function validLength(bytes: string): number {
-  for (let length = bytes.length; ; length--) {
-    const part = bytes.slice(0, length);
-    if (Buffer.from(part, 'latin1').toString('utf8').replaceAll('\uFFFD', '') !== '' || length === 0) {
-      if (binary(Buffer.from(part, 'latin1').toString('utf8')) === part) return length;
-    }
-  }
+  let length = bytes.length;
+  while (binary(shown(bytes.slice(0, length))) !== bytes.slice(0, length)) length--;
+  return length;
 }
 
 /** Reads delimited text as plainly as can be. `recordBytesMax` counts bytes of UTF-8. */
-export function readByReference(
-  input: Uint8Array, format: DelimitedTextFormat, options: { file: string; recordBytesMax: number },
-): NaiveResult {
+export function readByReference(input: Uint8Array, format: DelimitedTextFormat, options: NaiveOptions): NaiveResult {
   const reader = new NaiveReader(input, format, options);
   const fault = reader.read();
   return { header: reader.header, rows: reader.rows, fault };
