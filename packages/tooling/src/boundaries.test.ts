@@ -88,7 +88,9 @@ test('allowed: down, by name; a spec; anything for tests and tooling', () => {
 });
 
 test('a package.json that says less or more than its files use is found', () => {
-  const worker = fixture('worker', { dependencies: { '@dmg/base': '1', unused: '1' }, devDependencies: { 'unused-in-tests': '1' } });
+  const worker = fixture('worker', {
+    dependencies: { '@dmg/base': '1', unused: '1' }, devDependencies: { 'unused-in-tests': '1', '@types/ws': '1', '@types/gone': '1' },
+  });
   const edges: ImportEdge[] = [
     { from: 'packages/worker/src/x.ts', specifier: '@dmg/base' },
     { from: 'packages/worker/src/x.ts', specifier: 'ws/lib/stream' },
@@ -100,6 +102,7 @@ test('a package.json that says less or more than its files use is found', () => 
     'packages/worker/package.json: dependencies name unused, which no product file uses',
     'packages/worker/package.json: devDependencies lack nock',
     'packages/worker/package.json: devDependencies name unused-in-tests, which no test uses',
+    'packages/worker/package.json: devDependencies name @types/gone, which no test uses',
   ]);
   assert.equal(npmNameOf('@azure/storage-blob/x'), '@azure/storage-blob');
 });

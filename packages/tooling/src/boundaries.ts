@@ -135,11 +135,14 @@ export function findManifestViolations(
     const isTestPackage = testPackages.includes(each.name);
     const known = (name: string): boolean => declared.has(name) || development.has(name) || rootDevelopment.includes(name);
     const [product, tests] = [used(false), used(true)];
+    // Types by themselves are useful where the package is used that they are of.
+    const typed = new Set([...product, ...tests].map((name) => `@types/${name}`));
+    const isUseful = (name: string): boolean => tests.has(name) || typed.has(name);
     return [
       ...[...product].filter((name) => (isTestPackage ? !known(name) : !declared.has(name))).map((name) => `dependencies lack ${name}`),
       ...[...declared].filter((name) => !product.has(name)).map((name) => `dependencies name ${name}, which no product file uses`),
       ...[...tests].filter((name) => !known(name)).map((name) => `devDependencies lack ${name}`),
-      ...[...development].filter((name) => !tests.has(name)).map((name) => `devDependencies name ${name}, which no test uses`),
+      ...[...development].filter((name) => !isUseful(name)).map((name) => `devDependencies name ${name}, which no test uses`),
     ].map((complaint) => `${each.folder}/package.json: ${complaint}`);
   });
 }
