@@ -83,6 +83,7 @@ test('files go into a table: by name, in another order and case, with hostile va
   assert.deepEqual(fixture.db2.scripts, ['job-1']);
   assert.deepEqual([receipt.rowsWritten, receipt.filesRead, receipt.filesWritten, receipt.consistency], [102, 3, 0, 'perChunk']);
   assert.ok(receipt.chunks > 3);
+  assert.deepEqual(fixture.db2.job('job-1').plan?.targets.map(({ path, base }) => [path, base]), Array(3).fill(['t', 'table']));
   assert.equal(fixture.openHandles, 0);
 });
 
