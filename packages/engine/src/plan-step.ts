@@ -1,26 +1,19 @@
-import type { Sink, SinkState, Source } from '@dmg/connector-api';
+import type { SinkState, Source } from '@dmg/connector-api';
 import { createTranscoder } from '@dmg/formats';
-import type { CopyActivity, Job, Plan, Representation, SourceObject } from '@dmg/model';
+import type { CopyActivity, Plan, Representation, SourceObject } from '@dmg/model';
 import type { SourceEnd } from './copy-context.ts';
 import { cutTargets } from './cutting.ts';
-import type { EngineLimits } from './engine-limits.ts';
 import { linkedSignal } from './parallel.ts';
-import { checkOverlap, type CopySecrets } from './overlap.ts';
+import { checkOverlap } from './overlap.ts';
 import { checkPlan, makePlan, type PlanDraft } from './plan.ts';
 import type { StoreCalls } from './store-calls.ts';
-import { planFileColumns, planFromTable, tablePath } from './table-plan.ts';
+import { planFileColumns, planFromTable, tablePath, type TableStep } from './table-plan.ts';
 import { layoutTargets } from './target-layout.ts';
 
-export interface PlanStep {
-  readonly job: Job;
-  readonly attemptId: string;
+export interface PlanStep extends TableStep {
   /** What files exchange; a table's streams decide it by themselves. */
   readonly representation: Representation;
-  readonly secrets: CopySecrets;
-  readonly calls: StoreCalls;
-  readonly limits: EngineLimits;
   readonly source: SourceEnd;
-  readonly sink: Sink;
   /** What the sink said when it was opened. */
   readonly state: SinkState;
 }

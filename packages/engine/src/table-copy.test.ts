@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StopReason } from '@dmg/base';
+import { ManualClock, StopReason } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
 import type { DelimitedTextFormat, JsonObject } from '@dmg/model';
 import { engineErrors } from './errors.ts';
@@ -214,16 +214,24 @@ test('transient errors of every call are survived', async () => {
 test('a stream that hangs is given up at its deadline and read again; the first rows may take longer', async () => {
   const fixture = new TableFixture();
   fixture.db1.create('t', ['id#', 'name'], numbered(5));
+  const clock = new ManualClock();
   let blocks = 0;
   fixture.db1.intercept = (call) => {
     if (call !== 'next') return undefined;
     blocks++;
-    if (blocks === 1) return new Promise((resolve) => setTimeout(resolve, 60));
-    return blocks === 3 ? new Promise(() => undefined) : undefined;
+    if (blocks === 1) clock.advance(4_000);
+    if (blocks !== 3) return undefined;
+    // Nobody answers any more; time passes when the deadline has been set.
+    setImmediate(() => clock.advance(20));
+    return new Promise(() => undefined);
   };
-  const backoff = { firstMs: 1, factor: 1, maxMs: 1 };
-  const limits = { callLimitMs: 1_000, nextRowsLimitMs: 20, firstRowLimitMs: 5_000, closeLimitMs: 20, backoff };
-  receiptOf(await fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', lines)), { limits }));
+  const limits = { nextRowsLimitMs: 20, firstRowLimitMs: 5_000, backoff: { firstMs: 0, factor: 1, maxMs: 0 } };
+  const running = fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', lines)), { limits, clock });
+  const ended = running.then(() => true);
+  // The pause before the repetition ends at once, as it has no length.
+  while (!await Promise.race([ended, new Promise<false>((resolve) => setImmediate(() => resolve(false)))])) clock.advance(0);
+  receiptOf(await running);
+  assert.ok(blocks > 3);
   assert.equal(fixture.text('t.txt').split('\n').length, 7);
 });
 

@@ -1,14 +1,15 @@
-import { connectorErrors, type Source, type TableIntake, type TableSource } from '@dmg/connector-api';
-import type { DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
-import { planColumns, type SourceShape, tableTranslator, type TargetShape } from './column-plan.ts';
+import { connectorErrors, type Sink, type Source, type TableIntake, type TableSource } from '@dmg/connector-api';
 import { createTranscoder } from '@dmg/formats';
+import type { DelimitedTextFormat, Job, SourceObject, TableColumn } from '@dmg/model';
+import { planColumns, type SourceShape, tableTranslator, type TargetShape } from './column-plan.ts';
+import { cutStreams } from './cutting.ts';
+import type { EngineLimits } from './engine-limits.ts';
 import { engineErrors } from './errors.ts';
 import { checkTableOverlap, type CopySecrets } from './overlap.ts';
 import { forEachParallel } from './parallel.ts';
-import { cutStreams } from './cutting.ts';
-import type { PlanStep } from './plan-step.ts';
 import type { PlanDraft } from './plan.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
+import type { StoreCalls } from './store-calls.ts';
 import { exchangeOf } from './stream-exchange.ts';
 import { streamTargetPath, tablePathOf } from './target-layout.ts';
 
@@ -16,7 +17,14 @@ import { streamTargetPath, tablePathOf } from './target-layout.ts';
 const parallelHeaders = 8;
 
 /** What is planned before the sink is asked for the state of its targets. */
-export type TableStep = Pick<PlanStep, 'job' | 'calls' | 'sink' | 'attemptId' | 'limits'> & { readonly secrets: CopySecrets };
+export interface TableStep {
+  readonly job: Job;
+  readonly attemptId: string;
+  readonly secrets: CopySecrets;
+  readonly calls: StoreCalls;
+  readonly limits: EngineLimits;
+  readonly sink: Sink;
+}
 
 /** A copy from a table: one target, of which each chunk is a partition of the source. */
 export async function planFromTable(step: TableStep, table: TableSource, signal: AbortSignal): Promise<PlanDraft> {

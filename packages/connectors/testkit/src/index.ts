@@ -4,9 +4,7 @@ export { memoryFixture, testContext } from './contract/memory-fixture.ts';
 export { memoryConnector, memorySpec } from './memory-connector.ts';
 export { MemorySink, type MemorySinkOptions } from './memory-sink.ts';
 export { type MemoryCall, type MemoryJob, type MemoryObject, MemoryStore, MemoryStores } from './memory-store.ts';
-export {
-  type MemoryTable, type MemoryTableCall, memoryTableConnector, type MemoryTableJob, type MemoryTableOptions, memoryTableSpec,
-  MemoryTableStore,
-} from './memory-table.ts';
+export { memoryTableConnector, type MemoryTableOptions, memoryTableSpec } from './memory-table.ts';
+export { type MemoryTable, type MemoryTableCall, type MemoryTableJob, MemoryTableStore } from './memory-table-store.ts';
 export { type MemoryCell, readTableText, tableCsv, tableText, writeTableRow } from './memory-table-text.ts';
 export { Actor, StepScheduler } from './step-scheduler.ts';

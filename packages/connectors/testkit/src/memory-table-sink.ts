@@ -1,7 +1,7 @@
 import { chooseMarks, connectorErrors, missingChunks } from '@dmg/connector-api';
 import type { ChunkFacts, ChunkWriter, Sink, SinkJob, SinkLimits, SinkState, TableIntake } from '@dmg/connector-api';
 import type { ChunkRef, CopyEnd, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
-import type { MemoryTableCall, MemoryTableJob, MemoryTableStore } from './memory-table.ts';
+import type { MemoryTableCall, MemoryTableJob, MemoryTableStore } from './memory-table-store.ts';
 import { readTableText, tableText } from './memory-table-text.ts';
 
 export interface MemoryTableSinkOptions {
@@ -74,7 +74,8 @@ export class MemoryTableSink implements Sink {
     await this.#enter('openChunk', signal);
     this.#checkOpen();
     const { parallelChunks } = this.limits;
-    if (parallelChunks !== undefined && this.#chunks.size >= parallelChunks) throw new RangeError(`${this.#chunks.size + 1} chunks are open at once`);
+    const open = this.#chunks.size + 1;
+    if (parallelChunks !== undefined && open > parallelChunks) throw new RangeError(`${open} chunks are open at once`);
     const chunk = new TableChunk({
       ...this.#options, plan, ref, checkOpen: () => this.#checkOpen(), ended: () => this.#chunks.delete(chunk),
     });
