@@ -1,6 +1,7 @@
 import { isDmgError, type Random, seededRandom } from '@dmg/base';
 import type { DelimitedTextFormat } from '@dmg/model';
 import { createHeaderReader, sumHashes } from '../index.ts';
+import { corpusFileName as file } from './corpus.ts';
 import { type NaiveFault, type NaiveResult, readByReference } from './naive-reader.ts';
 import { defaults, type Outcome, transcode } from './naive-text.ts';
 
@@ -37,9 +38,14 @@ export interface FuzzOptions {
   /** Ends before its rounds are over when it returns true. */
   readonly isEnough?: () => boolean;
   readonly failuresMax?: number;
+  /** What is compared with the reference; another one shows that differences are found. */
+  readonly product?: Product;
 }
 
-const file = 'input.csv';
+export type Product = typeof transcode;
+
+/** Of a larger file only the beginning is mutated. */
+const inputBytesMax = 600;
 /** What the product writes; every text and every null can be written in them. */
 const sinks: readonly DelimitedTextFormat[] = [
   { ...defaults, escapeChar: '"', nullValue: '\\N' },
@@ -91,7 +97,7 @@ class Dice {
  * cuttings into blocks and into chunks. The same seed and corpus give the same rounds.
  */
 export function fuzzText(options: FuzzOptions): FuzzResult {
-  const { seed, rounds, corpus, isEnough = () => false, failuresMax = 5 } = options;
+  const { seed, rounds, corpus, isEnough = () => false, failuresMax = 5, product = transcode } = options;
   const dice = new Dice(seededRandom(seed));
   const outcomes: Record<string, number> = {};
   const failures: TextFailure[] = [];
@@ -101,41 +107,38 @@ export function fuzzText(options: FuzzOptions): FuzzResult {
     const made = mutate(dice, corpus);
     const kind = referenceOf(made).fault?.code ?? 'rows';
     outcomes[kind] = (outcomes[kind] ?? 0) + 1;
-    const failure = tryCuttings(dice, made);
-    if (failure !== undefined) failures.push({ round, ...shrink(made, failure), reason: failure.reason });
+    const failure = tryCuttings(dice, made, product);
+    if (failure !== undefined) failures.push({ round, ...shrink(made, failure, product) });
   }
   return { rounds: round, outcomes, failures };
 }
 
-interface Cutting {
+/** How an input is handed to the product. */
+export interface Cutting {
   readonly blocks: readonly number[];
   readonly chunkBytes: number;
 }
 
-function tryCuttings(dice: Dice, made: TextCase): (Cutting & { reason: string }) | undefined {
+function tryCuttings(dice: Dice, made: TextCase, product: Product): Cutting | undefined {
   const cuttings: Cutting[] = [
     { blocks: [made.input.length + 1], chunkBytes: 0 },
     { blocks: [1], chunkBytes: 0 },
     { blocks: Array.from({ length: 1 + dice.below(4) }, () => 1 + dice.below(30)), chunkBytes: 0 },
     { blocks: [1 + dice.below(40)], chunkBytes: 1 + dice.below(60) },
   ];
-  for (const cutting of cuttings) {
-    const reason = compareWithReference(made, cutting);
-    if (reason !== undefined) return { ...cutting, reason };
-  }
-  return undefined;
+  return cuttings.find((cutting) => compareWithReference(made, cutting, product) !== undefined);
 }
 
 /** Undefined when product and reference agree; else what the difference is. */
-export function compareWithReference(made: TextCase, cutting: Cutting): string | undefined {
+export function compareWithReference(made: TextCase, cutting: Cutting, product: Product = transcode): string | undefined {
   const { input, format, recordBytesMax, validText = false } = made;
   const expected = referenceOf(made);
   const sink = sinks[input.length % sinks.length] ?? defaults;
   let outcome: Outcome;
   try {
     outcome = cutting.chunkBytes > 0
-      ? transcodeInChunks(made, sink, cutting)
-      : transcode(input, { source: format, sink, fileName: file, recordBytesMax, validText }, cutting.blocks);
+      ? transcodeInChunks(made, sink, cutting, product)
+      : product(input, { source: format, sink, fileName: file, recordBytesMax, validText }, cutting.blocks);
   } catch (error) {
     return compareFaults(expected.fault, error);
   }
@@ -173,7 +176,7 @@ function compareRows(expected: NaiveResult, outcome: Outcome, made: TextCase & {
 }
 
 /** One transcoder after the other, each from where the one before ended. */
-function transcodeInChunks(made: TextCase, sink: DelimitedTextFormat, cutting: Cutting): Outcome {
+function transcodeInChunks(made: TextCase, sink: DelimitedTextFormat, cutting: Cutting, product: Product): Outcome {
   const { input, format, recordBytesMax, validText = false } = made;
   const common = { source: format, sink, fileName: file, recordBytesMax, validText };
   const parts: Outcome[] = [];
@@ -183,7 +186,7 @@ function transcodeInChunks(made: TextCase, sink: DelimitedTextFormat, cutting: C
   do {
     const limitPosition = position + cutting.chunkBytes;
     const rest = input.subarray(position);
-    const part = transcode(rest, { ...common, ...later, startPosition: position, startRow: rows, limitPosition }, cutting.blocks);
+    const part = product(rest, { ...common, ...later, startPosition: position, startRow: rows, limitPosition }, cutting.blocks);
     const next = part.boundary.sourcePosition;
     if (next <= position && input.length > 0) throw new Error(`a chunk from ${position} made no progress`);
     if (position === 0) {
@@ -205,8 +208,8 @@ function mutate(dice: Dice, corpus: readonly TextCase[]): TextCase {
   let format = dice.chance(0.3) ? dice.pick(sourceFormats) : origin.format;
   if (dice.chance(0.15)) format = { ...format, encodingName: dice.pick(encodings) };
   if (dice.chance(0.1)) format = { ...format, firstRowAsHeader: !format.firstRowAsHeader };
-  let bytes = Buffer.from(origin.input.subarray(0, 4000));
-  for (let times = dice.below(6); times > 0; times--) bytes = Buffer.from(mutateOnce(dice, bytes, format, corpus).subarray(0, 4000));
+  let bytes = Buffer.from(origin.input.subarray(0, inputBytesMax));
+  for (let times = dice.below(6); times > 0; times--) bytes = Buffer.from(mutateOnce(dice, bytes, format, corpus).subarray(0, inputBytesMax));
   const recordBytesMax = dice.chance(0.25) ? 8 + dice.below(120) : origin.recordBytesMax;
   return { input: bytes, format, recordBytesMax, validText: dice.chance(0.3) };
 }
@@ -239,26 +242,25 @@ function encode(text: string, format: DelimitedTextFormat): Buffer {
 }
 
 /** Takes pieces out of the input as long as it still fails. */
-function shrink(made: TextCase, failure: Cutting): { found: TextCase } & Cutting {
+function shrink(made: TextCase, cutting: Cutting, product: Product): Omit<TextFailure, 'round'> {
   let found = made;
   for (let size = Math.ceil(made.input.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let at = 0; at < found.input.length;) {
       const input = Buffer.concat([found.input.subarray(0, at), found.input.subarray(at + size)]);
       const smaller = { ...found, input };
-      if (compareWithReference(smaller, failure) === undefined) at += size;
+      if (compareWithReference(smaller, cutting, product) === undefined) at += size;
       else found = smaller;
     }
   }
-  return { found, blocks: failure.blocks, chunkBytes: failure.chunkBytes };
+  return { found, ...cutting, reason: compareWithReference(found, cutting, product) ?? '' };
 }
 
 /** A failure in words, with all that is needed to see it again. */
 export function describeFailure(failure: TextFailure): string {
   const { found, blocks, chunkBytes, round } = failure;
   const differing = Object.entries(found.format).filter(([key, value]) => Reflect.get(defaults, key) !== value);
-  const again = compareWithReference(found, failure) ?? failure.reason;
   return [
-    `round ${round}: ${again.slice(0, 2000)}`,
+    `round ${round}: ${failure.reason.slice(0, 2000)}`,
     `  input ${JSON.stringify(Buffer.from(found.input).toString('latin1'))} (base64 ${Buffer.from(found.input).toString('base64')})`,
     `  format ${JSON.stringify(Object.fromEntries(differing))}`,
     `  recordBytesMax ${found.recordBytesMax}, validText ${found.validText ?? false}`,
