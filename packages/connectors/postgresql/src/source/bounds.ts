@@ -31,12 +31,14 @@ export async function sampledBounds(session: Session, wish: BoundsWish, heapByte
   await session.query(call, 'SAVEPOINT dmg_sample');
   try {
     const bounds = await quantiles(session, wish, ` TABLESAMPLE SYSTEM (${percent.toPrecision(6)})`);
+    // A snapshot is not exported from a subtransaction.
+    await session.query(call, 'RELEASE SAVEPOINT dmg_sample');
     // A table that is mostly empty pages gives too small a sample.
     return bounds.length >= wish.count / 2 ? bounds : await quantiles(session, wish, '');
   } catch (error) {
     // A partition of another kind, a foreign table say, has no pages: 42809 wrong object type, 0A000 not supported.
     if (!['42809', '0A000'].includes(sqlStateOf(error))) throw error;
-    await session.query(call, 'ROLLBACK TO SAVEPOINT dmg_sample');
+    await session.query(call, 'ROLLBACK TO SAVEPOINT dmg_sample; RELEASE SAVEPOINT dmg_sample');
     return await quantiles(session, wish, '');
   }
 }

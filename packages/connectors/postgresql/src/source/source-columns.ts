@@ -19,7 +19,7 @@ const typesQuery = `
 SELECT d.oid::text AS oid, d.modifier::text AS modifier, pg_catalog.format_type(d.oid, d.modifier) AS type,
   CASE WHEN n.nspname = 'pg_catalog' THEN t.typname::text ELSE '' END AS name,
   pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) AS "cast"
-FROM pg_catalog.unnest($1::oid[], $2::int4[]) AS d(oid, modifier)
+FROM unnest($1::oid[], $2::int4[]) AS d(oid, modifier)
 JOIN pg_catalog.pg_type t ON t.oid = d.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace`;
 
 /** Reads columns, and remembers the types it has met. */
