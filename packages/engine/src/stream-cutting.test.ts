@@ -29,6 +29,8 @@ test('a table becomes a file of its own name, or of the one that the sink gives'
   const { activity } = makeJob();
   assert.equal(streamTargetPath(activity, 'public.orders'), 'public.orders.txt');
   assert.equal(streamTargetPath(activity, '../a\\b\u0000'), '__a_b_.txt');
+  const sink = { ...activity.sink, settings: { ...activity.sink.settings, fileExtension: '.csv' } };
+  assert.equal(streamTargetPath({ ...activity, sink }, 'public.orders'), 'public.orders.csv');
   assert.equal(streamTargetPath(makeJob({ sinkFile: 'o.csv' }).activity, 'public.orders'), 'o.csv');
   const path = (location: Record<string, string>): string => tablePathOf({ ...tableEnd('db', ''), location });
   assert.equal(path({ tableName: 'a.b' }), 'a.b');

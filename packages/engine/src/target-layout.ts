@@ -47,13 +47,13 @@ export function layoutTargets(options: { jobId: string; activity: CopyActivity; 
   return layouts;
 }
 
-/** The file that a table is written to: the name that the sink gives, else that of the table. */
+/** The file that a table is written to: the name that the sink gives, else that of the table with `fileExtension` (default `.txt`). */
 export function streamTargetPath(activity: CopyActivity, table: string): string {
   const named = textOf(activity.sink.location, 'fileName');
   if (named !== undefined && named !== '') return named;
   // What would be a folder, or is no character of a file name, stands for itself no more.
   const name = table.replaceAll(/[/\\\p{Cc}]/gu, '_').replace(/^\.+/, '_');
-  return `${name === '' ? 'table' : name}.txt`;
+  return `${name === '' ? 'table' : name}${textOf(activity.sink.settings, 'fileExtension') ?? '.txt'}`;
 }
 
 /** A table by the location of its dataset: `tableName` as it stands, else schema and table, between double quotes where they need it. */
