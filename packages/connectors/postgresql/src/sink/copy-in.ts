@@ -36,12 +36,18 @@ export class CopyIn implements Submittable {
     const header = Buffer.allocUnsafe(5);
     header[0] = copyData;
     header.writeUInt32BE(bytes.length + 4, 1);
-    await new Promise<void>((resolve, reject) => {
+    const taken = new Promise<void>((resolve, reject) => {
       socket.cork();
       socket.write(header);
-      socket.write(bytes, (error) => (error === null || error === undefined ? resolve() : reject(this.#failure?.error ?? error)));
+      socket.write(bytes, (error) => (error === null || error === undefined ? resolve() : reject(error)));
       socket.uncork();
     });
+    try {
+      await taken;
+    } catch (error) {
+      // What the server said before it closed the connection tells more.
+      throw this.#failure === undefined ? error : this.#failure.error;
+    }
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

@@ -28,7 +28,8 @@ test('Chunks are copied, marked and finished; the receipt stands for everybody.'
   const [base] = await sink.bases(['public.t'], never);
   const plan = await sink.insertPlan(planOf({ chunks: 3, base: base ?? '' }), never);
   assert.deepEqual(await sink.state(never), { phase: 'open', plan, receipt: undefined });
-  assert.equal(await writeChunk(sink, plan, { target: 0, chunk: 0 }, Array.from({ length: 200 }, (_, row) => [row, `value ${row}`])), 'marked');
+  const many = Array.from({ length: 200 }, (_, row) => [row, `value ${row}`]);
+  assert.equal(await writeChunk(sink, plan, { target: 0, chunk: 0 }, many), 'marked');
   assert.equal(await writeChunk(sink, plan, { target: 0, chunk: 2 }, [[1000, '\\N'], [1001, 'a\\\tb\\\nc\\\r\\\\d']]), 'marked');
   const missing = await failure(sink.finish(plan, receiptOf('a'), never));
   assert.match(missing.message, /1 of its chunks/);

@@ -117,7 +117,8 @@ export class PostgresTableSink implements Sink {
       throw await this.#explained(error, signal);
     } finally {
       // A script may have changed settings of the session.
-      await this.#sessions.drop(session);
+      if (this.#options.preCopyScript === '') this.#sessions.give(session);
+      else await this.#sessions.drop(session);
     }
   }
 

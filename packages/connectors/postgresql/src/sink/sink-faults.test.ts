@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, type TestContext, test } from 'node:test';
-import { hasCode, isDmgError } from '@dmg/base';
+import { firstLine, hasCode, isDmgError } from '@dmg/base';
 import { connectorErrors, type Sink } from '@dmg/connector-api';
 import type { Plan } from '@dmg/model';
+import { postgresqlErrors } from '../errors.ts';
 import { type Fate, PostgresProxy } from '../testing/postgres-proxy.ts';
 import { startPostgres } from '../testing/postgres-server.ts';
 import { allMarks, factsOf, never, planOf, receiptOf, rowsText, SinkBench, writeChunk } from '../testing/sink-bench.ts';
@@ -41,9 +42,10 @@ for (const fate of ['cut', 'cutAfter', 'loseReply', 'hold'] as const) {
     const proxy = await strike(t, { at: /^COMMIT/, fate });
     const sink = bench.sink({ attempt: 'a', port: proxy.port, callLimitMs: 2000 });
     const giveUp = AbortSignal.timeout(400);
-    const outcome: unknown = await writeChunk(sink, plan, { target: 0, chunk: 0 }, [[1, 'x'], [2, 'y']], giveUp).catch((error: unknown) => error);
+    const rows = [[1, 'x'], [2, 'y']];
+    const outcome: unknown = await writeChunk(sink, plan, { target: 0, chunk: 0 }, rows, giveUp).catch((error: unknown) => error);
     assert.ok(transient(outcome) || outcome === giveUp.reason, String(outcome));
-    const result = await writeChunk(sink, plan, { target: 0, chunk: 0 }, [[1, 'x'], [2, 'y']]);
+    const result = await writeChunk(sink, plan, { target: 0, chunk: 0 }, rows);
     if (fate === 'cutAfter' || fate === 'loseReply') assert.equal(result, 'already');
     if (fate === 'cut') assert.equal(result, 'marked');
     assert.deepEqual(await rowIds(), [1, 2]);
@@ -91,7 +93,7 @@ test('The COMMIT of an old attempt that comes after the abort changes nothing.',
   const frozen = await strike(t, { at: /FOR SHARE$/, fate: 'hold' });
   const old = writeChunk(bench.sink({ attempt: 'old', port: frozen.port }), plan, { target: 0, chunk: 0 }, [[1, 'old']])
     .then(() => undefined, (error: unknown) => error);
-  while (!/FOR SHARE$/.test(frozen.statements.at(-1) ?? '')) await new Promise((resolve) => setImmediate(resolve));
+  while (frozen.statements.at(-1)?.endsWith('FOR SHARE') !== true) await new Promise((resolve) => setImmediate(resolve));
   assert.equal((await bench.sink({ attempt: 'c' }).abort(never)).phase, 'aborted');
   assert.ok(closed(await old));
   assert.deepEqual(await rowIds(), []);
@@ -121,7 +123,8 @@ test('TRUNCATE as pre-copy script, the session ended at every step: it runs with
   const bench = new SinkBench(t, server);
   const settings = { preCopyScript: 'TRUNCATE t', tableOption: 'autoCreate' };
   const counting = await PostgresProxy.start(t, server);
-  await bench.sink({ attempt: 'count', jobId: 'count', settings, port: counting.port }).insertPlan(planOf({ chunks: 1, jobId: 'count' }), never);
+  const counted = bench.sink({ attempt: 'count', jobId: 'count', settings, port: counting.port });
+  await counted.insertPlan(planOf({ chunks: 1, jobId: 'count' }), never);
   const steps = counting.statements.length;
   assert.ok(steps > 8, counting.statements.join('\n'));
   for (const fate of ['cut', 'cutAfter'] as const) {
@@ -132,7 +135,7 @@ test('TRUNCATE as pre-copy script, the session ended at every step: it runs with
       const sink = bench.sink({ attempt: 'a', settings, port: proxy.port });
       const error: unknown = await sink.insertPlan(planOf({ chunks: 1 }), never).then(() => undefined, (reason: unknown) => reason);
       const what = `${fate} at ${counting.statements[step]}`;
-      if (error !== undefined) assert.ok(transient(error), `${what}: ${String(error)}`);
+      if (error !== undefined) assert.ok(transient(error), `${what}: ${firstLine(error)}`);
       const other = bench.sink({ attempt: 'b', settings });
       const { phase } = await other.state(never);
       assert.deepEqual(await rowIds(), phase === 'open' ? [] : [0], what);
@@ -173,6 +176,25 @@ test('The server is killed and started again between chunks and in the middle of
   await server.restart();
   assert.deepEqual((await bench.sink({ attempt: 'b' }).state(never)).receipt, receiptOf('a'));
   assert.deepEqual(await rowIds(), [1, 2, 3, 4, 5]);
+});
+
+test('A full disk, a deadlock and too many sessions end the chunk, not the job; it is written when they have passed.', async (t) => {
+  const bench = new SinkBench(t, server);
+  await server.query("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = TG_ARGV[0]; END'");
+  const sink = bench.sink({ attempt: 'a' });
+  const plan = await sink.insertPlan(planOf({ chunks: 1 }), never);
+  const expected: [sqlState: string, code: string][] = [
+    ['53100', connectorErrors.NO_SPACE.code], ['40P01', postgresqlErrors.BUSY.code], ['53300', connectorErrors.UNREACHABLE.code],
+    ['57P03', connectorErrors.UNREACHABLE.code],
+  ];
+  for (const [sqlState, code] of expected) {
+    await server.query(`CREATE TRIGGER fail BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fail('${sqlState}')`);
+    const error: unknown = await writeChunk(sink, plan, { target: 0, chunk: 0 }, [[1, 'x']]).catch((reason: unknown) => reason);
+    assert.ok(isDmgError(error) && error.code === code && error.scope === 'attempt', `${sqlState}: ${firstLine(error)}`);
+    await server.query('DROP TRIGGER fail ON t');
+  }
+  assert.equal(await writeChunk(sink, plan, { target: 0, chunk: 0 }, [[1, 'x']]), 'marked');
+  assert.deepEqual(await rowIds(), [1]);
 });
 
 /** Sessions that the server's end has cut may fail once more; then a new one is made. */

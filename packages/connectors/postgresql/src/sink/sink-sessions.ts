@@ -59,16 +59,13 @@ export class SinkSessions {
     this.#all.delete(session);
   }
 
-  /** Runs a task outside or inside a transaction of its own; a session on which it failed is not used again. */
+  /** Runs a task that leaves no transaction open, also when it throws. */
   async use<T>(signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.take(signal);
     try {
-      const result = await work(session);
+      return await work(session);
+    } finally {
       this.give(session);
-      return result;
-    } catch (error) {
-      await this.drop(session);
-      throw error;
     }
   }
 

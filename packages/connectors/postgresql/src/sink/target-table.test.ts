@@ -41,9 +41,10 @@ test('Columns are told in order, without those that take no values.', async (t) 
   const columns = [column('at'), column('Ä "b"'), column('c')];
   const plan = await sink.insertPlan(planOf({ chunks: 1, path, columns }), never);
   assert.equal(await writeChunk(sink, plan, { target: 0, chunk: 0 }, [['2024-01-02 03:04:05.678901+02', '12.30', 'ab']]), 'marked');
+  const moment = "at = '2024-01-02 01:04:05.678901Z' AS at";
   assert.deepEqual(
-    await server.query('SELECT id, "Ä ""b"""::text AS n, total, at::text AS at, c, flag FROM "Odd.Name"'),
-    [{ id: 1, n: '12.30', total: 2, at: (await server.query("SELECT '2024-01-02 01:04:05.678901Z'::timestamptz::text AS at"))[0]?.at, c: 'ab', flag: true }],
+    await server.query(`SELECT id, "Ä ""b"""::text AS n, total, ${moment}, c, flag FROM "Odd.Name"`),
+    [{ id: 1, n: '12.30', total: 2, at: true, c: 'ab', flag: true }],
   );
   const absent = bench.sink({ attempt: 'a', table: 'none' });
   assert.equal(await absent.table.columns('public.none', never), undefined);
@@ -52,7 +53,8 @@ test('Columns are told in order, without those that take no values.', async (t) 
 
 test('What cannot be written is refused with the plan, by name and with a remedy.', async (t) => {
   await server.query(`
-    CREATE TABLE full_of (id int GENERATED ALWAYS AS IDENTITY, a int NOT NULL, b int NOT NULL DEFAULT 1, g int GENERATED ALWAYS AS (1) STORED);
+    CREATE TABLE full_of (
+      id int GENERATED ALWAYS AS IDENTITY, a int NOT NULL, b int NOT NULL DEFAULT 1, g int GENERATED ALWAYS AS (1) STORED);
     CREATE SEQUENCE numbers; CREATE VIEW plain AS SELECT 1 AS a`);
   const bench = new SinkBench(t, server);
   const wrong: [columns: string[], reason: RegExp][] = [
@@ -64,7 +66,8 @@ test('What cannot be written is refused with the plan, by name and with a remedy
   ];
   for (const [names, reason] of wrong) {
     const sink = bench.sink({ attempt: 'a', table: 'full_of' });
-    const error = await failure(sink.insertPlan(planOf({ chunks: 1, path: 'public.full_of', columns: names.map((name) => column(name)) }), never));
+    const plan = planOf({ chunks: 1, path: 'public.full_of', columns: names.map((name) => column(name)) });
+    const error = await failure(sink.insertPlan(plan, never));
     assert.match(error.message, reason);
     assert.ok(isDmgError(error) && error.retry === 'never' && error.fix.length > 10);
     assert.equal((await sink.state(never)).phase, 'none');
@@ -72,7 +75,8 @@ test('What cannot be written is refused with the plan, by name and with a remedy
   const sequence = bench.sink({ attempt: 'a', table: 'numbers' });
   assert.ok(hasCode(await failure(sequence.bases(['public.numbers'], never)), connectorErrors.TARGET_BLOCKED.code));
   const absent = bench.sink({ attempt: 'a', table: 'none' });
-  assert.ok(hasCode(await failure(absent.insertPlan(planOf({ chunks: 1, path: 'public.none' }), never)), postgresqlErrors.TABLE_MISSING.code));
+  const unknown = await failure(absent.insertPlan(planOf({ chunks: 1, path: 'public.none' }), never));
+  assert.ok(hasCode(unknown, postgresqlErrors.TABLE_MISSING.code), unknown.message);
   const nowhere = bench.sink({ attempt: 'a', schema: 'nowhere' });
   const missing = await failure(nowhere.insertPlan(planOf({ chunks: 1, path: 'nowhere.t' }), never));
   assert.ok(hasCode(missing, postgresqlErrors.TABLE_MISSING.code), missing.message);
@@ -84,7 +88,8 @@ test('What cannot be written is refused with the plan, by name and with a remedy
 });
 
 test('A schema that may not be written into is named, and ends the job.', async (t) => {
-  await server.admin('CREATE SCHEMA closed; CREATE TABLE closed.t (id int, v text); GRANT USAGE ON SCHEMA closed TO dmg; GRANT ALL ON closed.t TO dmg');
+  await server.admin(`
+    CREATE SCHEMA closed; CREATE TABLE closed.t (id int, v text); GRANT USAGE ON SCHEMA closed TO dmg; GRANT ALL ON closed.t TO dmg`);
   t.after(() => server.admin('DROP SCHEMA closed CASCADE'));
   const sink = new SinkBench(t, server).sink({ attempt: 'a', schema: 'closed' });
   const error = await failure(sink.insertPlan(planOf({ chunks: 1, path: 'closed.t' }), never));
@@ -136,15 +141,17 @@ test('Every interim type becomes a type that the server has.', async () => {
     assert.equal((await server.query(`SELECT to_regtype('${sqlType}') IS NOT NULL AS known`))[0]?.known, true, `${type}: ${sqlType}`);
     assert.ok(isPlainType(sqlType));
   }
-  for (const odd of ['int); --', "text'", 'a"b', 'text;', '', 'a b(1) -- c', 'numeric(1,2) DEFAULT 1']) assert.equal(isPlainType(odd), false, odd);
-  for (const plain of ['"char"', 'public."My Type"', 'bit varying(3)', 'time(3) with time zone', 'numeric(5,-2)', 'interval day to second(3)']) {
-    assert.equal(isPlainType(plain), true, plain);
-  }
+  const odd = ['int); --', "text'", 'a"b', 'text;', '', 'a b(1) -- c', 'numeric(1,2) DEFAULT 1'];
+  for (const type of odd) assert.equal(isPlainType(type), false, type);
+  const plain = ['"char"', 'public."My Type"', 'bit varying(3)', 'time(3) with time zone', 'numeric(5,-2)', 'interval day to second(3)'];
+  for (const type of plain) assert.equal(isPlainType(type), true, type);
 });
 
 test('A pre-copy script runs once, with the plan, and can make the table.', async (t) => {
   const bench = new SinkBench(t, server);
-  const settings = { preCopyScript: "CREATE TABLE made (id int, v text); INSERT INTO made VALUES (0, 'by the script'); SET datestyle TO 'SQL, DMY'" };
+  const settings = {
+    preCopyScript: "CREATE TABLE made (id int, v text); INSERT INTO made VALUES (0, 'by the script'); SET datestyle TO 'SQL, DMY'",
+  };
   const [a, b] = [bench.sink({ attempt: 'a', table: 'made', settings }), bench.sink({ attempt: 'b', table: 'made', settings })];
   const made = planOf({ chunks: 1, path: 'public.made' });
   const [plan, other] = await Promise.all([a.insertPlan(made, never), b.insertPlan({ ...made, activityDigest: 'other' }, never)]);

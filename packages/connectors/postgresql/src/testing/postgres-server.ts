@@ -48,6 +48,8 @@ export class PostgresServer {
   #child: ChildProcess | undefined;
   #clients = new Set<Client>();
   #ownClients = new Map<string, Promise<Client>>();
+  /** A client carries out one query at a time. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   readonly #onExit = (): void => void this.#child?.kill('SIGQUIT');
 
   constructor(folder: string, binaries: string, settings: Readonly<Record<string, string>>) {
@@ -93,7 +95,7 @@ export class PostgresServer {
   /** A session of its own, ended with the server; it may be ended before. */
   async client(role: string = user): Promise<Client> {
     const client = new Client({
-      host, port: this.#port, database: role === user || this.#ready ? database : 'postgres', user: role, password: this.password, ssl: false,
+      host, port: this.#port, database: this.#ready ? database : 'postgres', user: role, password: this.password, ssl: false,
     });
     this.#clients.add(client);
     client.once('end', () => this.#clients.delete(client));
@@ -163,8 +165,15 @@ export class PostgresServer {
   }
 
   async #run<R extends QueryResultRow>(role: string, sql: string, values: readonly unknown[]): Promise<R[]> {
-    const client = await this.#ownClient(role);
-    const result: unknown = await (values.length === 0 ? client.query<R>(sql) : client.query<R>(sql, [...values]));
+    const before = this.#turns.get(role) ?? Promise.resolve();
+    const running = before.then(async () => {
+      const client = await this.#ownClient(role);
+      const answer: unknown = await (values.length === 0 ? client.query<R>(sql) : client.query<R>(sql, [...values]));
+      return answer;
+    });
+    // The next one has its turn whether or not this one fails.
+    this.#turns.set(role, running.catch(() => undefined));
+    const result = await running;
     const last = Array.isArray(result) ? (result.at(-1) as { rows: R[] }) : (result as { rows: R[] });
     return last.rows;
   }
@@ -298,7 +307,8 @@ async function freePort(): Promise<number> {
 }
 
 async function run(command: string, args: readonly string[], ids: { uid: number; gid: number } | undefined): Promise<void> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, ...ids });
+  const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', env, ...ids });
   let said = '';
   child.stdout.resume();
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));

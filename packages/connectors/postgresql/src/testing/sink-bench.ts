@@ -35,7 +35,8 @@ export class SinkBench {
       format: { type: 'Table' },
     };
     const context = { ...this.context, ...(callLimitMs === undefined ? {} : { callLimitMs }) };
-    const sink = openTableSink(end, { jobId, attemptId: attemptIdOf(attempt) }, context, blockerPatienceMs === undefined ? {} : { blockerPatienceMs });
+    const job = { jobId, attemptId: attemptIdOf(attempt) };
+    const sink = openTableSink(end, job, context, blockerPatienceMs === undefined ? {} : { blockerPatienceMs });
     this.#owner.after(() => sink.close());
     return sink;
   }
