@@ -184,7 +184,7 @@ test('A full disk, a deadlock and too many sessions end the chunk, not the job; 
   const sink = bench.sink({ attempt: 'a' });
   const plan = await sink.insertPlan(planOf({ chunks: 1 }), never);
   const expected: [sqlState: string, code: string][] = [
-    ['53100', connectorErrors.NO_SPACE.code], ['40P01', postgresqlErrors.BUSY.code], ['53300', connectorErrors.UNREACHABLE.code],
+    ['53100', connectorErrors.NO_SPACE.code], ['40P01', postgresqlErrors.BUSY.code], ['53300', postgresqlErrors.BUSY.code],
     ['57P03', connectorErrors.UNREACHABLE.code],
   ];
   for (const [sqlState, code] of expected) {
