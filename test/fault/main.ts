@@ -7,6 +7,7 @@ import { describeCalm, runCalm } from './calm.ts';
 import { clusterStrikes, describeClusterRound } from './cluster-rounds.ts';
 import { describeClusterVerdict, runClusterSuite } from './cluster-suite.ts';
 import { describeFrozenPeers, runFrozenPeers } from './frozen-peers.ts';
+import { describeParserVerdict, runParserSuite } from './parser-suite.ts';
 import { describeRound, type Fault, faults, isClean, runRound } from './kill-rounds.ts';
 import { startRig } from './rig.ts';
 
@@ -18,8 +19,9 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
                   kills: one node; kills or empties each part of the whole, local cloud and control plane included
                   frozen: a node whose every peer is frozen: its calls end, it stops when told to, and goes on with the others
                   calm: four nodes on busy cores, for --minutes; nobody may be taken for dead
+                  parsers: mutated text against a reference, then fields of a gigabyte, without a gateway
                   all: these
-  --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5)
+  --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5); parsers: mutations (default 20000)
   --minutes N     calm: how long (default 5)
   --seed S        seed (default: random, printed)
   --faults LIST   kills: of ${faults.join(', ')} (default: all)
@@ -27,7 +29,7 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
   --json          one line of JSON for each round, and one for the end of the cluster's
 `;
 
-const suites = ['cluster', 'kills', 'frozen', 'calm', 'all'] as const;
+const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'all'] as const;
 
 function usage(complaint?: string): never {
   if (complaint === undefined) process.stdout.write(help);
@@ -128,9 +130,20 @@ async function runCalmly(): Promise<number> {
   return verdict.problems.length;
 }
 
+async function runParsers(): Promise<number> {
+  const own = new CleanupScope();
+  scope.after(() => own.close());
+  const verdict = await runParserSuite(own, { rounds: rounds ?? 20_000, seed, fieldBytes: 2 ** 30, say });
+  print(verdict, describeParserVerdict(verdict));
+  for (const problem of verdict.problems) say(`  ${problem}`);
+  await own.close();
+  return verdict.problems.length;
+}
+
 process.stderr.write(`seed ${seed}\n`);
 let bad = 0;
 try {
+  if (suite === 'parsers' || suite === 'all') bad += await runParsers();
   if (suite === 'cluster' || suite === 'all') bad += await runCluster();
   if (suite === 'frozen' || suite === 'all') bad += await runFrozen();
   if (suite === 'calm' || suite === 'all') bad += await runCalmly();

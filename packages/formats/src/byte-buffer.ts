@@ -1,4 +1,4 @@
-/** From this size on a buffer grows by an eighth and not to twice its size: single records make it large. */
+/** From this size on a buffer does not grow to twice its size any more: single records make it large. */
 const largeBytes = 8 * 1024 * 1024;
 
 /**
@@ -12,8 +12,12 @@ export class ByteBuffer {
   /** One after the last byte that counts. */
   end = 0;
 
-  constructor(capacityBytes = 4096) {
+  readonly #largestBytes: number;
+
+  /** `largestBytes`: what it may have to hold; a buffer that becomes large grows to this at once, since every step needs both sizes. */
+  constructor(capacityBytes = 4096, largestBytes = 0) {
     this.bytes = new Uint8Array(capacityBytes);
+    this.#largestBytes = largestBytes;
   }
 
   get length(): number {
@@ -37,7 +41,7 @@ export class ByteBuffer {
     this.end = length;
     if (isMovingEnough) return;
     // `transfer` frees the old memory at once, where a copy would leave it to the garbage collector.
-    const grown = Math.max(length + count, size + (size < largeBytes ? size : size >> 3));
+    const grown = Math.max(length + count, size < largeBytes ? size * 2 : Math.max(size + (size >> 3), this.#largestBytes));
     this.bytes = new Uint8Array(this.bytes.buffer.transfer(grown));
   }
 

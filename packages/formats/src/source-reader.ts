@@ -6,7 +6,10 @@ import { columnsMax, fieldEscaped, fieldQuoted, type RecordBatch } from './recor
 import { type RecordRange, RecordScanner, unescapeField } from './record-scanner.ts';
 import { type DecodingFault, firstInvalidUtf8, SourceDecoder, textEncodingOf } from './text-encoding.ts';
 
-const recordBytesDefault = 64 * 1024 * 1024;
+/** A row is held as it is read and as it is written: two of these and the buffers of a copy are within the memory that a copy may take. */
+const recordBytesDefault = 48 * 1024 * 1024;
+/** What a block may become, as a rule. */
+const decodedBytes = 6 * 1024 * 1024;
 /** From this size on, an incomplete record is looked at again only when it has doubled, so that the work stays linear. */
 const rescanBytes = 1024 * 1024;
 
@@ -44,7 +47,7 @@ export class SourceReader {
   readonly #format: DelimitedTextFormat;
   readonly #decoder: SourceDecoder;
   readonly #scanner: RecordScanner;
-  readonly #work = new ByteBuffer(64 * 1024);
+  readonly #work: ByteBuffer;
   readonly #recordBytesMax: number;
   readonly #limitPosition: number;
   #stage: 'mark' | 'lines' | 'header' | 'records';
@@ -57,6 +60,7 @@ export class SourceReader {
     this.fileName = options.fileName;
     this.dialect = compileDialect(options.format);
     this.#recordBytesMax = options.recordBytesMax ?? recordBytesDefault;
+    this.#work = new ByteBuffer(64 * 1024, this.#recordBytesMax + decodedBytes);
     this.#limitPosition = options.limitPosition;
     this.row = options.startRow;
     this.position = options.startPosition;

@@ -26,7 +26,7 @@ export interface TranscoderOptions {
   readonly limitPosition?: number;
   /** Writes the sink's header before the first record. Only chunk 0 of a target does so. Default false. */
   readonly writeHeader?: boolean;
-  /** Size limit of one record, so that memory stays bounded. Default 64 MiB. */
+  /** Size limit of one record, so that memory stays bounded. Default 48 MiB. */
   readonly recordBytesMax?: number;
   /** Refuses values with bytes that are not UTF-8, for sinks that do not take them. Default false: they are copied as they are. */
   readonly validText?: boolean;

@@ -37,6 +37,7 @@ export interface FuzzOptions {
   readonly corpus: readonly TextCase[];
   /** Ends before its rounds are over when it returns true. */
   readonly isEnough?: () => boolean;
+  readonly onRound?: (round: number) => void;
   readonly failuresMax?: number;
   /** What is compared with the reference; another one shows that differences are found. */
   readonly product?: Product;
@@ -97,7 +98,7 @@ class Dice {
  * cuttings into blocks and into chunks. The same seed and corpus give the same rounds.
  */
 export function fuzzText(options: FuzzOptions): FuzzResult {
-  const { seed, rounds, corpus, isEnough = () => false, failuresMax = 5, product = transcode } = options;
+  const { seed, rounds, corpus, isEnough = () => false, failuresMax = 5, product = transcode, onRound } = options;
   const dice = new Dice(seededRandom(seed));
   const outcomes: Record<string, number> = {};
   const failures: TextFailure[] = [];
@@ -109,6 +110,7 @@ export function fuzzText(options: FuzzOptions): FuzzResult {
     outcomes[kind] = (outcomes[kind] ?? 0) + 1;
     const failure = tryCuttings(dice, made, product);
     if (failure !== undefined) failures.push({ round, ...shrink(made, failure, product) });
+    onRound?.(round);
   }
   return { rounds: round, outcomes, failures };
 }
