@@ -93,7 +93,7 @@ export class CopyOut {
   }
 
   /** Called by the driver when the session is free for this statement. */
-  submit(connection: Connection): void {
+  submit(connection: Pick<Connection, 'stream' | 'query'>): void {
     const { stream } = connection;
     const parse = stream.listeners('data')[0];
     if (parse === undefined) throw new Error('the driver does not listen to its socket');

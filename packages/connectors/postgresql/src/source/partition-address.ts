@@ -34,9 +34,9 @@ export function formatAddress(address: PartitionAddress): string {
 /** Throws SOURCE_CHANGED for an address that this version did not make. */
 export function parseAddress(identity: string, path: string): PartitionAddress {
   try {
-    const value = JSON.parse(identity) as PartitionAddress & { v?: unknown };
-    const { v, ...address } = value;
-    if (v === formatVersion && typeof address.columns === 'string') return address;
+    const value = JSON.parse(identity) as (PartitionAddress & { v?: unknown }) | null;
+    const { v, ...address } = value ?? { columns: undefined };
+    if (v === formatVersion && typeof address.columns === 'string') return { ...address, columns: address.columns };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
