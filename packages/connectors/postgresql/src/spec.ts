@@ -26,7 +26,7 @@ const connectionDetails: readonly PropertySpec[] = [
   },
   { name: 'trustServerCertificate', type: 'boolean', description: 'Take the server\'s certificate without verifying it.' },
   { name: 'connectionTimeout', type: 'integer', minimum: 0, description: 'Seconds in which a connection must be made; 0: our own limit.' },
-  { name: 'commandTimeout', type: 'integer', minimum: 0, description: 'Seconds that a statement may take; 0: no limit.' },
+  { name: 'commandTimeout', type: 'integer', minimum: 0, description: 'Seconds in which the server may send nothing; 0: no limit of its own.' },
   {
     name: 'schema', type: 'string', default: 'public',
     refused: 'it would change what unqualified names mean; give the schema in the dataset, and in queries', description: 'Search path.',
@@ -97,7 +97,7 @@ const consistency: PropertySpec = {
 const readDetails: readonly PropertySpec[] = [
   {
     name: 'partitionOption', type: 'string', values: ['None', 'PhysicalPartitionsOfTable', 'DynamicRange'],
-    description: 'How the table is cut; the connector chooses when it is left out.',
+    description: 'How the table is cut; by a unique key where there is one when it is left out.',
   },
   {
     name: 'partitionSettings', type: 'object', description: 'For DynamicRange and PhysicalPartitionsOfTable.',
