@@ -26,7 +26,7 @@ const connectionDetails: readonly PropertySpec[] = [
   },
   { name: 'trustServerCertificate', type: 'boolean', description: 'Take the server\'s certificate without verifying it.' },
   { name: 'connectionTimeout', type: 'integer', minimum: 0, description: 'Seconds in which a connection must be made; 0: our own limit.' },
-  { name: 'commandTimeout', type: 'integer', minimum: 0, description: 'Seconds in which the server may send nothing; 0: no limit of its own.' },
+  { name: 'commandTimeout', type: 'integer', minimum: 0, description: 'Seconds in which the server may send nothing.' },
   {
     name: 'schema', type: 'string', default: 'public',
     refused: 'it would change what unqualified names mean; give the schema in the dataset, and in queries', description: 'Search path.',
