@@ -17,7 +17,8 @@ const via = { type: 'IntegrationRuntimeReference', referenceName: 'local' };
 const container = 'tables';
 /** Every kind of value that a text format could harm. */
 const oddTable = `
-  CREATE TABLE odd (id bigint PRIMARY KEY, words text, amount numeric(20, 6), at timestamptz, day date, span interval, yes boolean, raw bytea,
+  CREATE TABLE odd (id bigint PRIMARY KEY, words text, amount numeric(20, 6), at timestamptz, day date, span interval, yes boolean,
+    raw bytea,
     list text[], facts jsonb, real8 float8);
   INSERT INTO odd SELECT i, (ARRAY['plain', 'a,b', 'say "x"', E'two\\nlines', E'tab\\there', E'\\\\.', E'back\\\\slash', E'\\r', '', NULL,
       ' edge ', '\\N', 'ünïcödé 🚚'])[1 + i % 13],

@@ -70,7 +70,8 @@ class Clone {
     const install = `"${this.policy}" redis-server start; echo "policy $?" >>"${this.root}/calls"; cp bin/node bin/redis-server`;
     const postgresql = `"${this.policy}" postgresql start; echo "policy $?" >>"${this.root}/calls"
       echo "cluster $(cat "${this.noCluster}")" >>"${this.root}/calls"
-      mkdir -p "${this.postgresql}/15/bin"; cp bin/node "${this.postgresql}/15/bin/initdb"; cp bin/node "${this.postgresql}/15/bin/postgres"`;
+      mkdir -p "${this.postgresql}/15/bin"
+      cp bin/node "${this.postgresql}/15/bin/initdb"; cp bin/node "${this.postgresql}/15/bin/postgres"`;
     await this.program('apt-get', `case "$*" in *install*postgresql) ${postgresql} ;; *install*) ${install} ;; esac`);
   }
 

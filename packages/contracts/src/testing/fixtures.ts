@@ -164,7 +164,9 @@ export const documents = {
     },
   },
   tableOut: {
-    properties: { type: 'WarehouseTable', linkedServiceName: linkedServiceReference('house'), typeProperties: { tableName: 'sales.copied' } },
+    properties: {
+      type: 'WarehouseTable', linkedServiceName: linkedServiceReference('house'), typeProperties: { tableName: 'sales.copied' },
+    },
   },
 } satisfies Record<string, JsonObject>;
 

@@ -49,7 +49,8 @@ export async function startFixture(t: TestContext, change: Partial<ControlPlaneO
   const sender = new RecordingSender();
   const logLines: string[] = [];
   const options: ControlPlaneOptions = {
-    stateFolder, host: '127.0.0.1', port: 0, names: [], sender, specs: [fileSpec, azureBlobSpec, postgresqlSpec], clock: systemClock, random: systemRandom,
+    stateFolder, host: '127.0.0.1', port: 0, names: [], sender, specs: [fileSpec, azureBlobSpec, postgresqlSpec],
+    clock: systemClock, random: systemRandom,
     logger: recordingLogger(logLines), meter: silentMeter, ...change,
   };
   let controlPlane = await startControlPlane(options);
