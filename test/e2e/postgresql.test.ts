@@ -17,9 +17,8 @@ const via = { type: 'IntegrationRuntimeReference', referenceName: 'local' };
 const container = 'tables';
 /** Every kind of value that a text format could harm. */
 const oddTable = `
-  CREATE TABLE odd (id bigint PRIMARY KEY, words text, amount numeric(20, 6), at timestamptz, day date, span interval, yes boolean,
-    raw bytea,
-    list text[], facts jsonb, real8 float8);
+  CREATE TABLE odd (id bigint PRIMARY KEY, words text, amount numeric(20, 6), at timestamptz, day date, span interval,
+    yes boolean, raw bytea, list text[], facts jsonb, real8 float8);
   INSERT INTO odd SELECT i, (ARRAY['plain', 'a,b', 'say "x"', E'two\\nlines', E'tab\\there', E'\\\\.', E'back\\\\slash', E'\\r', '', NULL,
       ' edge ', '\\N', 'ünïcödé 🚚'])[1 + i % 13],
     CASE WHEN i % 7 = 0 THEN NULL ELSE 12345678901234.567891 + i END, '2024-02-29 23:59:59.123456+00'::timestamptz + i * interval '1 hour',
