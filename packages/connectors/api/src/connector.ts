@@ -41,7 +41,7 @@ export interface Source {
   list(signal: AbortSignal): AsyncIterable<SourceObject>;
   /**
    * Fills `into` from `position` on and returns how many bytes it read: fewer than `into.length` only at the end of the object.
-   * Calls may run in parallel. Throws `SOURCE_CHANGED` when the object is not the one that `object.identity` pins.
+   * Calls may run in parallel. Throws `SOURCE_CHANGED` when the object is not the one that `object.identity` pins, or is gone.
    */
   read(object: SourceObject, position: number, into: Uint8Array, signal: AbortSignal): Promise<number>;
   close(): Promise<void>;

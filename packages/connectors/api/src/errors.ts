@@ -7,9 +7,10 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     message: 'Cannot read {path}: it does not exist in {store}.',
     fix: 'Check the folder and file name of the source dataset and the linked service it uses.',
   },
+  /** With `missing: true` where it is known to be gone. */
   SOURCE_CHANGED: {
     category: 'config', retry: 'never', scope: 'job',
-    message: 'Cannot read {path}: it was changed or replaced while it was copied.',
+    message: 'Cannot read {path}: it was changed, replaced or removed while it was copied.',
     fix: 'Copy files only after their writer has closed them, then run the pipeline again.',
   },
   TARGET_CHANGED: {

@@ -1,9 +1,10 @@
 import { backoffMs, type Clock, hasCode, isDmgError, type Logger, type Random, sleep } from '@dmg/base';
 import {
-  checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, type Sink, type SinkJob, type SinkLimits, type SinkState,
+  type ChunkWriter, connectorErrors, mapParallel, missingChunks, type Sink, type SinkJob, type SinkLimits, type SinkState,
 } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import type { BlobCalls } from './blob-calls.ts';
+import { checkedBlobName } from './blob-name.ts';
 import { BlockChunk } from './block-chunk.ts';
 import { decodeBlockId, scopeOf, writerBytes } from './block-id.ts';
 import { JobBlob, type JobBody } from './job-blob.ts';
@@ -36,6 +37,8 @@ export class BlobSink implements Sink {
   readonly #options: BlobSinkOptions;
   readonly #calls: BlobCalls;
   readonly #job: JobBlob;
+  /** This attempt made the plan: when it began nobody had written anything. */
+  #isFirst = false;
   /** Chunks of targets with long lists that were complete when they were last read: chunk → attempt. */
   readonly #longLists = new Map<number, Map<number, string>>();
 
@@ -67,7 +70,10 @@ export class BlobSink implements Sink {
   async insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
     signal.throwIfAborted();
     for (let round = 0; round < roundsMax; round++) {
-      if ((await this.#job.write('absent', { phase: 'open', plan }, signal)) !== undefined) return plan;
+      if ((await this.#job.write('absent', { phase: 'open', plan }, signal)) !== undefined) {
+        this.#isFirst = true;
+        return plan;
+      }
       const record = await this.#job.read(signal);
       if (record === undefined) continue;
       if (record.body.phase === 'open' || record.body.phase === 'closing') return record.body.plan;
@@ -78,9 +84,10 @@ export class BlobSink implements Sink {
 
   async marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
     signal.throwIfAborted();
-    const versions = await readVersions(plan, target, this.#blob(target.path), signal);
-    await this.#checkOpen(signal);
-    return versions.map(({ mark }) => mark);
+    const marks = (await readVersions(plan, target, this.#blob(target.path), signal)).map(({ mark }) => mark);
+    // Blocks of a blob that does not exist are all there only as long as nobody has committed or discarded them.
+    if (target.base !== 'absent' || missingChunks(target, marks) > 0) await this.#checkOpen(signal);
+    return marks;
   }
 
   async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
@@ -99,6 +106,7 @@ export class BlobSink implements Sink {
       partBytes: plan.partBytes,
       limitBytes: this.limits.partsPerTargetMax * this.limits.partBytesMax,
       store: this.#calls.store,
+      isLikelyFirst: this.#isFirst && plan.representation === 'bytes',
       standing: (caller) => this.#standing(plan, target, blob, ref.chunk, caller),
       checkOpen: (caller) => this.#checkOpen(caller),
     });
@@ -193,7 +201,7 @@ export class BlobSink implements Sink {
   }
 
   #blob(path: string): TargetBlob {
-    return new TargetBlob(this.#calls, joinPath(this.#options.folder, checkedObjectPath(path)));
+    return new TargetBlob(this.#calls, checkedBlobName(this.#options.folder, path));
   }
 }
 

@@ -47,7 +47,7 @@ export class BlobSource implements Source {
     const path = joinPath(this.#selection.folder, object.path);
     const count = Math.min(into.length, object.sizeBytes - position);
     if (count <= 0) return 0;
-    const keep = (error: unknown): boolean => storageFault(error).status === 412;
+    const keep = (error: unknown): boolean => storageFault(error).status === 412 || isAbsent(error);
     try {
       return await this.#store.call({ what: 'read from', path, signal, keep }, async (abortSignal) => {
         const conditions = { ifMatch: `"${object.identity}"` };
@@ -56,7 +56,7 @@ export class BlobSource implements Source {
         return fill(into.subarray(0, count), response.readableStreamBody, abortSignal);
       });
     } catch (error) {
-      if (keep(error)) throw connectorErrors.SOURCE_CHANGED.create({ path });
+      if (keep(error)) throw connectorErrors.SOURCE_CHANGED.create({ path, ...(isAbsent(error) ? { missing: true } : {}) });
       throw error;
     }
   }

@@ -15,6 +15,8 @@ export interface BlockChunkOptions {
   readonly partBytes: number;
   readonly limitBytes: number;
   readonly store: string;
+  /** Nobody else will have written this chunk, and if so, then the same bytes. */
+  readonly isLikelyFirst: boolean;
   /** The attempt whose complete version of this chunk stands, if one does. */
   readonly standing: (signal: AbortSignal) => Promise<string | undefined>;
   /** Waits before a request is sent again. */
@@ -47,13 +49,14 @@ export class BlockChunk implements ChunkWriter {
   }
 
   async mark(facts: ChunkFacts, last: { part: number; bytes: Uint8Array }, signal: AbortSignal): Promise<'marked' | 'already'> {
-    const { attemptId, standing, checkOpen } = this.#options;
+    const { attemptId, standing, checkOpen, isLikelyFirst } = this.#options;
     signal.throwIfAborted();
     this.#checkWhole(facts, last);
     // A second call would repeat ids; who wants to try again opens the chunk again.
     if (this.#marked) throw baseErrors.UNEXPECTED.create({ reason: 'a chunk is marked twice by one writer' });
     this.#marked = true;
-    const first = await standing(signal);
+    // To write a chunk of one part for a second time costs no more than to ask who has written it.
+    const first = isLikelyFirst && last.part === 0 ? undefined : await standing(signal);
     if (first === undefined) {
       const { rows, hash, sourceStart, sourceEnd } = facts;
       const filler = last.bytes.length === 0;

@@ -12,6 +12,7 @@ import { FileChunk } from './file-chunk.ts';
 import { abortJob, callsAtOnce, finishJob, type PublishOptions, readMarks } from './job-finish.ts';
 import type { JobFolder, JobRecord, OpenRecord } from './job-folder.ts';
 import type { StoreRoot } from './store-root.ts';
+import { checkTargetNames } from './target-names.ts';
 import { baseOf, TargetPublisher } from './target-publisher.ts';
 import type { WorkFiles } from './work-files.ts';
 
@@ -58,6 +59,8 @@ export class FileSink implements Sink {
 
   async bases(paths: readonly string[], signal: AbortSignal): Promise<string[]> {
     const checkFolder = this.#folderCheck();
+    const { root, folder } = this.#options;
+    checkTargetNames(root.host, folder, paths.map(checkedObjectPath));
     return mapParallel(paths, callsAtOnce, async (path) => {
       signal.throwIfAborted();
       const absolute = this.#absolute(path);

@@ -55,7 +55,7 @@ export class FileSource implements Source {
       signal.throwIfAborted();
       return bytesRead;
     } catch (error) {
-      if (isMissing(error)) throw connectorErrors.SOURCE_NOT_FOUND.create({ path: shown, store: this.#root.host }, { cause: error });
+      if (isMissing(error)) throw connectorErrors.SOURCE_CHANGED.create({ path: shown, missing: true }, { cause: error });
       if (signal.aborted) throw error;
       throw fromFileError(error, shown, this.#root.host);
     }

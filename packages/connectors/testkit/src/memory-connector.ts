@@ -102,7 +102,7 @@ class MemorySource implements Source {
     await this.#store.intercept?.('read', key);
     signal.throwIfAborted();
     const found = this.#store.objects.get(key);
-    if (found === undefined) throw connectorErrors.SOURCE_NOT_FOUND.create({ path: key, store: 'the memory store' });
+    if (found === undefined) throw connectorErrors.SOURCE_CHANGED.create({ path: key, missing: true });
     if (found.etag !== object.identity) throw connectorErrors.SOURCE_CHANGED.create({ path: key });
     const bytes = found.bytes.subarray(position, position + into.length);
     into.set(bytes);
