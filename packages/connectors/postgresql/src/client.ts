@@ -238,7 +238,8 @@ export class Session {
     request.writeInt32BE(secretKey, 12);
     const socket = connectSocket({ host: settings.host, port: settings.port });
     try {
-      await withDeadline({ clock, limitMs: Math.min(callLimitMs, 5000), what: `cancel at ${this.store}` }, () => new Promise<void>((resolve, reject) => {
+      const limit = { clock, limitMs: Math.min(callLimitMs, 5000), what: `cancel at ${this.store}` };
+      await withDeadline(limit, () => new Promise<void>((resolve, reject) => {
         socket.once('error', reject).once('close', () => resolve()).resume();
         socket.end(request);
       }));

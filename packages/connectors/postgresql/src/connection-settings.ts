@@ -154,7 +154,9 @@ function required(name: string, value: string | undefined): string {
 function portOf(text: string | undefined): number {
   if (text === undefined) return 5432;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw badSetting('port', 'it is not a number from 1 to 65535', 'Give the port of the server; usually 5432.');
+  if (port < 1 || port > 65_535) {
+    throw badSetting('port', 'it is not a number from 1 to 65535', 'Give the port of the server; usually 5432.');
+  }
   return port;
 }
 

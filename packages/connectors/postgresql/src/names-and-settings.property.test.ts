@@ -38,9 +38,8 @@ test('table names are taken in the spellings that Data Factory has', () => {
 
 test('what is quoted means itself to the server', async () => {
   await fc.assert(fc.asyncProperty(text, name, fc.constantFrom('on', 'off'), async (value, column, conforming) => {
-    const rows = await server.query(
-      `SET standard_conforming_strings = ${conforming}; SET escape_string_warning = off; SELECT ${quoteLiteral(value)}::text AS ${quoteIdentifier(column)}`,
-    );
+    const rows = await server.query(`SET standard_conforming_strings = ${conforming}; SET escape_string_warning = off;
+      SELECT ${quoteLiteral(value)}::text AS ${quoteIdentifier(column)}`);
     assert.deepEqual(rows, [{ [column]: value }]);
   }), { numRuns: 200 });
   assert.throws(() => quoteLiteral('a\0b'), (error) => hasCode(error, 'DMG_CONNECTOR_BAD_SETTING'));
@@ -80,7 +79,8 @@ function settings(connection: JsonObject, secrets: Record<string, string>) {
 
 test('all spellings of a linked service lead to the same settings', () => {
   const same = {
-    host: 'db', port: 5433, database: 'Sales', user: 'ann', password: 'p;w', sslMode: 'require', connectLimitMs: 7000, statementLimitMs: undefined,
+    host: 'db', port: 5433, database: 'Sales', user: 'ann', password: 'p;w', sslMode: 'require',
+    connectLimitMs: 7000, statementLimitMs: undefined,
   };
   const strings = [
     'Host=db;Port=5433;Database=Sales;UID=ann;Password="p;w";SSL Mode=Require;Timeout=7',
@@ -88,7 +88,9 @@ test('all spellings of a linked service lead to the same settings', () => {
     'host=db;port=5433;database=Sales;username=ann;psw="p;w";EncryptionMethod=1;ValidateServerCertificate=0;timeout=7',
   ];
   for (const connectionString of strings) assert.deepEqual(settings({}, { connectionString }), same, connectionString);
-  const properties = { server: 'db', port: 5433, database: 'Sales', username: 'ann', sslMode: 3, connectionTimeout: 7, trustServerCertificate: true };
+  const properties = {
+    server: 'db', port: 5433, database: 'Sales', username: 'ann', sslMode: 3, connectionTimeout: 7, trustServerCertificate: true,
+  };
   assert.deepEqual(settings(properties, { password: 'p;w' }), same);
   assert.deepEqual(settings({}, { connectionString: 'Host=h;Database=d;UID=u', password: 'beside' }).password, 'beside');
   assert.deepEqual(settings({}, { connectionString: 'Host=h;Database=d;UID=u' }).sslMode, 'prefer');

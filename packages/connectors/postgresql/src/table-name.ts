@@ -83,7 +83,8 @@ function checked(name: TableName, setting: string): TableName {
   for (const part of [name.schema, name.table]) {
     const bytes = Buffer.byteLength(part);
     if (bytes <= nameBytesMax && !part.includes('\0')) continue;
-    const reason = part.includes('\0') ? 'it holds a zero character' : `${part} has ${bytes} bytes, more than the ${nameBytesMax} of a name`;
+    const tooLong = `${part} has ${bytes} bytes, more than the ${nameBytesMax} of a name`;
+    const reason = part.includes('\0') ? 'it holds a zero character' : tooLong;
     throw connectorErrors.BAD_SETTING.create({ name: setting, reason, remedy: 'Give the name as the catalogue spells it.' });
   }
   return name;

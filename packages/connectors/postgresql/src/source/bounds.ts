@@ -71,7 +71,8 @@ const dateStride: Stride = (low, high, share) => `${low} + floor((${high} - ${lo
 const timeStride: Stride = (low, high, share) => `${low} + (${high} - ${low}) * ${share}::float8`;
 
 const strides: Readonly<Record<string, Stride>> = {
-  int2: wholeStride, int4: wholeStride, int8: wholeStride, oid: wholeStride, numeric: numberStride, float4: numberStride, float8: numberStride,
+  int2: wholeStride, int4: wholeStride, int8: wholeStride, oid: wholeStride, numeric: numberStride,
+  float4: numberStride, float8: numberStride,
   date: dateStride, timestamp: timeStride, timestamptz: timeStride,
 };
 
@@ -91,7 +92,8 @@ export async function steppedBounds(
     });
   }
   const name = quoteIdentifier(column.name);
-  const limit = (value: string, fallback: string): string => `coalesce(${value}::${column.castType}, (SELECT ${fallback}(${name}) FROM ${from} AS dmg_source))`;
+  const limit = (value: string, fallback: string): string =>
+    `coalesce(${value}::${column.castType}, (SELECT ${fallback}(${name}) FROM ${from} AS dmg_source))`;
   const steps = Math.max(1, count - 2);
   const sql = `
 SELECT k::text AS bound FROM (

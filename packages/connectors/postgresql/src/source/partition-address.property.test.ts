@@ -13,7 +13,8 @@ function holds(range: KeyRange, value: bigint | null): boolean {
 }
 
 test('each value, and null, is in exactly one of the ranges between bounds', () => {
-  const bounds = fc.uniqueArray(fc.bigInt({ min: -20n, max: 20n }), { maxLength: 8 }).map((values) => values.toSorted((a, b) => (a < b ? -1 : 1)));
+  const bounds = fc.uniqueArray(fc.bigInt({ min: -20n, max: 20n }), { maxLength: 8 })
+    .map((values) => values.toSorted((a, b) => (a < b ? -1 : 1)));
   fc.assert(fc.property(bounds, fc.option(fc.bigInt({ min: -25n, max: 25n })), (values, value) => {
     const ranges = rangesOf(key, values.map(String));
     assert.equal(ranges.length, values.length + 1);
@@ -33,7 +34,8 @@ test('an address is read back as it was written; another version\'s is a changed
   const value = fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined });
   fc.assert(fc.property(value, value, fc.boolean(), (from, to, withNulls) => {
     const range: KeyRange = {
-      column: 'k', type: 't', ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), ...(withNulls ? { withNulls } : {}),
+      column: 'k', type: 't', ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }),
+      ...(withNulls ? { withNulls } : {}),
     };
     const address = { columns: digestOfColumns([{ name: 'k', type: 't' }]), range };
     assert.deepEqual(parseAddress(formatAddress(address), 'p'), address);

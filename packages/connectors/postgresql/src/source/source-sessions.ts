@@ -38,7 +38,8 @@ export class SourceSessions {
   /** A session in a new transaction, each statement of which sees its own moment. */
   async begin(signal: AbortSignal): Promise<Session> {
     const session = await this.#take(signal);
-    await this.#orDiscard(session, () => session.query({ ...this.#call('begin to read'), signal }, 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY'));
+    const sql = 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY';
+    await this.#orDiscard(session, () => session.query({ ...this.#call('begin to read'), signal }, sql));
     return session;
   }
 
