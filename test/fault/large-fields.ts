@@ -130,7 +130,8 @@ function judgeOutcome(large: LargeFieldCase, { outcome }: LargeFieldReport): str
   const told = { code: outcome.fault.code, ...outcome.fault.params };
   const wanted: Record<string, unknown> = { code: `DMG_FORMATS_${fault.code}`, ...fault.params };
   const wrong = Object.entries(wanted).filter(([key, value]) => Reflect.get(told, key) !== value);
-  const problems = wrong.map(([key, value]) => `${key} is ${String(Reflect.get(told, key))} and not ${String(value)}: ${outcome.fault.message}`);
+  const problems = wrong.map(([key, value]) =>
+    `${key} is ${String(Reflect.get(told, key))} and not ${String(value)}: ${outcome.fault.message}`);
   if (outcome.sink !== 'aborted') problems.push(`the sink was left ${outcome.sink}`);
   return problems;
 }

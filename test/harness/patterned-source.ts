@@ -9,7 +9,8 @@ export interface Region {
 }
 
 const spec: ConnectorSpec = {
-  name: 'patterned', source: true, sink: false, atomicPublish: 'yes', linkedServices: [], locations: [], readSettings: [], writeSettings: [],
+  name: 'patterned', source: true, sink: false, atomicPublish: 'yes', linkedServices: [], locations: [],
+  readSettings: [], writeSettings: [],
 };
 
 /** A source of one object whose bytes are made when they are read, so that it may be of any size. */

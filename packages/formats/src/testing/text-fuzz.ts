@@ -211,7 +211,9 @@ function mutate(dice: Dice, corpus: readonly TextCase[]): TextCase {
   if (dice.chance(0.15)) format = { ...format, encodingName: dice.pick(encodings) };
   if (dice.chance(0.1)) format = { ...format, firstRowAsHeader: !format.firstRowAsHeader };
   let bytes = Buffer.from(origin.input.subarray(0, inputBytesMax));
-  for (let times = dice.below(6); times > 0; times--) bytes = Buffer.from(mutateOnce(dice, bytes, format, corpus).subarray(0, inputBytesMax));
+  for (let times = dice.below(6); times > 0; times--) {
+    bytes = Buffer.from(mutateOnce(dice, bytes, format, corpus).subarray(0, inputBytesMax));
+  }
   const recordBytesMax = dice.chance(0.25) ? 8 + dice.below(120) : origin.recordBytesMax;
   return { input: bytes, format, recordBytesMax, validText: dice.chance(0.3) };
 }

@@ -81,7 +81,8 @@ test('a snapshot stays while the table is updated, vacuumed, extended and added 
     const seen: string[] = [];
     for (const [index, partition] of made.partitions.entries()) {
       seen.push(...(await readText(source, partition)).text.split('\n').slice(0, -1));
-      await server.query(`UPDATE moving SET v = v + 1, id = CASE WHEN id < 100000 THEN id + 1000000 * ${index + 1} ELSE id END
+      await server.query(`UPDATE moving SET v = v + 1,
+        id = CASE WHEN id < 100000 THEN id + 1000000 * ${index + 1} ELSE id END
         WHERE id % 3 = ${index % 3}`);
       await server.query('DELETE FROM moving WHERE id % 7 = 0');
       await server.query('VACUUM moving');
