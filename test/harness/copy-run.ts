@@ -40,7 +40,8 @@ export interface CopyRun {
 }
 
 /** Runs one copy through the engine with the real connectors, as the only and final try of a new job. */
-export function copyOnce({ source, sink, activity, job, connectors = [], random = systemRandom, options }: CopyRun): Promise<AttemptOutcome> {
+export function copyOnce(run: CopyRun): Promise<AttemptOutcome> {
+  const { source, sink, activity, job, connectors = [], random = systemRandom, options } = run;
   const whole: Job = {
     formatVersion: 1, jobId: newId(random), gatewayId: 'test', tryNumber: 1, finalTry: true,
     origin: { factoryName: 'test', pipelineName: 'test', runId: 'test', activityName: 'test', activityRunId: 'test' },

@@ -2,7 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { DelimitedTextFormat } from '@dmg/model';
 import type { ByteCell, NaiveFault } from './naive-reader.ts';
 import { defaults } from './naive-text.ts';
-import type { TextCase } from './text-fuzz.ts';
+
+/** One input with all that decides what comes out of it. */
+export interface TextCase {
+  readonly input: Uint8Array;
+  readonly format: DelimitedTextFormat;
+  readonly recordBytesMax: number;
+  readonly validText?: boolean;
+}
 
 /** A file of the corpus and what must come out of it. */
 export interface CorpusFile extends TextCase {

@@ -1,17 +1,9 @@
 import { isDmgError, type Random, seededRandom } from '@dmg/base';
 import type { DelimitedTextFormat } from '@dmg/model';
 import { createHeaderReader, sumHashes } from '../index.ts';
-import { corpusFileName as file } from './corpus.ts';
+import { corpusFileName as file, type TextCase } from './corpus.ts';
 import { type NaiveFault, type NaiveResult, readByReference } from './naive-reader.ts';
 import { defaults, type Outcome, transcode } from './naive-text.ts';
-
-/** One input with all that decides what comes out of it. */
-export interface TextCase {
-  readonly input: Uint8Array;
-  readonly format: DelimitedTextFormat;
-  readonly recordBytesMax: number;
-  readonly validText?: boolean;
-}
 
 export interface TextFailure {
   readonly round: number;
