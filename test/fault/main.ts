@@ -6,6 +6,7 @@ import { CleanupScope } from '../harness/cleanup.ts';
 import { describeCalm, runCalm } from './calm.ts';
 import { clusterStrikes, describeClusterRound } from './cluster-rounds.ts';
 import { describeClusterVerdict, runClusterSuite } from './cluster-suite.ts';
+import { describeFileVerdicts, runFileSuite } from './file-suite.ts';
 import { describeFrozenPeers, runFrozenPeers } from './frozen-peers.ts';
 import { describeParserVerdict, runParserSuite } from './parser-suite.ts';
 import { describeRound, type Fault, faults, isClean, runRound } from './kill-rounds.ts';
@@ -20,8 +21,10 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
                   frozen: a node whose every peer is frozen: its calls end, it stops when told to, and goes on with the others
                   calm: four nodes on busy cores, for --minutes; nobody may be taken for dead
                   parsers: mutated text against a reference, then fields of a gigabyte, without a gateway
+                  files: many small files between folders and containers, odd names, changes while they are read; without a gateway
                   all: these
   --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5); parsers: mutations (default 20000)
+  --files N       files: how many (default 10000)
   --minutes N     calm: how long (default 5)
   --seed S        seed (default: random, printed)
   --faults LIST   kills: of ${faults.join(', ')} (default: all)
@@ -29,7 +32,7 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
   --json          one line of JSON for each round, and one for the end of the cluster's
 `;
 
-const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'all'] as const;
+const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'files', 'all'] as const;
 
 function usage(complaint?: string): never {
   if (complaint === undefined) process.stdout.write(help);
@@ -41,7 +44,7 @@ function readArguments() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    const options = { suite: text, rounds: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag };
+    const options = { suite: text, rounds: text, files: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag };
     return parseArgs({ options }).values;
   } catch (error) {
     return usage(firstLine(error));
@@ -56,6 +59,8 @@ const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (!Number.isInteger(seed) || (rounds !== undefined && (!Number.isInteger(rounds) || rounds < 1))) {
   usage('--rounds and --seed are whole numbers');
 }
+const files = Number(values.files ?? 10_000);
+if (!Number.isInteger(files) || files < 1) usage('--files is a whole number');
 const minutes = Number(values.minutes ?? 5);
 if (!(minutes > 0)) usage('--minutes is a number above 0');
 const chosen = (values.faults?.split(',') ?? faults) as Fault[];
@@ -140,10 +145,20 @@ async function runParsers(): Promise<number> {
   return verdict.problems.length;
 }
 
+async function runFiles(): Promise<number> {
+  const own = new CleanupScope();
+  scope.after(() => own.close());
+  const verdicts = await runFileSuite(own, { files, seed, say });
+  print(verdicts, describeFileVerdicts(verdicts));
+  await own.close();
+  return verdicts.filter(({ problems }) => problems.length > 0).length;
+}
+
 process.stderr.write(`seed ${seed}\n`);
 let bad = 0;
 try {
   if (suite === 'parsers' || suite === 'all') bad += await runParsers();
+  if (suite === 'files' || suite === 'all') bad += await runFiles();
   if (suite === 'cluster' || suite === 'all') bad += await runCluster();
   if (suite === 'frozen' || suite === 'all') bad += await runFrozen();
   if (suite === 'calm' || suite === 'all') bad += await runCalmly();
