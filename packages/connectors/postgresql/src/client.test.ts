@@ -82,7 +82,8 @@ test('a statement that is given up is cancelled at the server, and its session i
   for (;;) {
     const { rows } = await watcher.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'`);
     if (rows.length === 0) break;
-    assert.ok(systemClock.monotonicMs() - startMs < 2000, 'the statement still runs');
+    // Sooner than the server notices by itself that nobody is there.
+    assert.ok(systemClock.monotonicMs() - startMs < 1500, 'the statement still runs');
   }
   await watcher.end();
   await assert.rejects(session.query(call, 'SELECT 1'), (error) => hasCode(error, 'DMG_CONNECTOR_UNREACHABLE'));

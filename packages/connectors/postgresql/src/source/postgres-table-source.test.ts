@@ -3,7 +3,8 @@ import { after, test } from 'node:test';
 import { hasCode } from '@dmg/base';
 import type { JsonObject } from '@dmg/model';
 import { startPostgres } from '../testing/postgres-server.ts';
-import { dynamicRange, readAll, readText, SourceFixture } from '../testing/source-fixture.ts';
+import { dynamicRange, readAll, readText, rest, SourceFixture } from '../testing/source-fixture.ts';
+import { csvText } from './copy-format.ts';
 
 const server = await startPostgres({ after });
 const fixture = new SourceFixture(server);
@@ -79,15 +80,26 @@ test('a snapshot stays while the table is updated, vacuumed, extended and added 
   await fixture.with(fixture.end({ table: 'moving' }, dynamicRange({ partitionColumnName: 'id' })), async (source) => {
     const made = await source.partition(signal);
     const seen: string[] = [];
-    for (const [index, partition] of made.partitions.entries()) {
-      seen.push(...(await readText(source, partition)).text.split('\n').slice(0, -1));
-      await server.query(`UPDATE moving SET v = v + 1,
-        id = CASE WHEN id < 100000 THEN id + 1000000 * ${index + 1} ELSE id END
-        WHERE id % 3 = ${index % 3}`);
+    const keep = (read: { text: string }): void => void seen.push(...read.text.split('\n').slice(0, -1));
+    const change = async (round: number): Promise<void> => {
+      await server.query(`UPDATE moving SET v = v + 1, id = CASE WHEN id < 100000 THEN id + 1000000 * ${round + 1} ELSE id END
+        WHERE id % 3 = ${round % 3}`);
       await server.query('DELETE FROM moving WHERE id % 7 = 0');
       await server.query('VACUUM moving');
-      const from = 9000 + index * 1000;
+      const from = 9000 + round * 1000;
       await server.query(`INSERT INTO moving SELECT g, 0, 'new' FROM generate_series(${from}, ${from + 500}) g ON CONFLICT DO NOTHING`);
+    };
+    const [first, second, ...others] = made.partitions;
+    assert.ok(first !== undefined && second !== undefined && others.length > 0);
+    // Two sessions, the second of which begins when the table is another already.
+    await change(0);
+    const early = await source.open(first, csvText, signal);
+    await change(1);
+    keep(await readText(source, second));
+    keep(await rest(early));
+    for (const [index, partition] of others.entries()) {
+      await change(index + 2);
+      keep(await readText(source, partition));
     }
     assert.equal(seen.length, 8000);
     assert.equal(new Set(seen.map((line) => line.split(',')[0])).size, 8000);

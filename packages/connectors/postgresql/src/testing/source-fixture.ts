@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { silentLogger, systemClock, systemRandom } from '@dmg/base';
-import type { ConnectorContext, TablePartitions, TableSource } from '@dmg/connector-api';
+import type { ConnectorContext, TablePartitions, TableSource, TextStream } from '@dmg/connector-api';
 import type { CopyEnd, DelimitedTextFormat, JsonObject, SourceObject } from '@dmg/model';
 import { postgresqlConnector } from '../postgresql-connector.ts';
 import type { PostgresServer } from './postgres-server.ts';
@@ -52,7 +52,11 @@ export class SourceFixture {
 export async function readText(
   source: TableSource, partition: SourceObject, format: DelimitedTextFormat = csvText,
 ): Promise<{ text: string; rows: number }> {
-  const stream = await source.open(partition, format, signal);
+  return await rest(await source.open(partition, format, signal));
+}
+
+/** Reads a stream to its end and closes it. */
+export async function rest(stream: TextStream): Promise<{ text: string; rows: number }> {
   const parts: Buffer[] = [];
   for (;;) {
     const bytes = await stream.next(signal);
