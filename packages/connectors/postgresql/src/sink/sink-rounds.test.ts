@@ -9,7 +9,7 @@ import type { PostgresTableSink } from './postgres-table-sink.ts';
 
 const server = await startPostgres({ after });
 
-const rounds = 200;
+const rounds = 100;
 const roundsAtOnce = 4;
 const seed = Number(process.env['DMG_TEST_SEED'] ?? 20_240_607);
 const columns = ['job', 'chunk', 'row', 'attempt'].map((name) => column(name));
