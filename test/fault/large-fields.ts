@@ -1,18 +1,15 @@
-import { execFile } from 'node:child_process';
 import { mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { DelimitedTextFormat } from '@dmg/model';
 import type { CleanupContext } from '../harness/cleanup.ts';
+import { type CopySide, fileSide } from '../harness/copy-run.ts';
 import type { Region } from '../harness/patterned-source.ts';
 import { tempDir } from '../harness/temp-dir.ts';
-import type { LargeFieldReport, LargeFieldTask } from './large-field-process.ts';
+import { measureCopy, memoryBytesMax } from './measured-copy.ts';
+import type { CopyMeasurement } from './measured-copy-process.ts';
 
 /** Most bytes of a row. */
 const recordBytesMax = 48 * 1024 * 1024;
-/** What a copy may take above its idle process, however large its source is. */
-export const memoryBytesMax = 150_000_000;
 
 const comma: DelimitedTextFormat = {
   type: 'DelimitedText', columnDelimiter: ',', rowDelimiter: '', quoteChar: '"', escapeChar: '"', firstRowAsHeader: true, nullValue: '',
@@ -113,17 +110,21 @@ export async function runLargeField(context: CleanupContext, large: LargeFieldCa
     await file.truncate(large.sizeBytes);
     await file.close();
   }
-  const task: LargeFieldTask = { regions: large.regions, format: large.format, root };
-  const main = fileURLToPath(new URL('large-field-process.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [main, JSON.stringify(task)], { maxBuffer: 16 * 1024 * 1024 });
-  const report = JSON.parse(stdout) as LargeFieldReport;
-  const memoryBytes = report.peakBytes - report.idleBytes;
+  const { regions, format } = large;
+  const patterned: CopySide = {
+    end: { connector: 'patterned', connection: {}, location: {}, settings: {}, format }, secrets: new Map(),
+  };
+  const source = regions === undefined ? fileSide(root, { folderPath: 'in' }, {}, format) : patterned;
+  const sinkFormat: DelimitedTextFormat = { ...format, encodingName: 'UTF-8', columnDelimiter: ';', rowDelimiter: '\n' };
+  const sink = fileSide(root, { folderPath: 'out' }, {}, sinkFormat);
+  const report = await measureCopy({ source, sink, ...(regions === undefined ? {} : { regions }) });
+  const { memoryBytes } = report;
   const problems = [...judgeOutcome(large, report), ...(await judgeSink(large, root))];
   if (memoryBytes > memoryBytesMax) problems.push(`it took ${Math.round(memoryBytes / 1e6)} MB of memory`);
   return { name: large.name, sizeBytes: large.sizeBytes, memoryBytes, ms: report.ms, problems };
 }
 
-function judgeOutcome(large: LargeFieldCase, { outcome }: LargeFieldReport): string[] {
+function judgeOutcome(large: LargeFieldCase, { outcome }: CopyMeasurement): string[] {
   const { fault } = large;
   if (fault === undefined) return outcome.kind === 'succeeded' ? [] : [`it ended with ${JSON.stringify(outcome)}`];
   if (outcome.kind !== 'failed') return [`it ended with ${JSON.stringify(outcome)}`];
@@ -144,7 +145,7 @@ async function judgeSink(large: LargeFieldCase, root: string): Promise<string[]>
     const path = join(entry.parentPath, entry.name);
     const { size } = await stat(path);
     const inside = path.slice(root.length + 1);
-    if (inside.startsWith('in/') || inside.startsWith('warm/')) continue;
+    if (inside.startsWith('in/')) continue;
     const isTarget = inside === 'out/large.csv' && large.fault === undefined;
     if (isTarget && size !== large.bytesWritten) problems.push(`${inside} has ${size} bytes and not ${large.bytesWritten}`);
     if (!isTarget && !inside.startsWith('.dmg/')) problems.push(`${inside} is to be seen`);

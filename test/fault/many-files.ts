@@ -1,9 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
-import { newId, type Random, seededRandom, systemClock } from '@dmg/base';
-import type { AttemptOutcome } from '@dmg/model';
+import { newId, type Random, seededRandom } from '@dmg/base';
 import { startAzurite } from '../../packages/connectors/azure-blob/src/testing/azurite.ts';
 import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
 import { blobSide, copyOnce, type CopySide, fileSide } from '../harness/copy-run.ts';
@@ -11,9 +9,9 @@ import {
   differenceOf, manyFiles, namesOfFilesOnly, oddNames, readBlobs, readTree, type Tree, writeTree,
 } from '../harness/file-tree.ts';
 import { tempDir } from '../harness/temp-dir.ts';
+import { measureCopy, memoryBytesMax } from './measured-copy.ts';
 
-/** What a copy may take above its idle process, however many files there are. */
-const memoryBytesMax = 150_000_000;
+const noDetails = { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0 };
 
 /** Folders of files and containers of blobs that the cases copy between. */
 export interface FileStores {
@@ -41,7 +39,7 @@ export interface CopySpeed {
   readonly readMs: number;
   readonly writeMs: number;
   readonly cpuMs: number;
-  /** Resident above what it was before the copy. */
+  /** Resident at most, above what it was before the copy. */
   readonly memoryBytes: number;
 }
 
@@ -58,43 +56,21 @@ export function newName(stores: FileStores): string {
   return `c${newId(stores.random).slice(0, 12)}`;
 }
 
-function residentBytes(field: 'VmHWM' | 'VmRSS'): number {
-  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
-  return Number(line?.[1] ?? 0) * 1024;
-}
-
-async function measured(source: CopySide, sink: CopySide, files: number): Promise<{ outcome: AttemptOutcome; speed: CopySpeed }> {
-  // Linux: the highest mark of resident memory starts anew.
-  writeFileSync('/proc/self/clear_refs', '5');
-  const idleBytes = residentBytes('VmRSS');
-  const cpu = process.cpuUsage();
-  const startedMs = systemClock.monotonicMs();
-  const outcome = await copyOnce({ source, sink });
-  const ms = systemClock.monotonicMs() - startedMs;
-  const used = process.cpuUsage(cpu);
-  const { planMs, copyMs, finishMs, readMs, writeMs } = outcome.kind === 'succeeded'
-    ? outcome.details
-    : { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0 };
-  const speed = {
-    ms, filesPerSecond: files / (ms / 1000), planMs, copyMs, finishMs, readMs, writeMs, cpuMs: (used.user + used.system) / 1000,
-    memoryBytes: residentBytes('VmHWM') - idleBytes,
-  };
-  return { outcome, speed };
-}
-
 /** One measured copy of a whole tree, judged by what is at the sink and by the receipt. */
 async function copyTree(
   name: string, ends: { source: CopySide; sink: CopySide }, tree: Tree, look: () => Promise<Tree>,
 ): Promise<FilesVerdict> {
-  const { outcome, speed } = await measured(ends.source, ends.sink, tree.size);
+  const { outcome, ms, cpuMs, memoryBytes } = await measureCopy(ends);
   const problems: string[] = [];
+  const { planMs, copyMs, finishMs, readMs, writeMs } = outcome.kind === 'succeeded' ? outcome.details : noDetails;
+  const speed = { ms, filesPerSecond: tree.size / (ms / 1000), planMs, copyMs, finishMs, readMs, writeMs, cpuMs, memoryBytes };
   if (outcome.kind !== 'succeeded') problems.push(`it ended with ${JSON.stringify(outcome)}`);
   else if (outcome.receipt.filesWritten !== tree.size || outcome.receipt.filesRead !== tree.size) {
     problems.push(`the receipt counts ${outcome.receipt.filesRead} and ${outcome.receipt.filesWritten} files`);
   }
   const difference = differenceOf(await look(), tree);
   if (difference !== undefined) problems.push(difference);
-  if (speed.memoryBytes > memoryBytesMax) problems.push(`it took ${Math.round(speed.memoryBytes / 1e6)} MB of memory`);
+  if (memoryBytes > memoryBytesMax) problems.push(`it took ${Math.round(memoryBytes / 1e6)} MB of memory`);
   return { name, files: tree.size, speed, problems };
 }
 

@@ -110,6 +110,13 @@ test('executors have lower priority and are the first to go when memory ends', {
   assert.equal(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16], '1');
 });
 
+test('the heap of an executor is bounded, the space for young objects too', { timeout }, async (context) => {
+  const scripted = await startScriptedWorker(context, { warmExecutors: 1 });
+  const [pid] = scripted.worker.executorPids;
+  const flags = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  for (const flag of ['--max-old-space-size', '--max-semi-space-size']) assert.ok(flags.some((each) => each.startsWith(`${flag}=`)), flag);
+});
+
 test('executors have lower priority already while their program is being loaded', { timeout }, async (context) => {
   const scripted = await startScriptedWorker(context, { concurrentJobsLimit: 1, warmExecutors: 1, executorNiceness: 1 });
   const [pid] = scripted.worker.executorPids;

@@ -7,11 +7,19 @@ import { LineTail } from './line-tail.ts';
 import { readResidentBytes, readRunDelayMs } from './process-facts.ts';
 import { executorMark } from './run-directory.ts';
 
+/**
+ * Flags of Node that bound the heap of an executor. Without the second one the space for young objects grows to over 100 MB while a copy
+ * makes thousands of requests, though hardly any of them stays: with it 3,000 small files took 36 MB and not 134, at equal speed.
+ */
+export function executorMemoryFlags(oldSpaceMb: number): string[] {
+  return [`--max-old-space-size=${oldSpaceMb}`, '--max-semi-space-size=8'];
+}
+
 /** How to start an executor process. */
 export interface ExecutorLaunch {
   /** The module that calls `runExecutorProcess`. */
   readonly modulePath: string;
-  /** Flags of Node besides `--max-old-space-size`. */
+  /** Flags of Node besides those that bound its memory. */
   readonly execArgv: readonly string[];
   readonly oldSpaceMb: number;
   /** Environment of the executor; leave out what it has no business with. */
@@ -74,7 +82,7 @@ export class Executor {
     this.#takeCounts = launch.takeCounts;
     this.#tail = new LineTail(launch.takeLine);
     this.#child = fork(launch.modulePath, [executorMark, options.nodeId], {
-      execArgv: [`--max-old-space-size=${launch.oldSpaceMb}`, ...launch.execArgv],
+      execArgv: [...executorMemoryFlags(launch.oldSpaceMb), ...launch.execArgv],
       serialization: 'json',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       ...(launch.env === undefined ? {} : { env: launch.env }),
