@@ -45,7 +45,8 @@ const outcome = await copyOnce({
 });
 const cpu = process.cpuUsage(idleCpu);
 const measurement: CopyMeasurement = {
-  outcome, memoryBytes: residentBytes('VmHWM') - idleBytes, ms: systemClock.monotonicMs() - startedMs, cpuMs: (cpu.user + cpu.system) / 1000,
+  outcome, ms: systemClock.monotonicMs() - startedMs, cpuMs: (cpu.user + cpu.system) / 1000,
+  memoryBytes: residentBytes('VmHWM') - idleBytes,
 };
 process.stdout.write(`${JSON.stringify(measurement)}\n`);
 // Connections that are kept for the next request would hold the process for some seconds.
