@@ -37,7 +37,7 @@ test('what a store would name otherwise, or cannot hold, is refused before anyth
 
 test('files are flattened and merged', async (t) => judge(t, await copyBehaviors(stores, 45)));
 
-test('wildcards select what their rules say', async (t) => judge(t, await wildcards(stores, { every: 6 })));
+test('wildcards select what their rules say', async (t) => judge(t, await wildcards(stores, { patternsMax: 4 })));
 
 test('a file that is changed or vanishes while it is read is told, and nothing is to be seen', async (t) => {
   judge(t, await changes(stores, ['small']));
