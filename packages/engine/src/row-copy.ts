@@ -199,10 +199,10 @@ class RowRun {
     const reader = await this.#readerAt(place);
     while (!transcoder.finished) {
       const block = await reader.block();
-      const taken = transcoder.push(block.bytes, block.atEnd);
-      reader.consume(taken);
+      transcoder.push(block.bytes, block.atEnd);
+      // The next chunk begins where this one ends, which may be in any block that was pushed.
+      await reader.moveTo(transcoder.finished ? transcoder.boundary.sourcePosition : block.end);
       await output.take(transcoder);
-      if (taken < block.bytes.length && !transcoder.finished) throw new Error('the transcoder took a part of a block and did not finish');
     }
     await output.take(transcoder);
   }

@@ -6,12 +6,15 @@ import { type LinkedSignal, linkedSignal } from './parallel.ts';
 /** Bytes of one source, in order. */
 export interface SourceBlock {
   readonly bytes: Uint8Array;
+  /** Source position after the block. */
+  readonly end: number;
   /** True when the source ends with this block. */
   readonly atEnd: boolean;
 }
 
 interface Read {
   readonly buffer: PooledBuffer;
+  readonly position: number;
   readonly bytes: Promise<Uint8Array>;
   readonly atEnd: boolean;
 }
@@ -72,7 +75,7 @@ export class SourceReader {
     this.#readAhead();
   }
 
-  /** The bytes that are next: what `consume` left of the last block, else the next block. */
+  /** The bytes from the reader's position on: what is left of a block, else the next block. */
   async block(): Promise<SourceBlock> {
     if (this.#current === undefined) {
       const read = this.#ahead.shift();
@@ -80,21 +83,36 @@ export class SourceReader {
         // Only an empty rest comes here: every other read was started ahead.
         if (this.#emptyGiven) throw new Error(`the end of ${this.#object.path} was read already`);
         this.#emptyGiven = true;
-        return { bytes: new Uint8Array(0), atEnd: true };
+        return { bytes: new Uint8Array(0), end: this.#object.sizeBytes, atEnd: true };
       }
       this.#current = { read, bytes: await read.bytes, used: 0 };
     }
     const { bytes, used, read } = this.#current;
-    return { bytes: used === 0 ? bytes : bytes.subarray(used), atEnd: read.atEnd };
+    return { bytes: used === 0 ? bytes : bytes.subarray(used), end: read.position + bytes.length, atEnd: read.atEnd };
   }
 
-  /** Takes `count` bytes from the front. */
-  consume(count: number): void {
-    if (this.#current === undefined) return;
-    this.#current.used += count;
-    if (this.#current.used < this.#current.bytes.length) return;
-    this.#free.push(this.#current.read.buffer);
+  /**
+   * Moves to a position that was given already: in the last block or at its end, and seldom before it. Blocks before the last are
+   * read again; what was asked for ahead is waited for first, so that nothing writes into a buffer that is read into anew.
+   */
+  async moveTo(position: number): Promise<void> {
+    const current = this.#current;
+    if (current !== undefined && position >= current.read.position) {
+      current.used = position - current.read.position;
+      if (current.used < current.bytes.length) return;
+      this.#free.push(current.read.buffer);
+      this.#current = undefined;
+      this.#readAhead();
+      return;
+    }
+    if (current === undefined && position === (this.#ahead[0]?.position ?? this.#nextRead)) return;
+    await Promise.allSettled(this.#ahead.map((read) => read.bytes));
+    this.#free.push(...this.#ahead.map((read) => read.buffer));
+    if (current !== undefined) this.#free.push(current.read.buffer);
+    this.#ahead.length = 0;
     this.#current = undefined;
+    this.#emptyGiven = false;
+    this.#nextRead = position;
     this.#readAhead();
   }
 
@@ -116,7 +134,7 @@ export class SourceReader {
       const reading = this.#read(request);
       // Awaited in `block`; a failure ahead of its turn must not count as unhandled.
       reading.catch(() => undefined);
-      this.#ahead.push({ buffer, bytes: reading, atEnd: this.#nextRead === this.#object.sizeBytes });
+      this.#ahead.push({ buffer, position, bytes: reading, atEnd: this.#nextRead === this.#object.sizeBytes });
     }
   }
 

@@ -49,14 +49,14 @@ export interface RecordBoundary {
  * 2. `push` the source's bytes from there on, in order, blocks of any size (1 MiB is good). Push the last block of the source
  *    with `atEnd` true; an empty block will do. The block may be reused as soon as `push` returns.
  * 3. After each `push`, drain: call `drainInto` until `pendingBytes` is 0. What is not drained is kept in memory.
- * 4. Stop when `finished` is true: the limit was reached, or the end of the source was pushed. Bytes beyond what `push` returned
- *    belong to the next chunk.
- * 5. When finished and drained, `boundary` describes exactly the bytes that were drained.
+ * 4. Stop when `finished` is true: the limit was reached, or the end of the source was pushed.
+ * 5. When finished and drained, `boundary` describes exactly the bytes that were drained. The next chunk starts at its
+ *    `sourcePosition`, which may lie in any of the blocks that were pushed: the end of a long record is not looked for in every block.
  * 6. Throw it away after an error: every method may throw a DmgError (`DMG_FORMATS_…`), and its state is then undefined.
  */
 export interface Transcoder {
-  /** Takes the next bytes; returns how many of them belong to this chunk (all of them, unless `limitPosition` was reached). */
-  push(block: Uint8Array, atEnd: boolean): number;
+  /** Takes the next bytes; does nothing when `finished`. */
+  push(block: Uint8Array, atEnd: boolean): void;
   /** Moves output into `target` from `offset` on; returns how many bytes were moved. */
   drainInto(target: Uint8Array, offset: number): number;
   /** Output that waits to be drained. */

@@ -109,7 +109,6 @@ test('chunks from reported boundaries make the same output as one pass', () => {
         ...(header === undefined ? {} : { header }), columnCount,
       }, sizes);
       assert.ok(part.boundary.sourcePosition > position, 'a chunk must make progress');
-      assert.equal(part.consumed, part.boundary.sourcePosition - position);
       position = part.boundary.sourcePosition;
       count += part.boundary.rows;
       parts.push(part.text);

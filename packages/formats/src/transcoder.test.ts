@@ -183,13 +183,19 @@ describe('chunks', () => {
     assert.deepEqual(ends, [4, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 16, 16, 16, 16, 16]);
   });
 
-  test('push says how much of the block belongs to the chunk', () => {
+  test('the boundary lies where the chunk ends, in the last block or before it', () => {
     const transcoder = createTranscoder({ source, sink, fileName: 'a', limitPosition: 5 });
-    assert.equal(transcoder.push(bytesOf('a,b\n1'), false), 5);
+    transcoder.push(bytesOf('a,b\n1'), false);
     assert.equal(transcoder.finished, false);
-    assert.equal(transcoder.push(bytesOf(',2\n3,4\n'), false), 3);
+    transcoder.push(bytesOf(',2\n3,4\n'), false);
     assert.equal(transcoder.finished, true);
-    assert.equal(transcoder.push(bytesOf('x'), false), 0);
+    transcoder.push(bytesOf('x'), false);
+    assert.equal(transcoder.boundary.sourcePosition, 8);
+    const early = createTranscoder({ source: { ...source, firstRowAsHeader: false }, sink, fileName: 'a', limitPosition: 1 });
+    // Four bytes are waited for, as they may be a byte order mark.
+    for (const byte of ['1', '\n', '2', '\n']) early.push(bytesOf(byte), false);
+    assert.equal(early.finished, true);
+    assert.equal(early.boundary.sourcePosition, 2);
   });
 
   test('a later chunk needs the header, which a header reader gives', () => {

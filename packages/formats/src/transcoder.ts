@@ -32,7 +32,6 @@ class DelimitedTextTranscoder implements Transcoder {
   readonly #checksText: boolean;
   readonly #converted = new ByteBuffer(256);
   #columns: readonly CompiledColumn[] | undefined;
-  #pushedTo: number;
   #rows = 0;
 
   constructor(options: TranscoderOptions) {
@@ -45,7 +44,6 @@ class DelimitedTextTranscoder implements Transcoder {
     this.#translator = options.translator;
     this.#fileName = options.fileName;
     this.#writeHeader = options.writeHeader === true && options.sink.firstRowAsHeader;
-    this.#pushedTo = options.startPosition ?? 0;
     this.#reader = new SourceReader({
       format: options.source,
       fileName: options.fileName,
@@ -75,8 +73,8 @@ class DelimitedTextTranscoder implements Transcoder {
     return { sourcePosition: this.#reader.position, rows: this.#rows, hash: this.#writer.hashes.toHex() };
   }
 
-  push(block: Uint8Array, atEnd: boolean): number {
-    if (this.finished) return 0;
+  push(block: Uint8Array, atEnd: boolean): void {
+    if (this.finished) return;
     this.#reader.append(block, atEnd);
     for (;;) {
       const batch = this.#reader.next();
@@ -84,9 +82,6 @@ class DelimitedTextTranscoder implements Transcoder {
       if (batch === undefined) break;
       this.#writeBatch(batch);
     }
-    const from = this.#pushedTo;
-    this.#pushedTo += block.length;
-    return this.finished ? Math.min(block.length, Math.max(0, this.#reader.position - from)) : block.length;
   }
 
   drainInto(target: Uint8Array, offset: number): number {

@@ -85,8 +85,6 @@ export interface Outcome {
   readonly text: string;
   readonly bytes: Uint8Array;
   readonly boundary: RecordBoundary;
-  /** Bytes of the input that were taken. */
-  readonly consumed: number;
 }
 
 /** Feeds `input` in blocks of the given sizes (repeated), draining into small buffers in between. */
@@ -102,20 +100,19 @@ export function transcode(
       output.push(Buffer.from(target.subarray(3, 3 + moved)));
     }
   };
-  let consumed = 0;
+  let pushed = 0;
   for (let index = 0; !transcoder.finished; index++) {
     const size = Math.max(1, blockSizes[index % blockSizes.length] ?? 1);
-    const block = Uint8Array.from(input.subarray(consumed, consumed + size));
-    const taken = transcoder.push(block, consumed + size >= input.length);
+    const block = Uint8Array.from(input.subarray(pushed, pushed + size));
+    transcoder.push(block, pushed + size >= input.length);
     // The transcoder must have copied what it needs.
     block.fill(0xff);
-    consumed += taken;
+    pushed += size;
     drain();
-    if (taken < block.length && !transcoder.finished) throw new Error('a part of a block was taken without an end');
   }
   drain();
   const bytes = Buffer.concat(output);
-  return { text: bytes.toString('utf8'), bytes, boundary: transcoder.boundary, consumed };
+  return { text: bytes.toString('utf8'), bytes, boundary: transcoder.boundary };
 }
 
 export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);

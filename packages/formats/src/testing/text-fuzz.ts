@@ -194,7 +194,7 @@ function transcodeInChunks(made: TextCase, sink: DelimitedTextFormat, cutting: C
   } while (position < input.length);
   const bytes = Buffer.concat(parts.map((part) => part.bytes));
   const hash = sumHashes(parts.map((part) => part.boundary.hash));
-  return { bytes, text: bytes.toString(), boundary: { sourcePosition: position, rows, hash }, consumed: position };
+  return { bytes, text: bytes.toString(), boundary: { sourcePosition: position, rows, hash } };
 }
 
 function mutate(dice: Dice, corpus: readonly TextCase[]): TextCase {
