@@ -25,9 +25,22 @@ export function parseEpoch(text: string): Epoch | undefined {
 }
 
 /**
- * What an attempt is to do: `copy` runs plan, copy and finish; `abort` closes the sink and cleans up, and is idempotent.
+ * What the attempt that leads a job is to do: `copy` runs plan, copy and finish; `abort` closes the sink and cleans up, and is idempotent.
  */
-export type AttemptStep = 'copy' | 'abort';
+export type LeadStep = 'copy' | 'abort';
+/** What is done beside it on other nodes: `assist` copies chunks of the plan that stands; `keep` holds the source's snapshot open. */
+export type AssistStep = 'assist' | 'keep';
+export type AttemptStep = LeadStep | AssistStep;
+
+export function isAssistStep(step: AttemptStep): step is AssistStep {
+  return step === 'assist' || step === 'keep';
+}
+
+/** Which of all that copy one job an assistant is: `index` from 1 (0 leads), `of` so many. A hint where to begin, no claim to any chunk. */
+export interface AssistShare {
+  readonly index: number;
+  readonly of: number;
+}
 
 /** Why a worker did not accept a job. Normal operation, not an error. */
 export const refusalReasons = [
@@ -43,6 +56,10 @@ export interface AttemptProgress {
   readonly rowsWritten: number;
   readonly filesTotal: number;
   readonly filesWritten: number;
+  /** On how many further nodes chunks of its plan could be copied now; told by the attempt that leads. Absent: none. */
+  readonly assistantsWanted?: number;
+  /** It reads under a snapshot of the source that ends with this node unless another node keeps it. Absent: no. */
+  readonly snapshotHeld?: boolean;
 }
 
 /** How an attempt ended. */

@@ -1,6 +1,6 @@
 export {
-  type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs, type Epoch, formatEpoch, parseEpoch,
-  type RefusalReason, refusalReasons, type RunningAttempt,
+  type AssistShare, type AssistStep, type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs,
+  type Epoch, formatEpoch, isAssistStep, type LeadStep, parseEpoch, type RefusalReason, refusalReasons, type RunningAttempt,
 } from './attempt.ts';
 export type {
   DispatcherSight, GatewayDecision, Member, MemberState, NodeFacts, NodeTrouble, ProtocolVersion, TroubledPart,
@@ -13,6 +13,7 @@ export {
 export {
   type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy,
 } from './job.ts';
+export { type CopyLog, copyLogFolder } from './copy-log.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export type {
   AliveAnswer, AliveReport, CertificateRequest, DeadLetterReport, DesiredState, DispatcherReport, JobReport, NodeCertificate,
