@@ -5,4 +5,4 @@ export { sumHashes } from './row-hash.ts';
 export { encodeHeader } from './row-writer.ts';
 export { isWritableEncoding, readableEncodings, textEncodingOf, type TextEncoding } from './text-encoding.ts';
 export { copiesBytes, createHeaderReader, createTranscoder } from './transcoder.ts';
-export type { HeaderReader, RecordBoundary, Transcoder, TranscoderOptions } from './transcoder-types.ts';
+export type { HeaderReader, RecordBoundary, SkippedRow, Transcoder, TranscoderOptions } from './transcoder-types.ts';

@@ -21,6 +21,8 @@ export interface ScanFault {
   readonly column: number;
   /** Columns found, where that is the problem. */
   readonly found: number;
+  /** Offset after the record, where it could be read to its end. */
+  readonly next?: number;
 }
 
 /**

@@ -179,7 +179,7 @@ export class RecordScanner {
       if (found > columnsMax) return this.#fail('tooManyColumns', from, 0, found);
       this.batch.columns = found;
     } else if (found !== columns) {
-      return this.#fail('columnCount', from, 0, found);
+      return this.#fail('columnCount', from, 0, found, next);
     }
     return next;
   }
@@ -240,8 +240,8 @@ export class RecordScanner {
     return -1;
   }
 
-  #fail(problem: ScanProblem, offset: number, column: number, found = 0): -1 {
-    this.batch.fault = { problem, offset, column, found };
+  #fail(problem: ScanProblem, offset: number, column: number, found = 0, next?: number): -1 {
+    this.batch.fault = { problem, offset, column, found, ...(next === undefined ? {} : { next }) };
     return -1;
   }
 }

@@ -37,6 +37,8 @@ export class RowWriter {
   #a = seedA;
   #b = seedB;
   #columns = 0;
+  /** Bytes that waited in `output` when the row began. */
+  #rowStart = 0;
 
   constructor(dialect: Dialect, options: { quoteAllText: boolean }) {
     this.#dialect = dialect;
@@ -63,9 +65,15 @@ export class RowWriter {
   }
 
   beginRow(): void {
+    this.#rowStart = this.output.length;
     this.#a = seedA;
     this.#b = seedB;
     this.#columns = 0;
+  }
+
+  /** Takes back what was written of a row that has not ended. */
+  dropRow(): void {
+    this.output.end = this.output.start + this.#rowStart;
   }
 
   /** Ends a row. Header rows do not count for the hash. */

@@ -1,3 +1,4 @@
+import type { DmgError } from '@dmg/base';
 import type { DelimitedTextFormat } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
 import { compileDialect, type Dialect } from './dialect.ts';
@@ -25,6 +26,8 @@ export interface SourceReaderOptions {
   readonly columnCount: number | undefined;
   /** Given: the text is rows from its first byte on, with these columns. */
   readonly bareColumns: readonly string[] | undefined;
+  /** Takes records that cannot be read, where they are skipped; `start` and `end` are offsets in `bytes`. */
+  readonly onFaultyRecord?: (error: DmgError, start: number, end: number) => void;
 }
 
 /**
@@ -54,6 +57,7 @@ export class SourceReader {
   #linesToSkip: number;
   #atEnd = false;
   #rescanAt = 0;
+  readonly #onFaultyRecord: SourceReaderOptions['onFaultyRecord'];
 
   constructor(options: SourceReaderOptions) {
     this.#format = options.format;
@@ -62,6 +66,7 @@ export class SourceReader {
     this.#recordBytesMax = options.recordBytesMax ?? recordBytesDefault;
     this.#work = new ByteBuffer(64 * 1024, this.#recordBytesMax + decodedBytes);
     this.#limitPosition = options.limitPosition;
+    this.#onFaultyRecord = options.onFaultyRecord;
     this.row = options.startRow;
     this.position = options.startPosition;
     this.#decoder = new SourceDecoder(textEncodingOf(options.format.encodingName), options.startPosition);
@@ -84,22 +89,44 @@ export class SourceReader {
   /** The next records; undefined when more bytes are needed or when finished. The batch is reused by the following call. */
   next(): RecordBatch | undefined {
     const work = this.#work;
-    const isMoreComing = !this.#atEnd && this.#decoder.fault === undefined;
-    if (this.finished || (isMoreComing && work.length < this.#rescanAt) || !this.#prepare()) return undefined;
-    if (this.#limitReached()) {
-      this.finished = true;
+    for (;;) {
+      const isMoreComing = !this.#atEnd && this.#decoder.fault === undefined;
+      if (this.finished || (isMoreComing && work.length < this.#rescanAt) || !this.#prepare()) return undefined;
+      if (this.#limitReached()) {
+        this.finished = true;
+        return undefined;
+      }
+      const batch = this.#scan();
+      if (batch.records > 0) return batch;
+      if (this.#atEnd && work.length === 0) {
+        this.finished = true;
+      } else if (this.#limitReached()) {
+        this.finished = true;
+      } else if (this.#skipFaulty(batch)) {
+        continue;
+      } else {
+        this.#needMore();
+      }
       return undefined;
     }
-    const batch = this.#scan();
-    if (batch.records > 0) return batch;
-    if (this.#atEnd && work.length === 0) {
-      this.finished = true;
-    } else if (this.#limitReached()) {
-      this.finished = true;
-    } else {
-      this.#needMore();
-    }
-    return undefined;
+  }
+
+  /**
+   * Passes over a record that cannot be read where that is wanted. One with text behind a closing quote ends with its line: where its
+   * quotes were meant to be, nobody can say. False: there is none, or it does not end here yet.
+   */
+  #skipFaulty(batch: RecordBatch): boolean {
+    const { fault } = batch;
+    if (this.#onFaultyRecord === undefined || fault === undefined) return false;
+    if (fault.problem !== 'columnCount' && fault.problem !== 'textAfterQuote') return false;
+    const error = this.#faultError(batch);
+    const { start } = this.#work;
+    const next = fault.next ?? this.#scanner.skipLine({ ...this.#range(), from: fault.offset });
+    if (next < 0) return false;
+    this.#onFaultyRecord(error, start, next);
+    this.#advance(next);
+    this.row++;
+    return true;
   }
 
   /** Text of a field of the batch, for headers and error messages. */
@@ -245,7 +272,7 @@ export class SourceReader {
   }
 
   /** The error of the record after the last one given out. */
-  #faultError(batch: RecordBatch): Error {
+  #faultError(batch: RecordBatch): DmgError {
     const fault = batch.fault;
     if (fault === undefined) throw new TypeError('the batch has no fault');
     const file = this.fileName;

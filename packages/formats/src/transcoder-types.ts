@@ -1,3 +1,4 @@
+import type { DmgError } from '@dmg/base';
 import type { DelimitedTextFormat, Translator } from '@dmg/model';
 
 export interface TranscoderOptions {
@@ -30,6 +31,19 @@ export interface TranscoderOptions {
   readonly recordBytesMax?: number;
   /** Refuses values with bytes that are not UTF-8, for sinks that do not take them. Default false: they are copied as they are. */
   readonly validText?: boolean;
+  /** Takes rows that cannot be read, converted or written; they are left out. Absent: the first one is thrown. */
+  readonly onSkippedRow?: (row: SkippedRow) => void;
+  /** Rows, from 0 among those that could be written, which the sink has refused before: they are skipped with its error. */
+  readonly refusedRows?: ReadonlyMap<number, DmgError>;
+}
+
+export interface SkippedRow {
+  /** Its `params` name file, row and column, as far as they are known. */
+  readonly error: DmgError;
+  /** Number of the row in its file, from 1. */
+  readonly row: number;
+  /** The row as it stands in the source, in UTF-8 and without its line end; of a long one the first megabyte. */
+  readonly text: Uint8Array;
 }
 
 /** How far the output goes: all records up to `sourcePosition` and none after it. */
@@ -38,6 +52,8 @@ export interface RecordBoundary {
   readonly sourcePosition: number;
   /** Records written by this transcoder, headers not counted. */
   readonly rows: number;
+  /** Records that were given to `onSkippedRow`. Absent: none. */
+  readonly rowsSkipped?: number;
   /** Sum of the rows' hashes modulo 2^64, 16 hex digits. */
   readonly hash: string;
 }

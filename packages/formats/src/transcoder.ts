@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { type DmgError, isDmgError } from '@dmg/base';
 import type { DelimitedTextFormat, Translator } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
 import { compileDialect, type Dialect } from './dialect.ts';
@@ -11,6 +12,8 @@ import { SourceReader } from './source-reader.ts';
 import { firstInvalidUtf8, isWritableEncoding, textEncodingOf } from './text-encoding.ts';
 import type { HeaderReader, RecordBoundary, Transcoder, TranscoderOptions } from './transcoder-types.ts';
 
+/** Longest part of a skipped row that is kept. */
+const skippedBytesMax = 1024 * 1024;
 /** Longest part of a value that an error shows. */
 const shownCharacters = 40;
 
@@ -31,8 +34,14 @@ class DelimitedTextTranscoder implements Transcoder {
   readonly #writeHeader: boolean;
   readonly #checksText: boolean;
   readonly #converted = new ByteBuffer(256);
+  readonly #unescaped = new ByteBuffer(256);
+  readonly #onSkippedRow: TranscoderOptions['onSkippedRow'];
+  readonly #refusedRows: TranscoderOptions['refusedRows'];
   #columns: readonly CompiledColumn[] | undefined;
   #rows = 0;
+  #rowsSkipped = 0;
+  /** Rows that could be written, with those that the sink has refused. */
+  #candidates = 0;
 
   constructor(options: TranscoderOptions) {
     if (!isWritableEncoding(options.sink.encodingName)) {
@@ -54,7 +63,12 @@ class DelimitedTextTranscoder implements Transcoder {
       names: options.header,
       columnCount: options.columnCount,
       bareColumns: options.bareColumns,
+      ...(options.onSkippedRow === undefined ? {} : {
+        onFaultyRecord: (error, start, end) => this.#skip(error, this.#reader.row + 1, start, end),
+      }),
     });
+    this.#onSkippedRow = options.onSkippedRow;
+    this.#refusedRows = options.refusedRows;
     this.#source = this.#reader.dialect;
     // What is not UTF-8 has been made so by the reader.
     this.#checksText = options.validText === true && textEncodingOf(options.source.encodingName) === 'utf-8';
@@ -70,7 +84,8 @@ class DelimitedTextTranscoder implements Transcoder {
   }
 
   get boundary(): RecordBoundary {
-    return { sourcePosition: this.#reader.position, rows: this.#rows, hash: this.#writer.hashes.toHex() };
+    const skipped = this.#rowsSkipped === 0 ? {} : { rowsSkipped: this.#rowsSkipped };
+    return { sourcePosition: this.#reader.position, rows: this.#rows, ...skipped, hash: this.#writer.hashes.toHex() };
   }
 
   push(block: Uint8Array, atEnd: boolean): void {
@@ -96,32 +111,68 @@ class DelimitedTextTranscoder implements Transcoder {
   }
 
   #writeBatch(batch: RecordBatch): void {
+    const { bytes } = this.#reader;
+    const isSuspect = this.#checksText && !isUtf8(bytes.subarray(batch.starts[0], batch.recordEnds[batch.records - 1]));
+    const skips = this.#onSkippedRow !== undefined;
+    for (let record = 0; record < batch.records; record++) {
+      if (skips) {
+        this.#tryRecord(batch, record, isSuspect);
+        continue;
+      }
+      this.#writeRecord(batch, record, isSuspect);
+      this.#writer.endRow();
+      this.#rows++;
+    }
+  }
+
+  #writeRecord(batch: RecordBatch, record: number, isSuspect: boolean): void {
     const columns = this.#columns ?? [];
     const writer = this.#writer;
     const { bytes } = this.#reader;
     const { starts, ends, flags } = batch;
-    const width = batch.columns;
-    const isSuspect = this.#checksText && !isUtf8(bytes.subarray(starts[0], batch.recordEnds[batch.records - 1]));
-    for (let record = 0; record < batch.records; record++) {
-      const first = record * width;
-      writer.beginRow();
-      for (let index = 0; index < columns.length; index++) {
-        const column = columns[index] as CompiledColumn;
-        const field = first + column.sourceIndex;
-        if (isSuspect) this.#checkText(batch, record, field, column);
-        const flag = flags[field] as number;
-        if ((flag & fieldNull) !== 0) {
-          writer.writeNull();
-        } else if ((flag & fieldEscaped) === 0 && column.converter === undefined) {
-          const written = writer.writeValue(bytes, starts[field] as number, ends[field] as number);
-          if (!written) throw this.#unwritable(batch, record, field, column);
-        } else {
-          this.#writeSlowly(batch, record, field, column);
-        }
+    const first = record * batch.columns;
+    writer.beginRow();
+    for (let index = 0; index < columns.length; index++) {
+      const column = columns[index] as CompiledColumn;
+      const field = first + column.sourceIndex;
+      if (isSuspect) this.#checkText(batch, record, field, column);
+      const flag = flags[field] as number;
+      if ((flag & fieldNull) !== 0) {
+        writer.writeNull();
+      } else if ((flag & fieldEscaped) === 0 && column.converter === undefined) {
+        const written = writer.writeValue(bytes, starts[field] as number, ends[field] as number);
+        if (!written) throw this.#unwritable(batch, record, field, column);
+      } else {
+        this.#writeSlowly(batch, record, field, column);
       }
-      writer.endRow();
     }
-    this.#rows += batch.records;
+  }
+
+  /** Writes a record, or leaves it out for a reason that concerns this record alone. */
+  #tryRecord(batch: RecordBatch, record: number, isSuspect: boolean): void {
+    try {
+      this.#writeRecord(batch, record, isSuspect);
+      const refusal = this.#refusedRows?.get(this.#candidates++);
+      if (refusal !== undefined) throw refusal;
+      this.#writer.endRow();
+      this.#rows++;
+    } catch (error) {
+      if (!isDmgError(error) || error.scope !== 'row') throw error;
+      this.#writer.dropRow();
+      const first = record * batch.columns;
+      const last = first + batch.columns - 1;
+      const start = (batch.starts[first] ?? 0) - ((batch.flags[first] ?? 0) & fieldQuoted);
+      const end = (batch.ends[last] ?? 0) + ((batch.flags[last] ?? 0) & fieldQuoted);
+      this.#skip(error, this.#reader.row - batch.records + record + 1, start, end);
+    }
+  }
+
+  #skip(error: DmgError, row: number, start: number, end: number): void {
+    const { bytes } = this.#reader;
+    let to = Math.min(end, start + skippedBytesMax);
+    while (to > start && (bytes[to - 1] === 10 || bytes[to - 1] === 13)) to--;
+    this.#rowsSkipped++;
+    this.#onSkippedRow?.({ error, row, text: bytes.slice(start, to) });
   }
 
   /** Fields with escapes to remove or a type to convert. */
@@ -131,12 +182,21 @@ class DelimitedTextTranscoder implements Transcoder {
     let end = batch.ends[field] ?? 0;
     const flag = batch.flags[field] ?? 0;
     if ((flag & fieldEscaped) !== 0) {
-      // In place, since a value may be as large as a record. What is left over becomes as many characters as it was, for positions.
-      const after = start + unescapeField(this.#source, (flag & fieldQuoted) !== 0, { bytes, start, end }, bytes.subarray(start));
-      bytes.fill(0x20, after, end);
-      end = after;
-      batch.ends[field] = end;
-      batch.flags[field] = flag & ~fieldEscaped;
+      const quoted = (flag & fieldQuoted) !== 0;
+      if (this.#onSkippedRow !== undefined) {
+        // The row may have to be shown as it stands.
+        this.#unescaped.clear();
+        this.#unescaped.reserve(end - start);
+        end = unescapeField(this.#source, quoted, { bytes, start, end }, this.#unescaped.bytes);
+        start = 0;
+        bytes = this.#unescaped.bytes;
+      } else {
+        // In place, since a value may be as large as a record. What is left over becomes as many characters as it was, for positions.
+        end = start + unescapeField(this.#source, quoted, { bytes, start, end }, bytes.subarray(start));
+        bytes.fill(0x20, end, batch.ends[field]);
+        batch.ends[field] = end;
+        batch.flags[field] = flag & ~fieldEscaped;
+      }
     }
     if (column.converter !== undefined) {
       const problem = column.converter.convert(bytes, start, end, this.#converted);

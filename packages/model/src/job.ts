@@ -1,4 +1,5 @@
 import type { DataFormat, Translator } from './formats.ts';
+import type { CopyLog } from './copy-log.ts';
 import type { JsonObject } from './json.ts';
 
 /** Where a job comes from, as the user sees it. */
@@ -41,6 +42,10 @@ export interface CopyActivity {
   /** 0: the engine chooses. */
   readonly parallelCopies: number;
   readonly validateDataConsistency: boolean;
+  /** True: rows that cannot be read, converted or written are left out and counted. Else the first one fails the copy. */
+  readonly skipIncompatibleRows?: boolean;
+  /** Where skipped rows and the session log go. Absent: nowhere. */
+  readonly log?: CopyLog;
 }
 
 /** One side of a copy, in terms of its connector's spec. Secret properties hold `EncryptedSecret`. */

@@ -66,10 +66,13 @@ export interface TableColumn {
  * `ranges`: every chunk is known beforehand. `sequential`: row boundaries show only while parsing, so chunk k + 1 starts where
  * the mark of chunk k says it ended, and a chunk ends at the first row boundary after `chunkBytes` of the source. `streams`: chunk k
  * is all of source k, a stream that can only be read from its beginning to its end; its mark says how long it was.
+ *
+ * `extentBytes`: sources whose length shows only when they have been read to their end, because they are compressed. Positions count
+ * what they hold; each source has this many of them, and the chunk in which it ends, ends at the end of its extent.
  */
 export type Cutting =
   | { readonly kind: 'ranges'; readonly chunks: readonly ChunkRange[] }
-  | { readonly kind: 'sequential'; readonly chunkBytes: number }
+  | { readonly kind: 'sequential'; readonly chunkBytes: number; readonly extentBytes?: number }
   | { readonly kind: 'streams' };
 
 export interface ChunkRange {
@@ -93,6 +96,8 @@ export interface Mark extends ChunkRef {
   readonly bytes: number;
   /** 0 where ranges of bytes are copied, which nobody counts rows in. */
   readonly rows: number;
+  /** Rows of the source that were left out because they could not be read, converted or written. Absent: none. */
+  readonly rowsSkipped?: number;
   /** 16 hex digits; what it is depends on the representation. */
   readonly hash: string;
   /** Position in the source where the chunk starts and ends. */

@@ -18,6 +18,8 @@ export interface Receipt {
   readonly rowsWritten: number;
   readonly rowsSkipped: number;
   readonly chunks: number;
+  /** Files that were left out, with what would have been made of them, because they vanished or changed. Absent: none. */
+  readonly filesSkipped?: number;
   /** Sum of the marks' hashes modulo 2^64, 16 hex digits. */
   readonly hash: string;
   /** Attempts whose marks stand, in no order. */
@@ -26,4 +28,6 @@ export interface Receipt {
   readonly finishedBy: { readonly attemptId: string; readonly nodeName: string; readonly epoch: string };
   /** ISO 8601, wall clock of the finishing node. */
   readonly finishedAt: string;
+  /** SHA-256 of the receipt without this member, as canonical JSON; 64 hex digits. Absent in receipts of earlier versions. */
+  readonly digest?: string;
 }

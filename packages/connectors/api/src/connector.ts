@@ -1,4 +1,5 @@
 import type { Clock, Logger, Random } from '@dmg/base';
+import type { SideFiles } from './side-files.ts';
 import type {
   ChunkRef, ConnectorSpec, Consistency, CopyEnd, DelimitedTextFormat, Mark, Phase, Plan, PlanTarget, Receipt, SourceKind, SourceObject,
   TableColumn,
@@ -13,6 +14,8 @@ export interface Connector {
   /** Opens a source whose format is `Table`. Absent where the store has no tables. */
   openTableSource?(end: CopyEnd, context: ConnectorContext): Promise<TableSource>;
   openSink(end: CopyEnd, job: SinkJob, context: ConnectorContext): Promise<Sink>;
+  /** Opens the folder of `end` for files that a copy writes about itself. Absent where the store has no files. */
+  openSideFiles?(end: CopyEnd, job: SinkJob, context: ConnectorContext): Promise<SideFiles>;
 }
 
 export interface ConnectorContext {
@@ -182,7 +185,7 @@ export interface Sink {
 }
 
 /** What the engine knows of a chunk when it is complete. */
-export type ChunkFacts = Pick<Mark, 'bytes' | 'rows' | 'hash' | 'sourceStart' | 'sourceEnd'>;
+export type ChunkFacts = Pick<Mark, 'bytes' | 'rows' | 'rowsSkipped' | 'hash' | 'sourceStart' | 'sourceEnd'>;
 
 /** One chunk being written by one attempt. Nothing of it counts before `mark` has resolved. */
 export interface ChunkWriter {

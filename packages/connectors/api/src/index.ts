@@ -8,4 +8,5 @@ export { checkedObjectPath, checkedPath, comparePaths, isOwnPath, joinPath } fro
 export { checkedFolder, type ObjectSelection, selectObjects, textOf } from './object-selection.ts';
 export { mapParallel } from './map-parallel.ts';
 export { choosePartBytes } from './part-size.ts';
+export type { SideFile, SideFiles } from './side-files.ts';
 export { hasWildcard, literalOf, matchesWildcard } from './wildcard.ts';
