@@ -1,39 +1,48 @@
 import { spawn } from 'node:child_process';
 import { createCipheriv, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { CopyActivity, CopyEnd, DataFormat, Translator } from '@dmg/model';
+import type { Translator } from '@dmg/model';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
 import { freePort } from '../harness/free-port.ts';
 import { tempDir } from '../harness/temp-dir.ts';
 import { waitFor } from '../harness/wait-for.ts';
-import type { Measurement, Task } from './copy-process.ts';
+import {
+  blobEnd, container, delimited, fileEnd, findProgram, megabyte, peakMb, runEngine, runProgram, runTask,
+} from './bench-task.ts';
+import type { Measurement } from './copy-process.ts';
 import { type BenchLine, median, round } from './result.ts';
+import { tableBench } from './table-bench.ts';
 
 export interface CopyBenchOptions {
   readonly runs: number;
+  /** Which cases: files and blobs, tables, or both. */
+  readonly only: 'files' | 'tables' | undefined;
+  /** Adds a copy of ten gigabytes. */
+  readonly large: boolean;
   readonly print: (line: BenchLine) => void;
   readonly say: (text: string) => void;
 }
 
-interface Stores {
+export interface Stores {
   readonly root: string;
   readonly discarding: string;
   readonly azurite: string;
 }
 
-const megabyte = 1024 * 1024;
-const binary: DataFormat = { type: 'Binary' };
-const container = 'bench';
-
-/** File → blob beside the bare SDK loop and rclone, into a discarding store and into Azurite; CSV → CSV; memory at two sizes. */
+/** Copies between files, blobs and tables beside what people use for them, interleaved. */
 export async function copyBench(context: CleanupContext, options: CopyBenchOptions): Promise<void> {
   const stores = await startStores(context);
+  if (options.only !== 'tables') await fileBench(stores, options);
+  if (options.only !== 'files') await tableBench(context, stores, options);
+}
+
+/** File → blob beside the bare SDK loop and rclone, into a discarding store and into Azurite; CSV → CSV; memory at two sizes. */
+async function fileBench(stores: Stores, options: CopyBenchOptions): Promise<void> {
   const { root } = stores;
   options.say('making source files');
   await makeBinary(join(root, '1g.bin'), 1024 * megabyte);
@@ -56,7 +65,7 @@ async function uploadBench(stores: Stores, store: 'discarding' | 'azurite', file
   for (let run = 0; run < options.runs; run++) {
     options.say(`${store} ${file} run ${run + 1} of ${options.runs}`);
     const [source, sink] = [fileEnd(stores.root, '', file), blobEnd('up', `ours-${run}.bin`)];
-    const measured = await runTask(engineTask(source, sink, { sink: { connectionString: blob } }));
+    const measured = await runEngine({ source, sink, secrets: { sink: { connectionString: blob } } });
     details.push(measured);
     rates['ours']?.push(megabytes / (measured.ms / 1000));
     const sdk = await runTask({ kind: 'sdk-upload', file: join(stores.root, file), blob, container, name: `up/sdk-${run}.bin` });
@@ -95,7 +104,7 @@ async function csvBench(stores: Stores, options: CopyBenchOptions): Promise<void
     mappings: [['id', 'Int64'], ['amount', 'Decimal'], ['comment', 'String'], ['day', 'DateTime']].map(([name, type]) => (
       { source: { name, type }, sink: { name: name?.toUpperCase(), type } }) as Translator['mappings'][number]),
   };
-  const discarding = { sink: { connectionString: stores.discarding } };
+  const discarding = { connectionString: stores.discarding };
   for (const [label, chosen, sink, secrets] of [
     ['CSV → CSV file, 4 of 6 columns', translator, fileEnd(stores.root, 'out', 'rows.psv', delimited('|')), {}],
     ['CSV → CSV file, typed', typed, fileEnd(stores.root, 'out', 'typed.psv', delimited('|')), {}],
@@ -104,7 +113,8 @@ async function csvBench(stores: Stores, options: CopyBenchOptions): Promise<void
     const measured: Measurement[] = [];
     for (let run = 0; run < options.runs; run++) {
       options.say(`${label} run ${run + 1} of ${options.runs}`);
-      measured.push(await runTask(engineTask(fileEnd(stores.root, '', 'rows.csv', delimited(',')), sink, secrets, chosen)));
+      const source = fileEnd(stores.root, '', 'rows.csv', delimited(','));
+      measured.push(await runEngine({ source, sink, secrets: { sink: secrets }, translator: chosen }));
     }
     const cpuPerMRows = median(measured.map((item) => item.cpuSeconds / (item.rows / 1e6)));
     options.print({
@@ -114,50 +124,16 @@ async function csvBench(stores: Stores, options: CopyBenchOptions): Promise<void
   }
 }
 
-/** The most that any of the processes took above what it has when idle. */
-function peakMb(measured: readonly Measurement[]): number {
-  return round(Math.max(...measured.map((item) => item.peakMb - item.idleMb)), 0);
-}
-
 async function memoryBench(stores: Stores, file: string, options: CopyBenchOptions): Promise<void> {
   options.say(`memory with ${file}`);
   const secrets = { sink: { connectionString: stores.discarding } };
-  const measured = await runTask(engineTask(fileEnd(stores.root, '', file), blobEnd('memory', file), secrets));
+  const measured = await runEngine({ source: fileEnd(stores.root, '', file), sink: blobEnd('memory', file), secrets });
   const ours = round(measured.peakMb - measured.idleMb, 0);
   const megabytes = Math.round(await sizeMb(join(stores.root, file)));
   options.print({
     bench: 'copy', case: `memory above the idle executor, ${megabytes} MB file → blob`, ours, unit: 'MB', limit: 150,
     met: ours <= 150, peakMB: round(measured.peakMb, 0), guarantees: measured.guarantee,
   });
-}
-
-function delimited(columnDelimiter: string): DataFormat {
-  return {
-    type: 'DelimitedText', columnDelimiter, rowDelimiter: '', quoteChar: '"', escapeChar: '"', firstRowAsHeader: true, nullValue: '',
-    encodingName: 'UTF-8', skipLineCount: 0, quoteAllText: false,
-  };
-}
-
-function fileEnd(root: string, folderPath: string, fileName: string, format: DataFormat = binary): CopyEnd {
-  return { connector: 'file', connection: { host: root }, location: { folderPath, fileName }, settings: {}, format };
-}
-
-function blobEnd(folderPath: string, fileName: string, format: DataFormat = binary): CopyEnd {
-  return { connector: 'azure-blob', connection: {}, location: { container, folderPath, fileName }, settings: {}, format };
-}
-
-function engineTask(source: CopyEnd, sink: CopyEnd, secrets: { sink?: Record<string, string> }, translator?: Translator): Task {
-  const activity: CopyActivity = {
-    type: 'Copy', source, sink, parallelCopies: 0, validateDataConsistency: false, ...(translator === undefined ? {} : { translator }),
-  };
-  return { kind: 'engine', activity, secrets: { source: {}, sink: secrets.sink ?? {} } };
-}
-
-/** Runs one measured copy in a fresh process with an executor's flags. */
-async function runTask(task: Task): Promise<Measurement> {
-  const main = fileURLToPath(new URL('./copy-process.ts', import.meta.url));
-  const output = await runProgram(process.execPath, ['--max-old-space-size=214', main, JSON.stringify(task)]);
-  return JSON.parse(output) as Measurement;
 }
 
 /** Seconds that rclone took. Debian's version takes only a SAS URL for a store at another address. */
@@ -170,22 +146,6 @@ async function rcloneUpload(rclone: string, file: string, connectionString: stri
   const flags = ['--azureblob-sas-url', sas, '--azureblob-chunk-size', '8M', '--azureblob-upload-concurrency', '4', '--retries', '1'];
   await runProgram(rclone, ['copyto', file, `:azureblob:${container}/${name}`, '--config', '/dev/null', ...flags]);
   return (performance.now() - startedMs) / 1000;
-}
-
-function runProgram(command: string, args: readonly string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (data: Buffer) => (out += data.toString()));
-    child.stderr.on('data', (data: Buffer) => (err += data.toString()));
-    child.once('error', reject);
-    child.once('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${command} ended with ${code}: ${err.slice(-2000)}`))));
-  });
-}
-
-function findProgram(name: string): string | undefined {
-  return (process.env['PATH'] ?? '').split(':').map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
 async function startStores(context: CleanupContext): Promise<Stores> {

@@ -4,12 +4,14 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { newId, silentLogger, systemClock, systemRandom } from '@dmg/base';
 import { azureBlobConnector } from '@dmg/connector-azure-blob';
 import { fileConnector } from '@dmg/connector-file';
+import { postgresqlConnector } from '@dmg/connector-postgresql';
 import { runCopy } from '@dmg/engine';
 import type { CopyActivity, Job } from '@dmg/model';
 
 /**
  * One measured copy in a process of its own, as an executor is one: by the engine with all its guarantees, or by the bare SDK loop that
- * it is compared with. Prints one JSON line: milliseconds of the copy alone, CPU seconds and peak memory of the process.
+ * it is compared with. Prints one JSON line: milliseconds and CPU seconds of the copy alone, and the
+ * process's memory at its highest.
  */
 export interface Measurement {
   readonly ms: number;
@@ -42,7 +44,7 @@ async function engineCopy(task: Extract<Task, { kind: 'engine' }>): Promise<{ ro
   };
   const outcome = await runCopy({
     job, attemptId: newId(systemRandom), nodeName: 'bench', epoch: '1.bench',
-    connectors: new Map([fileConnector, azureBlobConnector].map((connector) => [connector.spec.name, connector])),
+    connectors: new Map([fileConnector, azureBlobConnector, postgresqlConnector].map((connector) => [connector.spec.name, connector])),
     secrets: { source: new Map(Object.entries(task.secrets.source)), sink: new Map(Object.entries(task.secrets.sink)) },
     clock: systemClock, random: systemRandom, logger: silentLogger, signal: new AbortController().signal,
   });
@@ -76,12 +78,13 @@ async function sdkUpload(task: Extract<Task, { kind: 'sdk-upload' }>): Promise<{
 
 const task = JSON.parse(process.argv[2] ?? '') as Task;
 const idleMb = memoryMb('VmRSS');
+const idleCpu = process.cpuUsage();
 const startedMs = performance.now();
 const { rows, guarantee } = task.kind === 'engine' ? await engineCopy(task) : await sdkUpload(task);
 const ms = performance.now() - startedMs;
-const usage = process.resourceUsage();
+const cpu = process.cpuUsage(idleCpu);
 const measurement: Measurement = {
-  ms, rows, guarantee, idleMb, peakMb: memoryMb('VmHWM'), cpuSeconds: (usage.userCPUTime + usage.systemCPUTime) / 1e6,
+  ms, rows, guarantee, idleMb, peakMb: memoryMb('VmHWM'), cpuSeconds: (cpu.user + cpu.system) / 1e6,
 };
 process.stdout.write(`${JSON.stringify(measurement)}\n`);
 process.exit(0);

@@ -10,10 +10,12 @@ const help = `npm run bench -- copy|dispatch|failover [options]
 
 Measures beside peers in the same run, interleaved; medians. Exit code 0 when it ran, whatever it found.
 
-  copy        file → blob beside the bare SDK and rclone, CSV → CSV, memory
+  copy        file → blob beside the bare SDK and rclone; CSV → CSV; PostgreSQL ↔ CSV, PostgreSQL → PostgreSQL beside psql; memory
   dispatch    jobs a second beside the bare loop of the queue's client and BullMQ; time from message to start
   failover    from the end of a dispatcher to the first job that the next one gives away; what hosts and executors take
   --runs N    repetitions of each case of copy and dispatch (default 5)
+  --only X    copy: files or tables (default both)
+  --large     copy: also ten gigabytes of a table, for the memory (some minutes, 12 GB of disk)
   --nodes N   nodes of the gateway (default: 1 for dispatch, 4 for failover)
   --kills N   failover: kill -9 of the dispatcher's process group (default 5)
   --freezes N failover: SIGSTOP of it for 0.5 to 20 s (default 3)
@@ -35,7 +37,10 @@ function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { runs: number, nodes: number, kills: number, freezes: number, stops: number, seed: number, json: flag, help: flag },
+      options: {
+        runs: number, nodes: number, kills: number, freezes: number, stops: number, seed: number, only: number, large: flag, json: flag,
+        help: flag,
+      },
     });
   } catch (error) {
     return usage(error instanceof Error ? error.message : String(error));
@@ -53,6 +58,9 @@ function whole(option: 'runs' | 'nodes' | 'kills' | 'freezes' | 'stops' | 'seed'
   if (!Number.isInteger(value) || value < least) usage(`--${option} is a whole number of at least ${least}`);
   return value;
 }
+
+const only = (['files', 'tables'] as const).find((known) => known === values.only);
+if (values.only !== undefined && only === undefined) usage('--only is files or tables');
 
 function print(line: BenchLine): void {
   if (values.json) {
@@ -78,7 +86,7 @@ process.once('SIGTERM', stop);
 try {
   switch (bench) {
     case 'copy':
-      await copyBench(scope, { runs: whole('runs', 1, 5), print, say });
+      await copyBench(scope, { runs: whole('runs', 1, 5), only, large: values.large, print, say });
       break;
     case 'dispatch':
       await dispatchBench(scope, { runs: whole('runs', 1, 5), nodes: whole('nodes', 1, 1), print, say });
