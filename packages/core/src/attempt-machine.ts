@@ -1,5 +1,5 @@
 import type { Fault, StopKind } from '@dmg/base';
-import type { AttemptOutcome, AttemptProgress, AttemptStep } from '@dmg/model';
+import { type AttemptOutcome, type AttemptProgress, type AttemptStep, isAssistStep } from '@dmg/model';
 import assert from 'node:assert/strict';
 
 /**
@@ -17,6 +17,8 @@ import assert from 'node:assert/strict';
  * Two silences are told apart. No tick means that the process is frozen or loops: it is killed; the time in which it wanted a processor
  * and got none does not count, or a busy machine would kill what it slows down. No progress means that the store does not answer: the
  * attempt is stopped.
+ *
+ * An assistant never closes the sink, whatever is asked of it: the attempt that leads its job does.
  *
  * Invariants: the outcome is reported exactly once; `cancelled` is never reported without knowing whether the sink is closed; a
  * failure of a final try is never reported with an open sink; after `ended` nothing is asked of any executor.
@@ -189,7 +191,7 @@ function stop(before: AttemptState, kind: StopKind, nowMs: number): AttemptTrans
 function verdictOfStop(terms: AttemptTerms, kind: StopKind): Verdict {
   switch (kind) {
     case 'cancelled':
-      return { kind: 'cancelled' };
+      return { kind: isAssistStep(terms.step) ? 'stopped' : 'cancelled' };
     case 'timeout':
       return { kind: 'failed', fault: terms.faults.timeout };
     case 'draining':
@@ -237,7 +239,7 @@ function checkTime(state: AttemptState, nowMs: number): AttemptTransition {
   if (nowMs - state.startedAtMs >= timeoutMs + limits.timeoutGraceMs) {
     return kill(state, 'timeout', { kind: 'failed', fault: faults.timeout }, nowMs);
   }
-  if (!state.waiting && nowMs - state.lastAdvanceAtMs >= limits.progressLimitMs) {
+  if (!state.waiting && step !== 'keep' && nowMs - state.lastAdvanceAtMs >= limits.progressLimitMs) {
     const stopped = stop(state, 'timeout', nowMs);
     return { ...stopped, state: { ...stopped.state, verdict: { kind: 'failed', fault: faults.noProgress } } };
   }
@@ -286,7 +288,7 @@ function ended(state: AttemptState, outcome: AttemptOutcome, nowMs: number): Att
 
 function failedOpen(state: AttemptState, fault: Fault, nowMs: number): AttemptTransition {
   const verdict: Verdict = { kind: 'failed', fault: state.verdict?.kind === 'failed' ? state.verdict.fault : fault };
-  if (!state.terms.finalTry) return report(state, { ...verdict, sink: 'open' });
+  if (!state.terms.finalTry || isAssistStep(state.terms.step)) return report(state, { ...verdict, sink: 'open' });
   return close({ ...state, verdict }, nowMs);
 }
 
@@ -299,7 +301,8 @@ function gone(state: AttemptState, event: { reason: string; outOfMemory: boolean
 /** The executor is out of the way (`gone`), or cannot be got out of the way (`stuck`): then nothing fresh can take its place. */
 function withoutExecutor(state: AttemptState, nowMs: number, how: 'gone' | 'stuck'): AttemptTransition {
   const verdict = verdictOf(state);
-  const { step, finalTry } = state.terms;
+  const { step } = state.terms;
+  const finalTry = state.terms.finalTry && !isAssistStep(step);
   if (verdict.kind === 'lost') return report(state, { kind: 'lost', reason: verdict.reason });
   if (verdict.kind === 'stopped') return report(state, { kind: 'stopped' });
   if (verdict.kind === 'failed' && !finalTry) return report(state, { kind: 'failed', fault: verdict.fault, sink: 'open' });

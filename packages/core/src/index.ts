@@ -1,3 +1,4 @@
+export { type AssistAssignment, type AssistedLead, placeAssistants } from './assist-placement.ts';
 export {
   type AttemptEffect, type AttemptEvent, type AttemptFailure, type AttemptLimits, type AttemptPhase, type AttemptState, type AttemptTerms,
   type AttemptTransition, type KillReason, startAttempt, stepAttempt,
@@ -9,8 +10,9 @@ export {
   type HeardFacts, laterDecision, memberView, offlineAfterMs, versionWaitMs,
 } from './gateway-decision.ts';
 export type { JobContext, JobEffect, JobEvent, JobStep } from './job-events.ts';
-export { isFinal, nextStep, restored, signatureRefusalsMax, stepJob } from './job-machine.ts';
-export type { CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
+export { nextStep } from './job-changes.ts';
+export { isFinal, restored, signatureRefusalsMax, stepJob } from './job-machine.ts';
+export type { Assistant, CurrentAttempt, JobEnd, JobRecord, JobState } from './job-record.ts';
 export { admitByMemory, type MemoryAdmission, type MemorySituation } from './memory-admission.ts';
 export { betterAfterMs, betterPeer, type LeadCandidate, leadRank, type LeadRank } from './lead-rank.ts';
 export { stepLease } from './lease-machine.ts';

@@ -1,5 +1,11 @@
+import type { LeadStep } from '@dmg/model';
 import type { JobContext, JobStep } from './job-events.ts';
 import type { JobEnd, JobRecord } from './job-record.ts';
+
+/** What the next attempt of this job is to do. */
+export function nextStep(record: Pick<JobRecord, 'cancelRequested' | 'failing'>): LeadStep {
+  return record.cancelRequested || record.failing !== undefined ? 'abort' : 'copy';
+}
 
 /** The only way a record changes: each change is stamped with the epoch and the next version. */
 export function changed(record: JobRecord, context: JobContext, patch: Partial<JobRecord>): JobRecord {

@@ -1,5 +1,5 @@
-import type { AttemptOutcome, AttemptProgress, AttemptStep, RefusalReason, RunningAttempt } from '@dmg/model';
-import type { JobEnd, JobRecord } from './job-record.ts';
+import type { AssistShare, AttemptOutcome, AttemptProgress, AttemptStep, LeadStep, RefusalReason, RunningAttempt } from '@dmg/model';
+import type { Assistant, JobEnd, JobRecord } from './job-record.ts';
 
 /** What can happen to a job, seen by the dispatcher. */
 export type JobEvent =
@@ -9,7 +9,9 @@ export type JobEvent =
     readonly firstDelivery: boolean; readonly signedJob: string;
   }
   /** Placement chose a node for a Waiting job. */
-  | { readonly type: 'placed'; readonly attemptId: string; readonly nodeId: string; readonly step: AttemptStep }
+  | { readonly type: 'placed'; readonly attemptId: string; readonly nodeId: string; readonly step: LeadStep }
+  /** Placement chose a node for an assistant. */
+  | { readonly type: 'assistantPlaced'; readonly assistant: Assistant; readonly of: number }
   /** The dispatch was never sent: the ledger could not be written, or something changed before. */
   | { readonly type: 'undispatched'; readonly attemptId: string }
   | { readonly type: 'accepted'; readonly attemptId: string }
@@ -36,6 +38,8 @@ export type JobEvent =
   }
   /** A worker's complete list does not name the current attempt, which should be there; or the node was silent beyond its limit. */
   | { readonly type: 'notListed'; readonly nodeId: string }
+  /** An assistant that should be there is not in its worker's complete list; or its node was silent beyond its limit. */
+  | { readonly type: 'assistantGone'; readonly attemptId: string }
   /** Ended and reported long ago, or not placeable by us: the record goes. */
   | { readonly type: 'forgotten' };
 
@@ -53,7 +57,14 @@ export type JobEffect =
   | { readonly type: 'write' }
   /** Settle the message in hand. */
   | { readonly type: 'complete' }
-  | { readonly type: 'dispatch'; readonly attemptId: string; readonly nodeId: string; readonly step: AttemptStep }
+  | {
+    readonly type: 'dispatch'; readonly attemptId: string; readonly nodeId: string; readonly step: AttemptStep;
+    readonly share?: AssistShare;
+  }
+  /** Ask the worker to end an assistant; nothing depends on when it does. */
+  | { readonly type: 'dismiss'; readonly attemptId: string; readonly nodeId: string }
+  /** Tell the current attempt how many assistants copy beside it, so that all together keep to the activity's parallel copies. */
+  | { readonly type: 'tell'; readonly attemptId: string; readonly nodeId: string; readonly assistants: number }
   /** Ask the worker to stop an attempt for good: it closes the sink. */
   | { readonly type: 'stop'; readonly attemptId: string; readonly nodeId: string }
   /** Ask the worker to end an attempt beside which another one of the job goes on: the sink stays open. */

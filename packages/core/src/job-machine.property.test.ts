@@ -4,7 +4,8 @@ import type { AttemptOutcome, AttemptProgress, AttemptStep, RefusalReason } from
 import fc from 'fast-check';
 import { executorDeathsMax } from './job-ends.ts';
 import type { JobEffect, JobEvent } from './job-events.ts';
-import { isFinal, nextStep, restored, stepJob } from './job-machine.ts';
+import { nextStep } from './job-changes.ts';
+import { isFinal, restored, stepJob } from './job-machine.ts';
 import type { JobEnd, JobRecord } from './job-record.ts';
 
 /*
@@ -40,7 +41,9 @@ type Command =
   | { kind: 'answer'; which: number; answer: 'accepted' | 'undispatched' | 'progress' | RefusalReason }
   | { kind: 'end'; which: number; outcome: AttemptOutcome }
   | { kind: 'list'; which: number; withCopy: boolean; listed: AttemptProgress | undefined; current: AttemptProgress | undefined }
-  | { kind: 'unlist'; node: number } | { kind: 'forget' } | { kind: 'withhold' };
+  | { kind: 'unlist'; node: number } | { kind: 'forget' } | { kind: 'withhold' }
+  | { kind: 'assist'; node: number; keeps: boolean } | { kind: 'listAssistant'; which: number; node: number; keeps: boolean }
+  | { kind: 'endAssistant'; which: number; how: 'undispatched' | 'assistantGone' | 'accepted' | AttemptOutcome };
 
 const which = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) });
 const flag = fc.boolean();
@@ -66,6 +69,14 @@ const commands: fc.Arbitrary<Command[]> = fc.array(fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('unlist' as const), node: fc.integer({ min: 1, max: 2 }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'forget' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'withhold' as const }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('assist' as const), node: fc.integer({ min: 1, max: 4 }), keeps: flag }) },
+  { weight: 1, arbitrary: fc.record({
+    kind: fc.constant('listAssistant' as const), which, node: fc.integer({ min: 1, max: 4 }), keeps: flag,
+  }) },
+  { weight: 2, arbitrary: fc.record({
+    kind: fc.constant('endAssistant' as const), which,
+    how: fc.oneof(fc.constantFrom('undispatched' as const, 'assistantGone' as const, 'accepted' as const), fc.constantFrom(...outcomes)),
+  }) },
 ), { minLength: 5, maxLength: 60, size: 'max' });
 
 interface Issued { attemptId: string; nodeId: string; step: AttemptStep; tryNumber: number; begun: boolean; refused: boolean }
@@ -74,6 +85,8 @@ interface Issued { attemptId: string; nodeId: string; step: AttemptStep; tryNumb
 class History {
   record: JobRecord | undefined;
   readonly issued: Issued[] = [];
+  /** Ids of assistants, in the order in which they were placed or listed first. */
+  readonly assistants: string[] = [];
   reports: JobEnd[] = [];
   tryNumber = 1;
   #finals: string[] = [];
@@ -87,6 +100,7 @@ class History {
       assert.ok(record.version > before.version, 'a change keeps its version');
     }
     this.#checkOrder(effects);
+    this.#checkAssistants(before, effects);
     for (const effect of effects) {
       if (effect.type === 'report') {
         // The ledger does not take the record, so nobody is told; another dispatcher may have made attempts since.
@@ -105,6 +119,21 @@ class History {
     assert.ok(record.executorDeaths <= executorDeathsMax && record.abortDeaths <= executorDeathsMax, 'deaths are bounded');
     if (record.reported && before?.reported === false) assert.equal(event.type, 'reported', 'acknowledged by the control plane only');
   }
+
+  /** None is lost from the record without having ended or being asked to, and none goes on beside a sink that is to be closed. */
+  #checkAssistants(before: JobRecord | undefined, effects: readonly JobEffect[]): void {
+    const ids = (record: JobRecord | undefined): string[] => (record?.assistants ?? []).map(({ attemptId }) => attemptId);
+    const dismissed = effects.flatMap((effect) => (effect.type === 'dismiss' ? effect.attemptId : []));
+    for (const id of ids(before)) {
+      if (!ids(this.record).includes(id)) assert.ok(dismissed.includes(id) || this.#endedAssistant === id, `${id} is forgotten`);
+    }
+    for (const id of ids(this.record)) assert.ok(!dismissed.includes(id), `${id} is dismissed and goes on`);
+    const firstOther = effects.findIndex(({ type }) => type !== 'dismiss');
+    const lastDismissal = effects.findLastIndex(({ type }) => type === 'dismiss');
+    if (ids(before).length > 0 && firstOther >= 0) assert.ok(lastDismissal <= firstOther, 'assistants are ended first');
+  }
+
+  #endedAssistant = '';
 
   #checkOrder(effects: readonly JobEffect[]): void {
     const writeAt = effects.findIndex((effect) => effect.type === 'write');
@@ -165,6 +194,24 @@ class History {
         attempt.begun = true;
         return this.#end(attempt, command.outcome);
       }
+      case 'assist': return this.#assist(command);
+      case 'listAssistant': {
+        const known = this.assistants.at(-1 - command.which);
+        const attemptId = known ?? `h${this.assistants.push(`h${this.assistants.length}`) - 1}`;
+        const step = command.keeps ? 'keep' as const : 'assist' as const;
+        const shown = { jobId: 'j', attemptId, step, tryNumber: this.tryNumber, progress: undefined };
+        return this.apply({ type: 'listed', nodeId: `n${command.node}`, finalTry: true, attempt: shown });
+      }
+      case 'endAssistant': {
+        const attemptId = this.assistants.at(-1 - command.which);
+        if (attemptId === undefined) return;
+        this.#endedAssistant = attemptId;
+        const { how } = command;
+        if (typeof how === 'string') this.apply({ type: how, attemptId });
+        else this.#end({ attemptId, tryNumber: this.tryNumber }, how);
+        this.#endedAssistant = '';
+        return;
+      }
       case 'list': {
         if (attempt === undefined) return;
         attempt.begun = true;
@@ -175,6 +222,14 @@ class History {
         return this.apply({ type: 'listed', nodeId, finalTry: true, attempt: shown, current });
       }
     }
+  }
+
+  #assist({ node, keeps }: Command & { kind: 'assist' }): void {
+    if (this.record === undefined) return;
+    const attemptId = `h${this.assistants.length}`;
+    this.assistants.push(attemptId);
+    const assistant = { attemptId, nodeId: `n${node}`, step: keeps ? 'keep' as const : 'assist' as const, index: 1 };
+    this.apply({ type: 'assistantPlaced', assistant, of: 4 });
   }
 
   #receive(command: Command & { kind: 'receive' }): void {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AttemptOutcome, AttemptProgress, Receipt } from '@dmg/model';
 import type { JobEvent, JobStep } from './job-events.ts';
-import { isFinal, nextStep, restored, stepJob } from './job-machine.ts';
+import { nextStep } from './job-changes.ts';
+import { isFinal, restored, stepJob } from './job-machine.ts';
 import type { JobRecord } from './job-record.ts';
 
 const context = { jobId: 'j', epochN: 1, nowWallMs: 1000, nodeName: 'here' };

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import type { AttemptProgress, AttemptStep } from '@dmg/model';
+import { type AttemptProgress, isAssistStep } from '@dmg/model';
 import { coreErrors } from './errors.ts';
-import { changed, endedWith, waitingAgain } from './job-changes.ts';
+import { assistantListed, assistantOf, assistantPlaced, fits, onAssistant, withAssistants } from './job-assistants.ts';
+import { changed, endedWith, nextStep, waitingAgain } from './job-changes.ts';
 import { stepEnded } from './job-ends.ts';
 import type { JobContext, JobEffect, JobEvent, JobStep } from './job-events.ts';
 import type { JobEnd, JobRecord } from './job-record.ts';
@@ -26,6 +27,7 @@ import type { JobEnd, JobRecord } from './job-record.ts';
  *   - Failed and Cancelled come only from the current attempt, or from here when no attempt can have touched the sink
  *   - an end of the whole job that is not a success has closed the sink first, or says `unconfirmed`
  *   - at most three executors die under a try, and at most three while its sink is closed
+ *   - assistants exist only while the sink is to be copied to, at most one that copies on a node, and none beside the current attempt
  *   - of two attempts that copy, the one that is further goes on; the other is ended without closing the sink that both write to
  */
 
@@ -36,14 +38,9 @@ const complete: JobEffect = { type: 'complete' };
 
 /** Applies one event to one job. Pure. */
 export function stepJob(record: JobRecord | undefined, event: JobEvent, context: JobContext): JobStep {
-  const step = transition(record, event, context);
+  const step = withAssistants(record, transition(record, event, context), context);
   if (step.record !== undefined) assertRecord(step.record);
   return step;
-}
-
-/** What the next attempt of this job is to do. */
-export function nextStep(record: Pick<JobRecord, 'cancelRequested' | 'failing'>): AttemptStep {
-  return record.cancelRequested || record.failing !== undefined ? 'abort' : 'copy';
 }
 
 /** True for an end after which the job changes nothing more; false for a failed try that leaves the sink open for the next. */
@@ -60,8 +57,10 @@ function transition(record: JobRecord | undefined, event: JobEvent, context: Job
   switch (event.type) {
     case 'received': return onReceived(record, event, context);
     case 'listed': return onListed(record, event, context);
-    case 'ended': return stepEnded(record, event, context);
+    case 'ended': return onEnded(record, event, context);
     case 'placed':
+    case 'assistantPlaced':
+    case 'assistantGone':
     case 'undispatched':
     case 'accepted':
     case 'refused':
@@ -74,9 +73,19 @@ function transition(record: JobRecord | undefined, event: JobEvent, context: Job
   }
 }
 
+/** The end of an assistant ends nothing else, unless it found that the sink is done. */
+function onEnded(record: JobRecord | undefined, event: JobEvent & { type: 'ended' }, context: JobContext): JobStep {
+  const isAssistant = record !== undefined && assistantOf(record, event.attemptId) !== undefined;
+  if (isAssistant && event.outcome.kind !== 'succeeded') return onAssistant(record, event, context);
+  return stepEnded(record, event, context);
+}
+
 function onKnown(record: JobRecord, event: Exclude<JobEvent, { type: 'received' | 'listed' | 'ended' }>, context: JobContext): JobStep {
+  if ('attemptId' in event && assistantOf(record, event.attemptId) !== undefined) return onAssistant(record, event, context);
   switch (event.type) {
     case 'placed': return onPlaced(record, event, context);
+    case 'assistantPlaced': return assistantPlaced(record, event, context);
+    case 'assistantGone': return { record, effects: [] };
     case 'undispatched': {
       if (!awaitsAnswer(record, event.attemptId)) return { record, effects: [] };
       return { record: unplaced(record, context, {}), effects: [] };
@@ -186,7 +195,9 @@ function onCancelRequested(record: JobRecord, context: JobContext): JobStep {
 
 function onListed(record: JobRecord | undefined, event: JobEvent & { type: 'listed' }, context: JobContext): JobStep {
   const { attempt: listed, nodeId } = event;
-  const current = { attemptId: listed.attemptId, nodeId, step: listed.step, tryNumber: listed.tryNumber };
+  const { step } = listed;
+  if (isAssistStep(step)) return assistantListed(record, { attemptId: listed.attemptId, nodeId, step }, context);
+  const current = { attemptId: listed.attemptId, nodeId, step, tryNumber: listed.tryNumber };
   if (record === undefined) {
     const adopted: JobRecord = {
       jobId: context.jobId, epochN: context.epochN, version: 1, tryNumber: listed.tryNumber, finalTry: event.finalTry, sendNo: 0,
@@ -266,5 +277,9 @@ function assertRecord(record: JobRecord): void {
   assert.equal(record.attempt !== undefined, active, `job ${record.jobId}: attempt and state ${record.state} disagree`);
   assert.equal(record.end !== undefined, record.state === 'Ended', `job ${record.jobId}: end and state ${record.state} disagree`);
   assert.ok(record.attempts >= (active ? 1 : 0), `job ${record.jobId}: ${record.attempts} attempts while ${record.state}`);
+  const { assistants = [] } = record;
+  const wanted = record.state !== 'Ended' && nextStep(record) === 'copy';
+  assert.ok(assistants.length === 0 || wanted, `job ${record.jobId}: assistants although nothing is copied`);
+  assert.ok(assistants.every((one) => fits(record, one)), `job ${record.jobId}: two that copy on one node`);
   assert.ok(!record.reported || record.state === 'Ended', `job ${record.jobId}: reported while ${record.state}`);
 }

@@ -1,5 +1,5 @@
 import type { Fault } from '@dmg/base';
-import type { AttemptOutcome, AttemptStep } from '@dmg/model';
+import type { AssistStep, AttemptOutcome, LeadStep } from '@dmg/model';
 
 /**
  * The ledger's record of a job. `epochN` and `version` order the copies of a record: (epochN, version) grows with each change.
@@ -22,7 +22,12 @@ export interface JobRecord {
   readonly state: JobState;
   /** The current attempt; there exactly in the states Dispatched and Running. */
   readonly attempt?: CurrentAttempt | undefined;
-  /** Attempts made so far, all tries. More than 0: the sink may know this job. */
+  /**
+   * What goes on beside the current attempt on other nodes, and goes on while the job waits for its next one. Nothing of the job depends
+   * on them: they come and go, and are gone when the sink is to be closed. Absent: none.
+   */
+  readonly assistants?: readonly Assistant[] | undefined;
+  /** Attempts made so far, all tries; assistants are not among them. More than 0: the sink may know this job. */
   readonly attempts: number;
   /** How often an executor died under this try. At three the try is over. */
   readonly executorDeaths: number;
@@ -42,9 +47,17 @@ export interface JobRecord {
 export interface CurrentAttempt {
   readonly attemptId: string;
   readonly nodeId: string;
-  readonly step: AttemptStep;
+  readonly step: LeadStep;
   /** The try under which it was dispatched; smaller than the record's when a new try arrived meanwhile. */
   readonly tryNumber: number;
+}
+
+export interface Assistant {
+  readonly attemptId: string;
+  readonly nodeId: string;
+  readonly step: AssistStep;
+  /** Its place among all that copy the job; see `AssistShare`. */
+  readonly index: number;
 }
 
 /** How a try ended, as it is reported to the control plane. */

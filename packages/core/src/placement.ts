@@ -1,4 +1,4 @@
-import type { AttemptStep, CopyEnd, Job, JsonValue, NodeStatus } from '@dmg/model';
+import type { CopyEnd, Job, JsonValue, LeadStep, NodeStatus } from '@dmg/model';
 
 /*
  * Which Waiting job goes to which node, now. Late binding: called whenever a slot may be free; a job gets a node only then.
@@ -14,7 +14,7 @@ import type { AttemptStep, CopyEnd, Job, JsonValue, NodeStatus } from '@dmg/mode
 export interface WaitingJob {
   readonly jobId: string;
   readonly sendNo: number;
-  readonly step: AttemptStep;
+  readonly step: LeadStep;
   /** Nodes that may not run it now, with why. */
   readonly ineligible: ReadonlyMap<string, string>;
 }
@@ -29,7 +29,7 @@ export interface PlacementNode {
 export interface Assignment {
   readonly jobId: string;
   readonly nodeId: string;
-  readonly step: AttemptStep;
+  readonly step: LeadStep;
 }
 
 export interface Placement {

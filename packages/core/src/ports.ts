@@ -1,5 +1,5 @@
 import type {
-  AttemptOutcome, AttemptProgress, AttemptStep, DeadLetterReport, Epoch, Job, JobReport, RefusalReason, RunningAttempt,
+  AssistShare, AttemptOutcome, AttemptProgress, AttemptStep, DeadLetterReport, Epoch, Job, JobReport, RefusalReason, RunningAttempt,
 } from '@dmg/model';
 import type { JobRecord } from './job-record.ts';
 
@@ -77,6 +77,8 @@ export interface DispatchRequest {
   readonly signedJob: string;
   readonly attemptId: string;
   readonly step: AttemptStep;
+  /** With the step `assist` only. */
+  readonly share?: AssistShare;
   readonly epoch: Epoch;
 }
 
@@ -119,6 +121,8 @@ export interface WorkerPort {
    * not running: nothing happens. A worker that cannot leaves both running, which the sink bears.
    */
   supersede?(attemptId: string): Promise<void>;
+  /** Tells an attempt that leads how many assistants copy beside it. One that is not running, or does not hear of it, goes on as it was. */
+  tellAssistants?(attemptId: string, assistants: number): Promise<void>;
   subscribe(listen: (event: WorkerEvent) => void): () => void;
 }
 

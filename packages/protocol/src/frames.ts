@@ -1,6 +1,6 @@
 import type { Fault } from '@dmg/base';
 import type { DispatchAnswer, WorkerEvent } from '@dmg/core';
-import type { AttemptStep, Epoch, NodeFacts, ProtocolVersion, RunningAttempt } from '@dmg/model';
+import type { AssistShare, AttemptStep, Epoch, NodeFacts, ProtocolVersion, RunningAttempt } from '@dmg/model';
 import type { ProtocolRange } from './protocol-versions.ts';
 
 /** What goes over a stream, as the rest of the package sees it. The wire's own form is known to `codec/` only. */
@@ -9,6 +9,7 @@ export type ClientFrame =
   | { readonly type: 'hello'; readonly requestId: number; readonly epoch: Epoch }
   | DispatchFrame
   | { readonly type: 'cancel' | 'supersede'; readonly requestId: number; readonly attemptId: string }
+  | { readonly type: 'tellAssistants'; readonly requestId: number; readonly attemptId: string; readonly assistants: number }
   | HeartbeatFrame
   | GoodbyeFrame;
 
@@ -28,6 +29,7 @@ export interface DispatchFrame {
   readonly step: AttemptStep;
   readonly epoch: Epoch;
   readonly jobId: string;
+  readonly share?: AssistShare;
 }
 
 export interface HeartbeatFrame {

@@ -1,6 +1,6 @@
 import { type Clock, DmgError, firstLine, withDeadline } from '@dmg/base';
 import type { DispatchAnswer, DispatchRequest, WorkerPort } from '@dmg/core';
-import type { Epoch, NodeFacts, ProtocolVersion, RunningAttempt } from '@dmg/model';
+import { type Epoch, isAssistStep, type NodeFacts, type ProtocolVersion, type RunningAttempt } from '@dmg/model';
 import { type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import { encodeClientFrame } from './codec/client-frame.ts';
 import { decodeServerFrame } from './codec/server-frame.ts';
@@ -9,7 +9,7 @@ import type { ClientFrame, ServerFrame, ToldEvent } from './frames.ts';
 import type { ClientFrame as WireClientFrame } from './generated/dmg/cluster/v1/ClientFrame.ts';
 import type { ServerFrame__Output } from './generated/dmg/cluster/v1/ServerFrame.ts';
 import type { PeerChannel } from './peer-channel.ts';
-import { canSupersede, factsFor, type ProtocolRange } from './protocol-versions.ts';
+import { canAssist, canSupersede, factsFor, type ProtocolRange } from './protocol-versions.ts';
 import { StreamPulse } from './stream-pulse.ts';
 import type { StreamTimes } from './stream-times.ts';
 import { signedJobBytesMax } from './transport-options.ts';
@@ -115,8 +115,11 @@ export class LinkStream {
     );
   }
 
-  async dispatch({ job, signedJob, attemptId, step, epoch }: DispatchRequest): Promise<DispatchAnswer> {
+  async dispatch({ job, signedJob, attemptId, step, epoch, share }: DispatchRequest): Promise<DispatchAnswer> {
     const { nodeName, times } = this.#options;
+    if (isAssistStep(step) && this.#protocol !== undefined && !canAssist(this.#protocol)) {
+      return { accepted: false, reason: 'NOT_ELIGIBLE', evidence: 'The node speaks a protocol that knows no assistants.' };
+    }
     const bytes = Buffer.byteLength(signedJob);
     if (bytes > signedJobBytesMax) {
       const evidence = `The signed job has ${bytes} bytes; up to ${signedJobBytesMax} can be handed to another node.`;
@@ -124,7 +127,9 @@ export class LinkStream {
     }
     return this.#ask<DispatchAnswer>(
       { what: `dispatch a job to node ${nodeName}`, limitMs: times.dispatchLimitMs },
-      (requestId) => ({ type: 'dispatch', requestId, signedJob, attemptId, step, epoch, jobId: job.jobId }),
+      (requestId) => ({
+        type: 'dispatch', requestId, signedJob, attemptId, step, epoch, jobId: job.jobId, ...(share === undefined ? {} : { share }),
+      }),
       (frame) => (frame.type === 'dispatchAnswer' ? frame.answer : 'unexpected'),
     );
   }
@@ -138,11 +143,20 @@ export class LinkStream {
     if (this.#protocol === undefined || canSupersede(this.#protocol)) await this.#stop('supersede', attemptId);
   }
 
+  async tellAssistants(attemptId: string, assistants: number): Promise<void> {
+    if (this.#protocol !== undefined && !canAssist(this.#protocol)) return;
+    await this.#say('speak to an attempt', (requestId) => ({ type: 'tellAssistants', requestId, attemptId, assistants }));
+  }
+
   async #stop(type: 'cancel' | 'supersede', attemptId: string): Promise<void> {
+    await this.#say('stop an attempt', (requestId) => ({ type, requestId, attemptId }));
+  }
+
+  async #say(what: string, make: (requestId: number) => ClientFrame): Promise<void> {
     const { nodeName, times } = this.#options;
     await this.#ask<true>(
-      { what: `stop an attempt on node ${nodeName}`, limitMs: times.cancelLimitMs },
-      (requestId) => ({ type, requestId, attemptId }),
+      { what: `${what} on node ${nodeName}`, limitMs: times.cancelLimitMs },
+      make,
       (frame) => (frame.type === 'cancelAnswer' ? true : 'unexpected'),
     );
   }

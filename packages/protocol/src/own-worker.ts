@@ -48,6 +48,10 @@ export class OwnWorker implements WorkerPort {
     await this.#worker.supersede?.(attemptId);
   }
 
+  async tellAssistants(attemptId: string, assistants: number): Promise<void> {
+    await this.#worker.tellAssistants?.(attemptId, assistants);
+  }
+
   subscribe(listen: (event: WorkerEvent) => void): () => void {
     // A function of its own: the same listener may subscribe twice.
     const own = (event: WorkerEvent): void => listen(event);

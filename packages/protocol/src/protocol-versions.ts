@@ -1,5 +1,5 @@
 import type { DispatchAnswer } from '@dmg/core';
-import type { NodeFacts, ProtocolVersion } from '@dmg/model';
+import { isAssistStep, type NodeFacts, type ProtocolVersion, type RunningAttempt } from '@dmg/model';
 
 /** The minors of one major that a node speaks. */
 export interface ProtocolRange {
@@ -39,8 +39,9 @@ export function formatRanges(ranges: readonly ProtocolRange[]): string {
 }
 
 /**
- * What 1.1 has and 1.0 has not: the refusal NO_MEMORY, the agreed configuration in words, and `supersede`. Whoever speaks 1.0 is told
- * what it understands: a worker without memory is one that takes no job now, which is what NO_FREE_SLOT makes a dispatcher believe.
+ * What 1.1 has and 1.0 has not: the refusal NO_MEMORY, the agreed configuration in words, `supersede`, and assistants. Whoever speaks 1.0
+ * is told what it understands: a worker without memory is one that takes no job now, which is what NO_FREE_SLOT makes a dispatcher
+ * believe.
  */
 export function answerFor(protocol: ProtocolVersion, answer: DispatchAnswer): DispatchAnswer {
   if (protocol.minor >= 1 || answer.accepted || answer.reason !== 'NO_MEMORY') return answer;
@@ -55,4 +56,14 @@ export function factsFor(protocol: ProtocolVersion, facts: NodeFacts): NodeFacts
 /** See `answerFor`. */
 export function canSupersede(protocol: ProtocolVersion): boolean {
   return protocol.minor >= 1;
+}
+
+/** See `answerFor`. */
+export function canAssist(protocol: ProtocolVersion): boolean {
+  return protocol.minor >= 1;
+}
+
+/** See `answerFor`. A dispatcher that has no word for assistants need not know of them: they end with the job. */
+export function attemptsFor(protocol: ProtocolVersion, attempts: readonly RunningAttempt[]): readonly RunningAttempt[] {
+  return protocol.minor >= 1 ? attempts : attempts.filter(({ step }) => !isAssistStep(step));
 }

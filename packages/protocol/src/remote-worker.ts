@@ -37,6 +37,10 @@ export class RemoteWorker implements WorkerPort {
     await this.#stream().supersede(attemptId);
   }
 
+  async tellAssistants(attemptId: string, assistants: number): Promise<void> {
+    await this.#stream().tellAssistants(attemptId, assistants);
+  }
+
   subscribe(listen: (event: WorkerEvent) => void): () => void {
     return this.#link.subscribe((event) => {
       const told = workerEventOf(event);

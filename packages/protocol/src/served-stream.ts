@@ -6,7 +6,7 @@ import { encodeServerFrame } from './codec/server-frame.ts';
 import type { ClientFrame, DispatchFrame, HelloPart, OpenFrame, ServerFrame, ToldEvent } from './frames.ts';
 import type { ClientFrame__Output } from './generated/dmg/cluster/v1/ClientFrame.ts';
 import type { ServerFrame as WireServerFrame } from './generated/dmg/cluster/v1/ServerFrame.ts';
-import { answerFor, factsFor } from './protocol-versions.ts';
+import { answerFor, attemptsFor, factsFor } from './protocol-versions.ts';
 import { StreamPulse } from './stream-pulse.ts';
 import type { StreamTimes } from './stream-times.ts';
 import { helloPartBytesMax } from './transport-options.ts';
@@ -72,7 +72,8 @@ export class ServedStream {
         return;
       case 'cancel':
       case 'supersede':
-        void this.#stop(frame);
+      case 'tellAssistants':
+        void this.#pass(frame);
         return;
       case 'heartbeat':
         heard(frame.facts);
@@ -101,11 +102,12 @@ export class ServedStream {
   }
 
   async #hello({ requestId, epoch }: Extract<ClientFrame, { type: 'hello' }>): Promise<void> {
-    const { worker, clock, times } = this.#options;
+    const { worker, clock, times, protocol } = this.#options;
     this.#hellos++;
     try {
       const answer = await withDeadline({ clock, limitMs: times.helloLimitMs, what: 'promise and list' }, () => worker.hello(epoch));
-      const parts: HelloPart[] = answer.accepted ? cutList(answer) : [answer];
+      const parts: HelloPart[] = answer.accepted
+        ? cutList({ ...answer, attempts: attemptsFor(protocol, answer.attempts) }) : [answer];
       for (const part of parts) this.#send({ type: 'helloAnswer', requestId, answer: part });
     } catch (error) {
       this.#sendFailure(requestId, error);
@@ -131,7 +133,7 @@ export class ServedStream {
     }
   }
 
-  async #answerDispatch({ signedJob, attemptId, step, epoch, jobId }: DispatchFrame): Promise<DispatchAnswer> {
+  async #answerDispatch({ signedJob, attemptId, step, epoch, jobId, share }: DispatchFrame): Promise<DispatchAnswer> {
     const { readJob, worker, logger, peer } = this.#options;
     let job: Job | undefined;
     let evidence = 'The signed job was not signed by the control plane of this gateway.';
@@ -144,16 +146,22 @@ export class ServedStream {
       evidence = `The signed job is ${job.jobId}, and ${jobId} was dispatched.`;
       job = undefined;
     }
-    if (job !== undefined) return worker.dispatch({ job, signedJob, attemptId, step, epoch });
+    if (job !== undefined) return worker.dispatch({ job, signedJob, attemptId, step, epoch, ...(share === undefined ? {} : { share }) });
     logger.warn({ peerId: peer.nodeId, jobId, attemptId, evidence }, 'dispatch of a job that cannot be verified refused');
     return { accepted: false, reason: 'BAD_SIGNATURE', evidence };
   }
 
-  async #stop({ type, requestId, attemptId }: Extract<ClientFrame, { type: 'cancel' | 'supersede' }>): Promise<void> {
+  /** Passes on to an attempt what it is to hear. */
+  async #pass(frame: Extract<ClientFrame, { type: 'cancel' | 'supersede' | 'tellAssistants' }>): Promise<void> {
     const { worker, clock, times } = this.#options;
-    const stop = async (): Promise<void> => (type === 'cancel' ? worker.cancel(attemptId) : worker.supersede?.(attemptId));
+    const { requestId, attemptId } = frame;
+    const pass = async (): Promise<void> => {
+      if (frame.type === 'tellAssistants') await worker.tellAssistants?.(attemptId, frame.assistants);
+      else if (frame.type === 'cancel') await worker.cancel(attemptId);
+      else await worker.supersede?.(attemptId);
+    };
     try {
-      await withDeadline({ clock, limitMs: times.cancelLimitMs, what: 'stop an attempt' }, stop);
+      await withDeadline({ clock, limitMs: times.cancelLimitMs, what: 'speak to an attempt' }, pass);
       this.#send({ type: 'cancelAnswer', requestId });
     } catch (error) {
       this.#sendFailure(requestId, error);

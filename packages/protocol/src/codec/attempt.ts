@@ -7,7 +7,7 @@ import type { RunningAttempt as WireAttempt, RunningAttempt__Output } from '../g
 import { enumCodec, readCount, readInt64, readMessage, readText, writeCount, writeInt64 } from './fields.ts';
 
 export const attemptSteps = enumCodec('AttemptStep', {
-  copy: 'ATTEMPT_STEP_COPY', abort: 'ATTEMPT_STEP_ABORT',
+  copy: 'ATTEMPT_STEP_COPY', abort: 'ATTEMPT_STEP_ABORT', assist: 'ATTEMPT_STEP_ASSIST', keep: 'ATTEMPT_STEP_KEEP',
 } as const satisfies Record<AttemptStep, AttemptStep__Output>);
 
 export const refusalReasonWords = enumCodec('RefusalReason', {
@@ -25,7 +25,8 @@ const progressSteps = enumCodec('ProgressStep', {
 } as const satisfies Record<AttemptProgress['step'], ProgressStep__Output>);
 
 export function encodeProgress(progress: AttemptProgress): WireProgress {
-  return {
+  const { assistantsWanted, snapshotHeld } = progress;
+  const fields = {
     step: progressSteps.encode(progress.step),
     bytesTotal: writeInt64('AttemptProgress.bytes_total', progress.bytesTotal),
     bytesRead: writeInt64('AttemptProgress.bytes_read', progress.bytesRead),
@@ -33,11 +34,20 @@ export function encodeProgress(progress: AttemptProgress): WireProgress {
     rowsWritten: writeInt64('AttemptProgress.rows_written', progress.rowsWritten),
     filesTotal: writeInt64('AttemptProgress.files_total', progress.filesTotal),
     filesWritten: writeInt64('AttemptProgress.files_written', progress.filesWritten),
-  } satisfies Required<WireProgress>;
+  } satisfies Required<Omit<WireProgress, OptionalProgress | `_${OptionalProgress}`>>;
+  return {
+    ...fields,
+    ...(assistantsWanted === undefined
+      ? {} : { assistantsWanted: writeCount('AttemptProgress.assistants_wanted', assistantsWanted) }),
+    ...(snapshotHeld === undefined ? {} : { snapshotHeld }),
+  };
 }
+
+type OptionalProgress = 'assistantsWanted' | 'snapshotHeld';
 
 export function decodeProgress(field: string, wire: AttemptProgress__Output | null | undefined): AttemptProgress {
   const progress = readMessage(field, wire);
+  const { assistantsWanted, snapshotHeld } = progress;
   return {
     step: progressSteps.decode(progress.step),
     bytesTotal: readInt64('AttemptProgress.bytes_total', progress.bytesTotal),
@@ -46,6 +56,8 @@ export function decodeProgress(field: string, wire: AttemptProgress__Output | nu
     rowsWritten: readInt64('AttemptProgress.rows_written', progress.rowsWritten),
     filesTotal: readInt64('AttemptProgress.files_total', progress.filesTotal),
     filesWritten: readInt64('AttemptProgress.files_written', progress.filesWritten),
+    ...(assistantsWanted === undefined ? {} : { assistantsWanted }),
+    ...(snapshotHeld === undefined ? {} : { snapshotHeld }),
   };
 }
 

@@ -1,5 +1,6 @@
-import type { NodeFacts } from '@dmg/model';
+import type { AssistShare, NodeFacts } from '@dmg/model';
 import type { ClientFrame, DispatchFrame, GoodbyeFrame, HeartbeatFrame, OpenFrame } from '../frames.ts';
+import type { AssistShare as WireShare, AssistShare__Output as WireShare__Output } from '../generated/dmg/cluster/v1/AssistShare.ts';
 import type { Cancel } from '../generated/dmg/cluster/v1/Cancel.ts';
 import type { ClientFrame as WireFrame, ClientFrame__Output } from '../generated/dmg/cluster/v1/ClientFrame.ts';
 import type { Dispatch, Dispatch__Output } from '../generated/dmg/cluster/v1/Dispatch.ts';
@@ -9,12 +10,15 @@ import type { Hello } from '../generated/dmg/cluster/v1/Hello.ts';
 import type { Open, Open__Output } from '../generated/dmg/cluster/v1/Open.ts';
 import type { ProtocolRange as WireRange } from '../generated/dmg/cluster/v1/ProtocolRange.ts';
 import type { Supersede } from '../generated/dmg/cluster/v1/Supersede.ts';
+import type { TellAssistants, TellAssistants__Output } from '../generated/dmg/cluster/v1/TellAssistants.ts';
 import type { ProtocolRange } from '../protocol-versions.ts';
 import { attemptSteps } from './attempt.ts';
 import { decodeEpoch, encodeEpoch } from './epoch.ts';
 import { bad, readCount, readMessage, readText, writeCount } from './fields.ts';
 import { decodeFacts, encodeFacts } from './node-facts.ts';
 import { madeOnce } from './repeated-frames.ts';
+
+type Telling = Extract<ClientFrame, { type: 'tellAssistants' }>;
 
 export function encodeClientFrame(frame: ClientFrame): WireFrame {
   switch (frame.type) {
@@ -28,6 +32,8 @@ export function encodeClientFrame(frame: ClientFrame): WireFrame {
       return { cancel: { requestId: writeRequestId(frame.requestId), attemptId: frame.attemptId } satisfies Required<Cancel> };
     case 'supersede':
       return { supersede: { requestId: writeRequestId(frame.requestId), attemptId: frame.attemptId } satisfies Required<Supersede> };
+    case 'tellAssistants':
+      return { tellAssistants: encodeTelling(frame) };
     case 'heartbeat':
       return encodeHeartbeat(frame);
     case 'goodbye':
@@ -54,6 +60,8 @@ export function decodeClientFrame(wire: ClientFrame__Output): ClientFrame {
       const { requestId, attemptId } = readMessage('ClientFrame.supersede', wire.supersede);
       return { type: 'supersede', requestId: readRequestId(requestId), attemptId: readText('Supersede.attempt_id', attemptId) };
     }
+    case 'tellAssistants':
+      return decodeTelling(readMessage('ClientFrame.tell_assistants', wire.tellAssistants));
     case 'heartbeat':
       return decodeHeartbeat(wire.heartbeat);
     case 'goodbye':
@@ -93,13 +101,24 @@ function encodeRange({ major, minorMin, minorMax }: ProtocolRange): WireRange {
   } satisfies Required<WireRange>;
 }
 
-function encodeDispatch({ requestId, signedJob, attemptId, step, epoch, jobId }: DispatchFrame): Dispatch {
+function encodeDispatch({ requestId, signedJob, attemptId, step, epoch, jobId, share }: DispatchFrame): Dispatch {
   return {
     requestId: writeRequestId(requestId), signedJob, attemptId, step: attemptSteps.encode(step), epoch: encodeEpoch(epoch), jobId,
+    share: share === undefined ? null : encodeShare(share),
   } satisfies Required<Dispatch>;
 }
 
-function decodeDispatch({ requestId, signedJob, attemptId, step, epoch, jobId }: Dispatch__Output): DispatchFrame {
+function encodeShare({ index, of }: AssistShare): WireShare {
+  return {
+    index: writeCount('AssistShare.index', index), of: writeCount('AssistShare.of', of),
+  } satisfies Required<WireShare>;
+}
+
+function decodeShare({ index, of }: WireShare__Output): AssistShare {
+  return { index: readCount('AssistShare.index', index, 1), of: readCount('AssistShare.of', of, 1) };
+}
+
+function decodeDispatch({ requestId, signedJob, attemptId, step, epoch, jobId, share }: Dispatch__Output): DispatchFrame {
   return {
     type: 'dispatch',
     requestId: readRequestId(requestId),
@@ -108,6 +127,19 @@ function decodeDispatch({ requestId, signedJob, attemptId, step, epoch, jobId }:
     step: attemptSteps.decode(step),
     epoch: decodeEpoch('Dispatch.epoch', epoch),
     jobId: readText('Dispatch.job_id', jobId),
+    ...(share === null ? {} : { share: decodeShare(share) }),
+  };
+}
+
+function encodeTelling({ requestId, attemptId, assistants }: Telling): TellAssistants {
+  return {
+    requestId: writeRequestId(requestId), attemptId, assistants: writeCount('TellAssistants.assistants', assistants),
+  } satisfies Required<TellAssistants>;
+}
+
+function decodeTelling({ requestId, attemptId, assistants }: TellAssistants__Output): Telling {
+  return {
+    type: 'tellAssistants', requestId: readRequestId(requestId), attemptId: readText('TellAssistants.attempt_id', attemptId), assistants,
   };
 }
 

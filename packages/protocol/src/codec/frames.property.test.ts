@@ -22,9 +22,12 @@ const epoch = record({ n: int64, token });
 const progress: fc.Arbitrary<AttemptProgress> = record({
   step: fc.constantFrom('plan', 'copy', 'finish', 'abort'),
   bytesTotal: int64, bytesRead: int64, bytesWritten: int64, rowsWritten: int64, filesTotal: int64, filesWritten: int64,
-});
+}).chain((fields) => fc.oneof(
+  fc.constant(fields), fc.boolean().map((snapshotHeld) => ({ ...fields, snapshotHeld })),
+  uint32.map((assistantsWanted) => ({ ...fields, assistantsWanted })),
+));
 const attempt: fc.Arbitrary<RunningAttempt> = record({
-  jobId: name, tryNumber: uint32, attemptId: name, step: fc.constantFrom('copy', 'abort'),
+  jobId: name, tryNumber: uint32, attemptId: name, step: fc.constantFrom('copy', 'abort', 'assist', 'keep'),
   progress: fc.option(progress, { nil: undefined }),
 }).chain((fields) => fc.option(text, { nil: undefined }).map((signedJob) => (signedJob === undefined ? fields : { ...fields, signedJob })));
 const fault: fc.Arbitrary<Fault> = record({
@@ -80,10 +83,15 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   record({ type: fc.constant('hello' as const), requestId, epoch }),
   record({
     type: fc.constant('dispatch' as const), requestId, signedJob: name, attemptId: name,
-    step: fc.constantFrom('copy' as const, 'abort' as const), epoch, jobId: name,
+    step: fc.constantFrom('copy' as const, 'abort' as const, 'keep' as const), epoch, jobId: name,
+  }),
+  record({
+    type: fc.constant('dispatch' as const), requestId, signedJob: name, attemptId: name, step: fc.constant('assist' as const), epoch,
+    jobId: name, share: record({ index: fc.integer({ min: 1, max: 9 }), of: fc.integer({ min: 1, max: 9 }) }),
   }),
   record({ type: fc.constant('cancel' as const), requestId, attemptId: name }),
   record({ type: fc.constant('supersede' as const), requestId, attemptId: name }),
+  record({ type: fc.constant('tellAssistants' as const), requestId, attemptId: name, assistants: uint32 }),
   heartbeat, goodbye,
 );
 const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
@@ -124,7 +132,7 @@ test('every frame of the calling side is the same after a journey over the wire'
     seen.add(frame.type);
     assert.deepEqual(decodeClientFrame(Connect.requestDeserialize(Connect.requestSerialize(encodeClientFrame(frame)))), frame);
   }), { numRuns: 400 });
-  assert.equal(seen.size, 7);
+  assert.equal(seen.size, 8);
 });
 
 test('every frame of the called side is the same after a journey over the wire', () => {

@@ -36,6 +36,7 @@ export function warmUpCodec(): void {
     { type: 'dispatch', requestId: 1, signedJob: '-', attemptId, step: 'copy', epoch, jobId },
     { type: 'cancel', requestId: 1, attemptId },
     { type: 'supersede', requestId: 1, attemptId },
+    { type: 'tellAssistants', requestId: 1, attemptId, assistants: 1 },
     { type: 'heartbeat', facts },
     { type: 'goodbye', successor: '-', reason: '-' },
   ];

@@ -2,6 +2,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AssistShare as _dmg_cluster_v1_AssistShare, AssistShare__Output as _dmg_cluster_v1_AssistShare__Output } from './dmg/cluster/v1/AssistShare.ts';
 import type { AttemptDetails as _dmg_cluster_v1_AttemptDetails, AttemptDetails__Output as _dmg_cluster_v1_AttemptDetails__Output } from './dmg/cluster/v1/AttemptDetails.ts';
 import type { AttemptOutcome as _dmg_cluster_v1_AttemptOutcome, AttemptOutcome__Output as _dmg_cluster_v1_AttemptOutcome__Output } from './dmg/cluster/v1/AttemptOutcome.ts';
 import type { AttemptProgress as _dmg_cluster_v1_AttemptProgress, AttemptProgress__Output as _dmg_cluster_v1_AttemptProgress__Output } from './dmg/cluster/v1/AttemptProgress.ts';
@@ -34,6 +35,7 @@ import type { RequestFailed as _dmg_cluster_v1_RequestFailed, RequestFailed__Out
 import type { RunningAttempt as _dmg_cluster_v1_RunningAttempt, RunningAttempt__Output as _dmg_cluster_v1_RunningAttempt__Output } from './dmg/cluster/v1/RunningAttempt.ts';
 import type { ServerFrame as _dmg_cluster_v1_ServerFrame, ServerFrame__Output as _dmg_cluster_v1_ServerFrame__Output } from './dmg/cluster/v1/ServerFrame.ts';
 import type { Supersede as _dmg_cluster_v1_Supersede, Supersede__Output as _dmg_cluster_v1_Supersede__Output } from './dmg/cluster/v1/Supersede.ts';
+import type { TellAssistants as _dmg_cluster_v1_TellAssistants, TellAssistants__Output as _dmg_cluster_v1_TellAssistants__Output } from './dmg/cluster/v1/TellAssistants.ts';
 import type { WorkerEvent as _dmg_cluster_v1_WorkerEvent, WorkerEvent__Output as _dmg_cluster_v1_WorkerEvent__Output } from './dmg/cluster/v1/WorkerEvent.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -44,6 +46,7 @@ export interface ProtoGrpcType {
   dmg: {
     cluster: {
       v1: {
+        AssistShare: MessageTypeDefinition<_dmg_cluster_v1_AssistShare, _dmg_cluster_v1_AssistShare__Output>
         AttemptDetails: MessageTypeDefinition<_dmg_cluster_v1_AttemptDetails, _dmg_cluster_v1_AttemptDetails__Output>
         AttemptOutcome: MessageTypeDefinition<_dmg_cluster_v1_AttemptOutcome, _dmg_cluster_v1_AttemptOutcome__Output>
         AttemptProgress: MessageTypeDefinition<_dmg_cluster_v1_AttemptProgress, _dmg_cluster_v1_AttemptProgress__Output>
@@ -85,6 +88,7 @@ export interface ProtoGrpcType {
         ServerFrame: MessageTypeDefinition<_dmg_cluster_v1_ServerFrame, _dmg_cluster_v1_ServerFrame__Output>
         SinkState: EnumTypeDefinition
         Supersede: MessageTypeDefinition<_dmg_cluster_v1_Supersede, _dmg_cluster_v1_Supersede__Output>
+        TellAssistants: MessageTypeDefinition<_dmg_cluster_v1_TellAssistants, _dmg_cluster_v1_TellAssistants__Output>
         TroubledPart: EnumTypeDefinition
         WorkerEvent: MessageTypeDefinition<_dmg_cluster_v1_WorkerEvent, _dmg_cluster_v1_WorkerEvent__Output>
       }

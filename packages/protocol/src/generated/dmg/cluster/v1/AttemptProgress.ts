@@ -33,6 +33,16 @@ export interface AttemptProgress {
    * Files given to the sink.
    */
   'filesWritten'?: (number | string | Long);
+  /**
+   * Since 1.1: on how many further nodes chunks could be copied now.
+   */
+  'assistantsWanted'?: (number);
+  /**
+   * Since 1.1: it reads under a snapshot that ends with its node unless another node keeps it.
+   */
+  'snapshotHeld'?: (boolean);
+  '_assistantsWanted'?: "assistantsWanted";
+  '_snapshotHeld'?: "snapshotHeld";
 }
 
 export interface AttemptProgress__Output {
@@ -64,4 +74,14 @@ export interface AttemptProgress__Output {
    * Files given to the sink.
    */
   'filesWritten': (string);
+  /**
+   * Since 1.1: on how many further nodes chunks could be copied now.
+   */
+  'assistantsWanted'?: (number);
+  /**
+   * Since 1.1: it reads under a snapshot that ends with its node unless another node keeps it.
+   */
+  'snapshotHeld'?: (boolean);
+  '_assistantsWanted'?: "assistantsWanted";
+  '_snapshotHeld'?: "snapshotHeld";
 }

@@ -4,14 +4,14 @@
 
 export interface CancelAnswer {
   /**
-   * Of the cancel, or of the supersede.
+   * Of the cancel, of the supersede, or of what was told.
    */
   'requestId'?: (number);
 }
 
 export interface CancelAnswer__Output {
   /**
-   * Of the cancel, or of the supersede.
+   * Of the cancel, of the supersede, or of what was told.
    */
   'requestId': (number);
 }

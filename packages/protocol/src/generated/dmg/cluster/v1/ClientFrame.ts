@@ -8,6 +8,7 @@ import type { Cancel as _dmg_cluster_v1_Cancel, Cancel__Output as _dmg_cluster_v
 import type { Heartbeat as _dmg_cluster_v1_Heartbeat, Heartbeat__Output as _dmg_cluster_v1_Heartbeat__Output } from '../../../dmg/cluster/v1/Heartbeat.ts';
 import type { Goodbye as _dmg_cluster_v1_Goodbye, Goodbye__Output as _dmg_cluster_v1_Goodbye__Output } from '../../../dmg/cluster/v1/Goodbye.ts';
 import type { Supersede as _dmg_cluster_v1_Supersede, Supersede__Output as _dmg_cluster_v1_Supersede__Output } from '../../../dmg/cluster/v1/Supersede.ts';
+import type { TellAssistants as _dmg_cluster_v1_TellAssistants, TellAssistants__Output as _dmg_cluster_v1_TellAssistants__Output } from '../../../dmg/cluster/v1/TellAssistants.ts';
 
 /**
  * From the side that opened the stream.
@@ -27,9 +28,13 @@ export interface ClientFrame {
    */
   'supersede'?: (_dmg_cluster_v1_Supersede | null);
   /**
+   * Since 1.1; answered by a cancel_answer.
+   */
+  'tellAssistants'?: (_dmg_cluster_v1_TellAssistants | null);
+  /**
    * Exactly one is set.
    */
-  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye"|"supersede";
+  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye"|"supersede"|"tellAssistants";
 }
 
 /**
@@ -50,7 +55,11 @@ export interface ClientFrame__Output {
    */
   'supersede'?: (_dmg_cluster_v1_Supersede__Output | null);
   /**
+   * Since 1.1; answered by a cancel_answer.
+   */
+  'tellAssistants'?: (_dmg_cluster_v1_TellAssistants__Output | null);
+  /**
    * Exactly one is set.
    */
-  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye"|"supersede";
+  'frame'?: "open"|"hello"|"dispatch"|"cancel"|"heartbeat"|"goodbye"|"supersede"|"tellAssistants";
 }

@@ -3,6 +3,7 @@
 
 import type { AttemptStep as _dmg_cluster_v1_AttemptStep, AttemptStep__Output as _dmg_cluster_v1_AttemptStep__Output } from '../../../dmg/cluster/v1/AttemptStep.ts';
 import type { Epoch as _dmg_cluster_v1_Epoch, Epoch__Output as _dmg_cluster_v1_Epoch__Output } from '../../../dmg/cluster/v1/Epoch.ts';
+import type { AssistShare as _dmg_cluster_v1_AssistShare, AssistShare__Output as _dmg_cluster_v1_AssistShare__Output } from '../../../dmg/cluster/v1/AssistShare.ts';
 
 export interface Dispatch {
   /**
@@ -29,6 +30,10 @@ export interface Dispatch {
    * The job's id; another one than in the signed job is refused.
    */
   'jobId'?: (string);
+  /**
+   * Since 1.1; with ATTEMPT_STEP_ASSIST only.
+   */
+  'share'?: (_dmg_cluster_v1_AssistShare | null);
 }
 
 export interface Dispatch__Output {
@@ -56,4 +61,8 @@ export interface Dispatch__Output {
    * The job's id; another one than in the signed job is refused.
    */
   'jobId': (string);
+  /**
+   * Since 1.1; with ATTEMPT_STEP_ASSIST only.
+   */
+  'share': (_dmg_cluster_v1_AssistShare__Output | null);
 }
