@@ -67,4 +67,29 @@ export const formatErrors = defineErrors('FORMATS', {
     message: 'Cannot read {file} from byte {position} on: the names of its columns were not given.',
     fix: 'This is a defect of the gateway. Report it with the activity id and the log of this node.',
   },
+  COMPRESSION_INVALID: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot decompress {file} as {compression}: {reason}, at byte {position} of the compressed file.',
+    fix: 'Check the file and the compression of the source dataset.',
+  },
+  COMPRESSION_TRUNCATED: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot decompress {file} as {compression}: it is cut off, its data does not end before byte {position}, where the file ends.',
+    fix: 'Provide the whole file, and run the pipeline again.',
+  },
+  ARCHIVE_INVALID: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read the archive {file}: {reason} (byte {position}).',
+    fix: 'Check that the file is a whole zip archive, or correct the compression of the source dataset.',
+  },
+  ARCHIVE_ENTRY: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read {name} in the archive {file}: {reason}.',
+    fix: 'Make the archive anew with relative names, without a password and with the method deflate.',
+  },
+  ARCHIVE_TOO_LARGE: {
+    category: 'system', retry: 'never', scope: 'attempt',
+    message: 'Cannot write the archive of {file}: {contentBytes} bytes are more than it was begun for.',
+    fix: 'Use the compression gzip for this sink, or copy to a sink without compression.',
+  },
 });

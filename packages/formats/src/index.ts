@@ -1,3 +1,6 @@
+export { type Compressor, createCompressor, isCuttable, isWritableCompression } from './compression/compressor.ts';
+export { createDecompressor, type Decompressor, type SourceCodec } from './compression/decompressor.ts';
+export { findZipData, readZipDirectory, type ZipEntry, type ZipFile } from './compression/zip-reader.ts';
 export { formatErrors } from './errors.ts';
 export { type CompiledColumn, compileMapping, defaultColumnName, type SourceColumns } from './mapping.ts';
 export { RowEndWriter, writesRowEnds } from './row-end-writer.ts';

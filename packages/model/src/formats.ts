@@ -3,6 +3,19 @@ export type DataFormat = BinaryFormat | DelimitedTextFormat | TableFormat;
 
 export interface BinaryFormat {
   readonly type: 'Binary';
+  /** Absent: files as they are, whatever they hold. */
+  readonly compression?: Compression;
+}
+
+export const compressionTypes = ['gzip', 'deflate', 'bzip2', 'zipDeflate'] as const;
+
+/** How the files of an end are compressed. */
+export interface Compression {
+  readonly type: (typeof compressionTypes)[number];
+  /** Sinks only. */
+  readonly level: 'Optimal' | 'Fastest';
+  /** ZipDeflate sources: the files of an archive are read as if they lay in a folder with the archive's name. */
+  readonly archiveFolders?: boolean;
 }
 
 /** A table of a database: its connector names the text in which rows are exchanged. */
@@ -26,6 +39,7 @@ export interface DelimitedTextFormat {
   readonly skipLineCount: number;
   /** Sink only: quote every field. */
   readonly quoteAllText: boolean;
+  readonly compression?: Compression;
 }
 
 /** Values of `encodingName` that can be read, compared without case. Only the first two are written. */

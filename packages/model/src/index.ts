@@ -1,14 +1,14 @@
 export {
-  type AssistShare, type AssistStep, type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep, compareEpochs,
-  type Epoch, formatEpoch, isAssistStep, type LeadStep, parseEpoch, type RefusalReason, refusalReasons, type RunningAttempt,
+  type AssistOutcome, type AssistShare, type AssistStep, type AttemptDetails, type AttemptOutcome, type AttemptProgress, type AttemptStep,
+  compareEpochs, type Epoch, formatEpoch, isAssistStep, type LeadStep, parseEpoch, type RefusalReason, refusalReasons, type RunningAttempt,
 } from './attempt.ts';
 export type {
   DispatcherSight, GatewayDecision, Member, MemberState, NodeFacts, NodeTrouble, ProtocolVersion, TroubledPart,
 } from './cluster.ts';
 export type { ConnectorSpec, ObjectSpec, PropertySpec, TablesSpec } from './connector-spec.ts';
 export {
-  type BinaryFormat, type ColumnMapping, type ColumnRef, type DataFormat, type DelimitedTextFormat, type InterimType,
-  interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings,
+  type BinaryFormat, type ColumnMapping, type ColumnRef, type Compression, compressionTypes, type DataFormat, type DelimitedTextFormat,
+  type InterimType, interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings,
 } from './formats.ts';
 export {
   type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy,
@@ -22,6 +22,6 @@ export type {
 export type {
   ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject, TableColumn,
 } from './plan.ts';
-export type { Consistency, Guarantee, Receipt, VerificationLevel } from './receipt.ts';
+export { type Consistency, type Guarantee, type Receipt, receiptDigest, type VerificationLevel } from './receipt.ts';
 export { type GatewayStatus, type Judgement, type NodeStatus, nodeStatuses, type RunStatus, terminalRunStatuses } from './status.ts';
 export { compareVersions } from './version.ts';
