@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 export type Guarantee = 'exactlyOnce' | 'atLeastOnce' | 'atMostOnce';
 export type VerificationLevel = 'acknowledged' | 'reread';
 export type Consistency = 'snapshot' | 'perChunk';
@@ -30,4 +32,21 @@ export interface Receipt {
   readonly finishedAt: string;
   /** SHA-256 of the receipt without this member, as canonical JSON; 64 hex digits. Absent in receipts of earlier versions. */
   readonly digest?: string;
+}
+
+/** The digest that a receipt must carry: SHA-256 over all its other members, whatever their order; 64 hex digits. */
+export function receiptDigest(receipt: Receipt): string {
+  const { digest: _digest, ...rest } = receipt;
+  return createHash('sha256').update(canonical(rest)).digest('hex');
+}
+
+/** JSON with sorted keys and without undefined members. */
+function canonical(value: unknown): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  const entries = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`);
+  return `{${entries.join(',')}}`;
 }

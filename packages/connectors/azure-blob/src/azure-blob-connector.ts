@@ -1,5 +1,6 @@
 import { checkedFolder, type Connector, selectObjects, type SinkLimits, textOf } from '@dmg/connector-api';
 import type { CopyEnd } from '@dmg/model';
+import { BlobSideFiles } from './blob-side-files.ts';
 import { BlobSink } from './blob-sink.ts';
 import { BlobSource } from './blob-source.ts';
 import { BlobStore } from './blob-store.ts';
@@ -46,6 +47,13 @@ export const azureBlobConnector: Connector = {
     return new BlobSink({
       calls, close: () => store.close(), settled: () => calls.settled(), folder, job, limits: limitsOf(end), clock, random, logger,
     });
+  },
+
+  openSideFiles(end, job, context) {
+    const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
+    const store = BlobStore.open(end, context);
+    const calls = new SdkBlobCalls(store, context.clock);
+    return Promise.resolve(new BlobSideFiles({ store, calls, folder, jobId: job.jobId, random: context.random }));
   },
 };
 

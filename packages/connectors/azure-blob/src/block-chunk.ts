@@ -58,10 +58,10 @@ export class BlockChunk implements ChunkWriter {
     // To write a chunk of one part for a second time costs no more than to ask who has written it.
     const first = isLikelyFirst && last.part === 0 ? undefined : await standing(signal);
     if (first === undefined) {
-      const { rows, hash, sourceStart, sourceEnd } = facts;
+      const { bytes: _bytes, ...kept } = facts;
       const filler = last.bytes.length === 0;
       const idOf = (tryNumber: number): BlockFacts => ({
-        ...this.#identity, part: last.part, last: { rows, hash, sourceStart, sourceEnd, filler, tryNumber },
+        ...this.#identity, part: last.part, last: { ...kept, filler, tryNumber },
       });
       await this.#stage(idOf, filler ? new Uint8Array(1) : last.bytes, signal);
     }

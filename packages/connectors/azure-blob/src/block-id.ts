@@ -1,6 +1,6 @@
 /**
- * Block ids: the uncommitted block list of a blob is our mark store (DESIGN-RULES 5.2). Every id has 56 raw bytes, since all ids of
- * a blob must have one length:
+ * Block ids: the uncommitted block list of a blob is our mark store (DESIGN-RULES 5.2). Every id has 61 raw bytes (the service
+ * takes 64), since all ids of a blob must have one length:
  *
  *    0        format version (high half); low half, in the last part: 1 last, 2 filler, the rest the number of the try
  *    1 –  6   hash of job, generation and target
@@ -8,7 +8,7 @@
  *    9 – 24   attempt
  *   25 – 28   writer: random, new each time a chunk is opened
  *   29 – 30   part
- *   31 – 55   in the last part: rows 5, hash 8, source start 6, source end 6; else zeros
+ *   31 – 60   in the last part: rows 5, hash 8, source start 6, source end 6, skipped rows 5; else zeros
  *
  * No two requests for a last part have the same id: neither when an attempt writes a chunk again, nor when it repeats a request whose
  * answer was lost. So a request that the service executes late cannot restore a list that has been committed.
@@ -17,8 +17,8 @@
 import { createHash } from 'node:crypto';
 import { baseErrors } from '@dmg/base';
 
-const idBytes = 56;
-const version = 1;
+const idBytes = 61;
+const version = 2;
 const lastFlag = 1;
 const fillerFlag = 2;
 
@@ -40,6 +40,8 @@ export interface BlockFacts {
 
 export interface LastFacts {
   readonly rows: number;
+  /** Absent: none. */
+  readonly rowsSkipped?: number;
   readonly hash: string;
   readonly sourceStart: number;
   readonly sourceEnd: number;
@@ -69,6 +71,7 @@ export function encodeBlockId(scope: Buffer, facts: BlockFacts): string {
     id.write(last.hash, 36, 'hex');
     write(id, 44, 6, last.sourceStart, 'source position');
     write(id, 50, 6, last.sourceEnd, 'source position');
+    write(id, 56, 5, last.rowsSkipped ?? 0, 'number of rows');
   }
   return id.toString('base64');
 }
@@ -82,8 +85,9 @@ export function decodeBlockId(scope: Buffer, name: string): BlockFacts | undefin
     chunk: id.readUInt16BE(7), attemptId: id.toString('hex', 9, 25), writer: id.toString('hex', 25, 29), part: id.readUInt16BE(29),
   };
   if ((first & lastFlag) === 0) return facts;
+  const rowsSkipped = id.readUIntBE(56, 5);
   const last = {
-    rows: id.readUIntBE(31, 5), hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
+    rows: id.readUIntBE(31, 5), ...(rowsSkipped === 0 ? {} : { rowsSkipped }), hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
     filler: (first & fillerFlag) !== 0, tryNumber: (first >> 2) & 3,
   };
   return { ...facts, last };

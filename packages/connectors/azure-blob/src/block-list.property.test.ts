@@ -11,8 +11,8 @@ const hex = (digits: number): fc.Arbitrary<string> => fc.string({
 });
 const lastFacts = fc.record({
   rows: fc.nat({ max: 2 ** 40 - 1 }), hash: hex(16), sourceStart: fc.nat({ max: 2 ** 48 - 1 }), sourceEnd: fc.nat({ max: 2 ** 48 - 1 }),
-  filler: fc.boolean(), tryNumber: fc.nat({ max: 3 }),
-}, { noNullPrototype: true });
+  filler: fc.boolean(), tryNumber: fc.nat({ max: 3 }), rowsSkipped: fc.integer({ min: 1, max: 2 ** 40 - 1 }),
+}, { noNullPrototype: true, requiredKeys: ['rows', 'hash', 'sourceStart', 'sourceEnd', 'filler', 'tryNumber'] });
 const identity = { chunk: fc.nat({ max: 65_535 }), attemptId: hex(32), writer: hex(8), part: fc.nat({ max: 65_535 }) };
 const plain = { noNullPrototype: true };
 const facts: fc.Arbitrary<BlockFacts> = fc.oneof(fc.record(identity, plain), fc.record({ ...identity, last: lastFacts }, plain));
@@ -20,7 +20,7 @@ const facts: fc.Arbitrary<BlockFacts> = fc.oneof(fc.record(identity, plain), fc.
 test('what is put into a block id comes out of it, and only for its own job and target', () => {
   fc.assert(fc.property(facts, (given) => {
     const id = encodeBlockId(scope, given);
-    assert.equal(Buffer.from(id, 'base64').length, 56);
+    assert.equal(Buffer.from(id, 'base64').length, 61);
     assert.ok(isOwnLength(id));
     assert.deepEqual(decodeBlockId(scope, id), given);
     const job = { jobId: 'job', generation: 1, target: 0 };

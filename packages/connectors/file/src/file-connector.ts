@@ -2,12 +2,13 @@ import { statfs } from 'node:fs/promises';
 import { checkedFolder, type Connector, type ConnectorContext, selectObjects, type SinkLimits, textOf } from '@dmg/connector-api';
 import { fromFileError } from './errors.ts';
 import { FileSink } from './file-sink.ts';
+import { FileSideFiles } from './file-side-files.ts';
 import { FileSource } from './file-source.ts';
 import { JobFolder } from './job-folder.ts';
 import { sweepEndedJobs } from './job-sweep.ts';
 import { PosixFiles } from './posix-files.ts';
 import { fileSpec } from './spec.ts';
-import { jobFolderPath, jobsPath, StoreRoot } from './store-root.ts';
+import { jobFolderPath, jobsPath, sideFolderPath, StoreRoot } from './store-root.ts';
 
 const megabyte = 1024 * 1024;
 
@@ -46,6 +47,14 @@ export const fileConnector: Connector = {
       random: context.random,
       logger: context.logger,
     });
+  },
+
+  async openSideFiles(end, job, context) {
+    const root = await StoreRoot.open(end);
+    const folder = checkedFolder(textOf(end.location, 'folderPath') ?? '');
+    const place = await root.workPlace(await root.nearestFolder(root.absolute(folder)));
+    const work = sideFolderPath(place.path, job.jobId);
+    return new FileSideFiles({ root, folder, files: new PosixFiles(root.host), random: context.random, work });
   },
 };
 

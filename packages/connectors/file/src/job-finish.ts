@@ -22,8 +22,8 @@ export async function readMarks(job: JobFolder, work: string, target: PlanTarget
     signal.throwIfAborted();
     const entry = await job.markOf(work, `${target.target}.${chunk}`);
     if (entry === undefined) return false;
-    const { attemptId, bytes, rows, hash, sourceStart, sourceEnd } = entry;
-    found.set(chunk, { entry, mark: { target: target.target, chunk, attemptId, bytes, rows, hash, sourceStart, sourceEnd } });
+    const { part: _part, ...facts } = entry;
+    found.set(chunk, { entry, mark: { target: target.target, chunk, ...facts } });
     return true;
   };
   const planned = plannedChunks(target);

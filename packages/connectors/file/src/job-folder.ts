@@ -63,6 +63,7 @@ export interface MarkEntry {
   readonly attemptId: string;
   readonly bytes: number;
   readonly rows: number;
+  readonly rowsSkipped?: number;
   readonly hash: string;
   readonly sourceStart: number;
   readonly sourceEnd: number;

@@ -96,8 +96,16 @@ export class StoreRoot {
 /** The folder of one job. Jobs are spread over 256 folders, so that sweeping one of them is little work. */
 export function jobFolderPath(place: string, jobId: string): string {
   const digest = createHash('sha256').update(jobId).digest('hex');
-  const name = /^[\w-]{1,128}$/.test(jobId) ? jobId : digest;
-  return `${jobsPath(place)}/${digest.slice(0, 2)}/${name}`;
+  return `${jobsPath(place)}/${digest.slice(0, 2)}/${folderName(jobId)}`;
+}
+
+/** The folder in which a job's side files wait to be published. It is gone when the job has ended. */
+export function sideFolderPath(place: string, jobId: string): string {
+  return `${place}/side/${folderName(jobId)}`;
+}
+
+function folderName(jobId: string): string {
+  return /^[\w-]{1,128}$/.test(jobId) ? jobId : createHash('sha256').update(jobId).digest('hex');
 }
 
 export function jobsPath(place: string): string {

@@ -1,6 +1,7 @@
 import { connectorErrors, comparePaths, joinPath, selectObjects, textOf, checkedPath } from '@dmg/connector-api';
 import type { Connector, ConnectorContext, SinkJob, SinkLimits, Source } from '@dmg/connector-api';
 import type { ConnectorSpec, CopyEnd, SourceObject } from '@dmg/model';
+import { MemorySideFiles } from './memory-side-files.ts';
 import { MemorySink } from './memory-sink.ts';
 import type { MemoryStore, MemoryStores } from './memory-store.ts';
 
@@ -63,6 +64,9 @@ export function memoryConnector(options: { stores: MemoryStores; limits?: Partia
       return new MemorySink({
         store: await storeOf(end, context), folder: checkedPath(textOf(end.location, 'folderPath') ?? ''), job, limits,
       });
+    },
+    async openSideFiles(end, job, context) {
+      return new MemorySideFiles(await storeOf(end, context), checkedPath(textOf(end.location, 'folderPath') ?? ''), job.jobId);
     },
   };
 }

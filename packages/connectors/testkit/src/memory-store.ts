@@ -21,12 +21,14 @@ export interface MemoryJob {
 /** The calls that a test can intercept. */
 export type MemoryCall =
   | 'check' | 'list' | 'read' | 'state' | 'bases' | 'insertPlan' | 'marks' | 'openChunk' | 'writePart' | 'mark'
-  | 'publish' | 'finish' | 'abort';
+  | 'publish' | 'finish' | 'abort' | 'sideFile';
 
 /** One store in memory: objects by path, jobs by id. Tests look into it and change it directly, as a stranger would. */
 export class MemoryStore {
   readonly objects = new Map<string, MemoryObject>();
   readonly jobs = new Map<string, MemoryJob>();
+  /** Side files that have ended and are not published, and texts that are kept, by `<job>/<path>`. */
+  readonly sideFiles = new Map<string, Uint8Array>();
   /** Every publication, in order: what `exactly once` is checked against. */
   readonly publications: { jobId: string; path: string }[] = [];
   /** Sources, sinks and chunk writers that were opened and not closed yet. */

@@ -10,6 +10,9 @@ import { inTransaction } from './transaction.ts';
 /** Everything of a job but its marks. */
 export interface JobRecord {
   readonly phase: Phase;
+  readonly generation: number;
+  /** Object id of the target; null where it is made when the job ends. */
+  readonly tableOid: string | null;
   readonly plan: string | null;
   readonly receipt: string | null;
 }
@@ -19,6 +22,8 @@ export interface JobRecord {
  * Every method is one statement in the caller's transaction, if there is one.
  */
 export class JobTables {
+  readonly jobs: TableName;
+  readonly chunks: TableName;
   readonly #schema: string;
   readonly #job: string;
   readonly #chunk: string;
@@ -27,20 +32,22 @@ export class JobTables {
   #known = false;
 
   constructor(schema: string, logger: Logger) {
-    const job: TableName = { schema, table: 'dmg_job' };
+    this.jobs = { schema, table: 'dmg_job' };
+    this.chunks = { schema, table: 'dmg_chunk' };
     this.#schema = schema;
-    this.#job = quoteTableName(job);
-    this.#chunk = quoteTableName({ schema, table: 'dmg_chunk' });
-    this.#path = formatTableName(job);
+    this.#job = quoteTableName(this.jobs);
+    this.#chunk = quoteTableName(this.chunks);
+    this.#path = formatTableName(this.jobs);
     this.#logger = logger;
   }
 
-  /** True when both tables are there. */
+  /** True when both tables are there, as this version needs them. */
   async exist(session: Session, signal: AbortSignal): Promise<boolean> {
     if (this.#known) return true;
     const [row] = await session.query(
       this.#call('look for', signal),
-      'SELECT (to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL)::text AS found', [this.#job, this.#chunk],
+      `SELECT (to_regclass($1) IS NOT NULL AND EXISTS (SELECT 1 FROM pg_attribute
+         WHERE attrelid = to_regclass($2) AND attname = 'rows_skipped' AND NOT attisdropped))::text AS found`, [this.#job, this.#chunk],
     );
     this.#known = row?.found === 'true';
     return this.#known;
@@ -84,24 +91,36 @@ export class JobTables {
         marked_at timestamp with time zone NOT NULL DEFAULT now(),
         PRIMARY KEY (job_id, generation, target, chunk)
       );
+      ALTER TABLE ${this.#chunk} ADD COLUMN IF NOT EXISTS rows_skipped bigint NOT NULL DEFAULT 0;
       COMMENT ON TABLE ${this.#job} IS 'Copies of Data Management Gateway into tables of this schema: what was planned, and how it ended.';
       COMMENT ON TABLE ${this.#chunk} IS 'Chunks of copies of Data Management Gateway that are in, each committed together with its rows.'`;
   }
 
-  /** The job, or undefined when nothing of it is there. `locked`: nobody else changes it before this transaction ends. */
-  async read(
-    session: Session, jobId: string, signal: AbortSignal, locked: 'locked' | 'unlocked' = 'unlocked',
-  ): Promise<JobRecord | undefined> {
-    const [row] = await session.query(
-      this.#call('read', signal),
-      `SELECT phase, plan, receipt FROM ${this.#job} WHERE job_id = $1${locked === 'locked' ? ' FOR UPDATE' : ''}`, [jobId],
-    );
-    return row === undefined ? undefined : { phase: phaseOf(row), plan: row.plan ?? null, receipt: row.receipt ?? null };
+  /** The job, or undefined when nothing of it is there. */
+  async read(session: Session, jobId: string, signal: AbortSignal): Promise<JobRecord | undefined> {
+    const [row] = await session.query(this.#call('read', signal), this.#recordSql, [jobId]);
+    return row === undefined ? undefined : recordOf(row);
   }
 
-  async phase(session: Session, jobId: string, signal: AbortSignal): Promise<Phase> {
-    const [row] = await session.query(this.#call('read', signal), `SELECT phase FROM ${this.#job} WHERE job_id = $1`, [jobId]);
-    return phaseOf(row);
+  /**
+   * The same; nobody else changes it before this transaction ends. `patient`: whoever has it now may take as long as it likes.
+   */
+  async readLocked(
+    session: Session, jobId: string, patience: 'patient' | 'impatient', signal: AbortSignal,
+  ): Promise<JobRecord | undefined> {
+    const call = this.#longCall('read', session, signal);
+    const patient = patience === 'patient';
+    if (patient) {
+      await session.query(call, `SELECT set_config('dmg.lock_timeout', current_setting('lock_timeout'), true),
+        set_config('lock_timeout', '0', true)`);
+    }
+    const [row] = await session.query(call, `${this.#recordSql} FOR UPDATE`, [jobId]);
+    if (patient) await session.query(call, "SELECT set_config('lock_timeout', current_setting('dmg.lock_timeout'), true)");
+    return row === undefined ? undefined : recordOf(row);
+  }
+
+  get #recordSql(): string {
+    return `SELECT phase, generation, table_oid::text AS table_oid, plan, receipt FROM ${this.#job} WHERE job_id = $1`;
   }
 
   /** Inserts the job with its plan; false when there is one already. Waits while another transaction is inserting it. */
@@ -115,8 +134,20 @@ export class JobTables {
     return inserted === 1;
   }
 
-  async setTable(session: Session, jobId: string, tableOid: string, signal: AbortSignal): Promise<void> {
-    await session.execute(this.#call('write', signal), `UPDATE ${this.#job} SET table_oid = $2::oid WHERE job_id = $1`, [jobId, tableOid]);
+  /** Makes `plan` the one that stands if an earlier generation is open; false when not. Waits for chunks that are being committed. */
+  async setGeneration(session: Session, plan: Plan, attemptId: string, signal: AbortSignal): Promise<boolean> {
+    const changed = await session.execute(
+      this.#longCall('write', session, signal),
+      `UPDATE ${this.#job} SET generation = $2, attempt_id = $3, plan = $4, updated_at = now()
+       WHERE job_id = $1 AND phase = 'open' AND generation < $2`,
+      [plan.jobId, plan.generation, attemptId, JSON.stringify(plan)],
+    );
+    return changed === 1;
+  }
+
+  async setTable(session: Session, jobId: string, tableOid: string | undefined, signal: AbortSignal): Promise<void> {
+    const sql = `UPDATE ${this.#job} SET table_oid = $2::oid WHERE job_id = $1`;
+    await session.execute(this.#call('write', signal), sql, [jobId, tableOid ?? null]);
   }
 
   async setDone(session: Session, receipt: Receipt, jobId: string, signal: AbortSignal): Promise<void> {
@@ -139,43 +170,47 @@ export class JobTables {
   /** Inserts the mark of a chunk, still without facts; false when the chunk is in. Waits while another transaction is writing it. */
   async insertMark(
     session: Session, plan: Plan, ref: ChunkRef, attemptId: string, signal: AbortSignal,
-  ): Promise<{ inserted: boolean; phase: Phase }> {
+  ): Promise<{ inserted: boolean } & Standing> {
     const rows = await session.query(
       this.#call('write', signal),
       `INSERT INTO ${this.#chunk} (job_id, generation, target, chunk, attempt_id, bytes, rows, hash, source_start, source_end)
        VALUES ($1, $2, $3, $4, $5, 0, 0, '', 0, 0) ON CONFLICT (job_id, generation, target, chunk) DO NOTHING
-       RETURNING (SELECT j.phase FROM ${this.#job} j WHERE j.job_id = $1) AS phase`,
+       RETURNING (SELECT j.phase FROM ${this.#job} j WHERE j.job_id = $1) AS phase,
+         (SELECT j.generation FROM ${this.#job} j WHERE j.job_id = $1) AS generation`,
       [plan.jobId, plan.generation, ref.target, ref.chunk, attemptId],
     );
-    if (rows.length === 1) return { inserted: true, phase: phaseOf(rows[0]) };
-    return { inserted: false, phase: await this.phase(session, plan.jobId, signal) };
+    if (rows.length === 1) return { inserted: true, ...standingOf(rows[0]) };
+    const [row] = await session.query(this.#call('read', signal), this.#recordSql, [plan.jobId]);
+    return { inserted: false, ...standingOf(row) };
   }
 
   async setFacts(session: Session, plan: Plan, ref: ChunkRef, facts: ChunkFacts, signal: AbortSignal): Promise<void> {
     await session.execute(
       this.#call('write', signal),
-      `UPDATE ${this.#chunk} SET bytes = $5, rows = $6, hash = $7, source_start = $8, source_end = $9, marked_at = clock_timestamp()
+      `UPDATE ${this.#chunk} SET bytes = $5, rows = $6, hash = $7, source_start = $8, source_end = $9, rows_skipped = $10,
+         marked_at = clock_timestamp()
        WHERE job_id = $1 AND generation = $2 AND target = $3 AND chunk = $4`,
       [
         plan.jobId, plan.generation, ref.target, ref.chunk, facts.bytes, facts.rows, facts.hash, facts.sourceStart, facts.sourceEnd,
+        facts.rowsSkipped ?? 0,
       ],
     );
   }
 
   /**
    * Phase and table of the job, read so that nobody changes the phase before this transaction ends: the last thing that a chunk's
-   * transaction does before its COMMIT.
+   * transaction does before its COMMIT. `table`: the target, where rows are written into it; it must be the one of the plan.
    */
   async readForCommit(
-    session: Session, jobId: string, table: TableName, signal: AbortSignal,
-  ): Promise<{ phase: Phase; generation: number; sameTable: boolean }> {
+    session: Session, jobId: string, table: TableName | undefined, signal: AbortSignal,
+  ): Promise<{ sameTable: boolean } & Standing> {
     const [row] = await session.query(
       this.#call('read', signal),
       `SELECT phase, generation, coalesce(table_oid = to_regclass($2)::oid, false)::text AS same
        FROM ${this.#job} WHERE job_id = $1 FOR SHARE`,
-      [jobId, quoteTableName(table)],
+      [jobId, table === undefined ? null : quoteTableName(table)],
     );
-    return { phase: phaseOf(row), generation: Number(row?.generation ?? 0), sameTable: row?.same === 'true' };
+    return { ...standingOf(row), sameTable: table === undefined || row?.same === 'true' };
   }
 
   /**
@@ -193,16 +228,18 @@ export class JobTables {
   }
 
   /** Marks of all targets, or of one, in order; and the phase, both of one moment. */
-  async marks(session: Session, plan: Plan, target: number | undefined, signal: AbortSignal): Promise<{ phase: Phase; marks: Mark[] }> {
+  async marks(
+    session: Session, plan: Plan, target: number | undefined, signal: AbortSignal,
+  ): Promise<{ marks: Mark[] } & Standing> {
     const rows = await session.query(
       this.#call('read', signal),
-      `SELECT j.phase, c.target, c.chunk, c.attempt_id, c.bytes, c.rows, c.hash, c.source_start, c.source_end
+      `SELECT j.phase, j.generation, c.target, c.chunk, c.attempt_id, c.bytes, c.rows, c.rows_skipped, c.hash, c.source_start, c.source_end
        FROM ${this.#job} j LEFT JOIN ${this.#chunk} c
        ON c.job_id = j.job_id AND c.generation = $2${target === undefined ? '' : ' AND c.target = $3'}
        WHERE j.job_id = $1 ORDER BY c.target, c.chunk`,
       [plan.jobId, plan.generation, ...(target === undefined ? [] : [target])],
     );
-    return { phase: phaseOf(rows[0]), marks: rows.filter((row) => row.chunk !== null).map(markOf) };
+    return { ...standingOf(rows[0]), marks: rows.filter((row) => row.chunk !== null).map(markOf) };
   }
 
   /**
@@ -230,6 +267,20 @@ export class JobTables {
   }
 }
 
+/** Which plan of the job can be carried out, if any. */
+export interface Standing {
+  readonly phase: Phase;
+  readonly generation: number;
+}
+
+function standingOf(row: Row | undefined): Standing {
+  return { phase: phaseOf(row), generation: Number(row?.generation ?? 0) };
+}
+
+function recordOf(row: Row): JobRecord {
+  return { ...standingOf(row), tableOid: row.table_oid ?? null, plan: row.plan ?? null, receipt: row.receipt ?? null };
+}
+
 function phaseOf(row: Row | undefined): Phase {
   const phase = row?.phase;
   if (phase === 'open' || phase === 'done' || phase === 'aborted') return phase;
@@ -237,8 +288,10 @@ function phaseOf(row: Row | undefined): Phase {
 }
 
 function markOf(row: Row): Mark {
+  const rowsSkipped = Number(row.rows_skipped);
   return {
     target: Number(row.target), chunk: Number(row.chunk), attemptId: row.attempt_id ?? '', bytes: Number(row.bytes), rows: Number(row.rows),
+    ...(rowsSkipped === 0 ? {} : { rowsSkipped }),
     hash: row.hash ?? '', sourceStart: Number(row.source_start), sourceEnd: Number(row.source_end),
   };
 }
@@ -253,6 +306,12 @@ export function stateOf(record: JobRecord | undefined): SinkState {
   };
 }
 
-export function jobClosed(jobId: string, phase: Phase): Error {
-  return connectorErrors.JOB_CLOSED.create({ jobId, phase: phase === 'none' ? 'not begun' : phase });
+export function jobClosed(jobId: string, { phase, generation }: Standing): Error {
+  const words: Readonly<Record<Phase, string>> = { none: 'not begun', open: `in generation ${generation}`, done: 'done', aborted: 'aborted' };
+  return connectorErrors.JOB_CLOSED.create({ jobId, phase: words[phase] });
+}
+
+/** True when `plan` is the one that may be carried out. */
+export function stands({ phase, generation }: Standing, plan: Plan): boolean {
+  return phase === 'open' && generation === plan.generation;
 }

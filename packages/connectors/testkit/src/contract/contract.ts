@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { endChecks } from './end-checks.ts';
 import { Bench, type ContractCheck, type MakeFixture } from './fixture.ts';
+import { sideFileChecks } from './side-file-checks.ts';
 import { sourceChecks } from './source-checks.ts';
 import { writeChecks } from './write-checks.ts';
 
 /** What every connector of byte-addressable objects must do; each is a plain function, so that it can also be seen to fail. */
-export const contractChecks: readonly ContractCheck[] = [...sourceChecks, ...writeChecks, ...endChecks];
+export const contractChecks: readonly ContractCheck[] = [...sourceChecks, ...writeChecks, ...endChecks, ...sideFileChecks];
 
 /** Registers the contract as tests, one a check, each with an empty store of its own. */
 export function connectorContract(options: { name: string; makeFixture: MakeFixture }): void {

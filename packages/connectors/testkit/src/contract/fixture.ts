@@ -1,4 +1,4 @@
-import type { Connector, ConnectorContext, Sink, Source } from '@dmg/connector-api';
+import type { Connector, ConnectorContext, SideFiles, Sink, Source } from '@dmg/connector-api';
 import type { CopyEnd, JsonObject } from '@dmg/model';
 
 /** An end that `check` must refuse, and how. */
@@ -44,7 +44,7 @@ export type MakeFixture = () => Promise<ConnectorFixture>;
 export class Bench {
   readonly fixture: ConnectorFixture;
   readonly signal: AbortSignal = new AbortController().signal;
-  readonly #opened: (Source | Sink)[] = [];
+  readonly #opened: (Source | Sink | SideFiles)[] = [];
 
   constructor(fixture: ConnectorFixture) {
     this.fixture = fixture;
@@ -62,6 +62,14 @@ export class Bench {
     const sink = await this.fixture.connector.openSink(this.fixture.sinkEnd(location), job, this.fixture.context);
     this.#opened.push(sink);
     return sink;
+  }
+
+  /** Side files as one attempt of `jobId` opens them; undefined where the store has none. */
+  async sideFiles(attempt: string, location?: JsonObject, jobId: string = 'job-1'): Promise<SideFiles | undefined> {
+    const job = { jobId, attemptId: attemptIdOf(attempt) };
+    const files = await this.fixture.connector.openSideFiles?.(this.fixture.sinkEnd(location), job, this.fixture.context);
+    if (files !== undefined) this.#opened.push(files);
+    return files;
   }
 
   async close(): Promise<void> {
