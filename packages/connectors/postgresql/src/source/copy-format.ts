@@ -1,5 +1,6 @@
 import type { DelimitedTextFormat } from '@dmg/model';
 import { quoteLiteral } from '../table-name.ts';
+import type { RowEnd } from './copy-out.ts';
 
 /** RFC 4180: what the server writes when nothing else is asked for. */
 export const csvText: DelimitedTextFormat = {
@@ -15,7 +16,7 @@ export function copyOptions(format: DelimitedTextFormat): string | undefined {
   if (isTextFormat(format)) return `FORMAT text, ENCODING 'UTF8'`;
   const { columnDelimiter: delimiter, quoteChar: quote, nullValue } = format;
   const escape = format.escapeChar === '' ? quote : format.escapeChar;
-  if (format.rowDelimiter !== '\n' || ![delimiter, quote, escape].every(isPlainByte)) return undefined;
+  if (rowEndOf(format) === undefined || ![delimiter, quote, escape].every(isPlainByte)) return undefined;
   if (delimiter === quote || delimiter === escape) return undefined;
   if (/[\0\r\n]/.test(nullValue) || nullValue.includes(delimiter) || nullValue.includes(quote)) return undefined;
   const options = [
@@ -33,6 +34,11 @@ export function copyOptions(format: DelimitedTextFormat): string | undefined {
 export function isTextFormat(format: DelimitedTextFormat): boolean {
   return format.columnDelimiter === '\t' && format.rowDelimiter === '\n' && format.quoteChar === '' && format.escapeChar === '\\'
     && format.nullValue === '\\N';
+}
+
+/** How rows end in what `CopyOut` is to hand out for this format, or undefined for ends that it does not write. */
+export function rowEndOf(format: DelimitedTextFormat): RowEnd | undefined {
+  return format.rowDelimiter === '\n' || format.rowDelimiter === '\r\n' ? format.rowDelimiter : undefined;
 }
 
 /** One byte of ASCII that does not end a line. */

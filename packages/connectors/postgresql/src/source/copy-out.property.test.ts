@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CopyOut } from './copy-out.ts';
+import { CopyOut, type RowEnd } from './copy-out.ts';
 
 interface Message {
   readonly code: string;
@@ -44,14 +44,16 @@ function connect(socket: FakeSocket, copy: CopyOut, other: Buffer[]): void {
 test('the payload of CopyData comes whole and in order, however messages and reads are cut; all else goes to the driver', async () => {
   const message = fc.record({ code: fc.constantFrom('d', 'd', 'd', 'N', 'S'), bytes: fc.oneof(fc.nat(40), fc.nat(40), fc.nat(400_000)) });
   const pieces = fc.array(fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 70_000 })), { minLength: 1, maxLength: 8 });
-  await fc.assert(fc.asyncProperty(fc.array(message, { maxLength: 12 }), pieces, fc.boolean(), async (messages, sizes, greedy) => {
+  const rowEnds = fc.constantFrom<RowEnd>('\n', '\r\n');
+  const all = fc.tuple(fc.array(message, { maxLength: 12 }), pieces, fc.boolean(), rowEnds);
+  await fc.assert(fc.asyncProperty(all, async ([messages, sizes, greedy, rowEnd]) => {
     const encoded = [{ code: 'H', bytes: 3 }, ...messages, { code: 'c', bytes: 0 }, { code: 'C', bytes: 8 }].map(encode);
     encoded.push(readyForQuery);
     const wire = Buffer.concat(encoded);
     const other: Buffer[] = [];
     const socket = new FakeSocket({ readableHighWaterMark: 64 * 1024 });
     let ready = 0;
-    const copy = new CopyOut('COPY', () => ready++);
+    const copy = new CopyOut('COPY', rowEnd, () => ready++);
     connect(socket, copy, other);
     for (let at = 0, turn = 0; at < wire.length; turn++) {
       const size = wire.length > 50_000 ? Math.max(1000 + turn % 7, sizes[turn % sizes.length] ?? 1) : sizes[turn % sizes.length] ?? 1;
@@ -69,7 +71,9 @@ test('the payload of CopyData comes whole and in order, however messages and rea
       }
     }
     const isData = (bytes: Buffer): boolean => bytes[0] === 0x64;
-    assert.ok(Buffer.concat(got).equals(Buffer.concat(encoded.filter(isData).map((bytes) => bytes.subarray(5)))));
+    const ended = (row: Buffer): Buffer => (
+      rowEnd === '\n' || row.length === 0 ? row : Buffer.concat([row.subarray(0, -1), Buffer.from('\r'), row.subarray(-1)]));
+    assert.ok(Buffer.concat(got).equals(Buffer.concat(encoded.filter(isData).map((bytes) => ended(bytes.subarray(5))))));
     assert.ok(Buffer.concat(other).equals(Buffer.concat(encoded.filter((bytes) => !isData(bytes)))));
     assert.deepEqual([copy.rows, copy.ended, ready, socket.listenerCount('data')], [17, true, 1, 1]);
     socket.destroy();
@@ -78,7 +82,7 @@ test('the payload of CopyData comes whole and in order, however messages and rea
 
 test('an error takes the place of rows that have not been taken', () => {
   const socket = new FakeSocket();
-  const copy = new CopyOut('COPY', () => assert.fail('the session is not free'));
+  const copy = new CopyOut('COPY', '\n', () => assert.fail('the session is not free'));
   connect(socket, copy, []);
   assert.equal(copy.take(), 'wait');
   copy.handleError(new Error('gone'));

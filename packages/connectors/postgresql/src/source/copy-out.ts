@@ -5,19 +5,29 @@ import type { Connection } from 'pg';
 const copyData = 0x64;
 /** Code and length, which counts itself but not the code. */
 const headerBytes = 5;
+const carriageReturn = Buffer.from('\r');
 
 /** Bytes of a block that is handed out. */
 const blockBytes = 256 * 1024;
 /** One that the consumer has, one that is full, one that fills. */
 const blocksMax = 3;
 
+/** How rows end in what is handed out. */
+export type RowEnd = '\n' | '\r\n';
+
 /**
  * One `COPY … TO STDOUT` as a query of the driver. It takes the payload of CopyData messages from the socket's bytes into blocks,
  * without an object for each row, and hands all other messages to the driver's parser. While all blocks are full the socket is
  * paused, so that memory is bounded and the server waits.
+ *
+ * The server sends one row a message and ends it with a line feed, whatever stands in its values
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY): other row ends cost no look at the text.
  */
 export class CopyOut {
   readonly #sql: string;
+  readonly #carriageReturns: boolean;
+  /** The carriage return of the row at hand stands in the block. */
+  #returned = false;
   readonly #onReady: () => void;
   #stream: Duplex | undefined;
   #parse: (bytes: Buffer) => void = () => undefined;
@@ -43,8 +53,9 @@ export class CopyOut {
   #received = 0;
 
   /** `onReady` is called once, when the server has ended the statement and the session is free again; not after an error. */
-  constructor(sql: string, onReady: () => void) {
+  constructor(sql: string, rowEnd: RowEnd, onReady: () => void) {
     this.#sql = sql;
+    this.#carriageReturns = rowEnd === '\r\n';
     this.#onReady = onReady;
   }
 
@@ -159,7 +170,7 @@ export class CopyOut {
         at = this.#readHeader(bytes, at);
       } else {
         const end = Math.min(bytes.length, at + this.#left);
-        const taken = this.#isData ? this.#fill(bytes, at, end) : this.#forward(bytes.subarray(at, end));
+        const taken = this.#isData ? this.#fillRow(bytes, at, end) : this.#forward(bytes.subarray(at, end));
         at += taken;
         this.#left -= taken;
         if (at < end) {
@@ -200,6 +211,19 @@ export class CopyOut {
     return bytes.length;
   }
 
+  /** As `#fill`; before the last byte of a row, its line feed, comes a carriage return where rows end so. */
+  #fillRow(bytes: Buffer, at: number, end: number): number {
+    if (!this.#carriageReturns || end - at < this.#left) return this.#fill(bytes, at, end);
+    const last = end - 1;
+    const taken = this.#fill(bytes, at, last);
+    if (at + taken < last) return taken;
+    if (!this.#returned && this.#fill(carriageReturn, 0, 1) === 0) return taken;
+    this.#returned = true;
+    if (this.#fill(bytes, last, end) === 0) return taken;
+    this.#returned = false;
+    return taken + 1;
+  }
+
   /** Copies `bytes[at, end)` into blocks, as far as there is room, and returns how many bytes it took. */
   #fill(bytes: Buffer, at: number, end: number): number {
     let from = at;
@@ -207,7 +231,8 @@ export class CopyOut {
       this.#filling ??= this.#emptyBlock();
       if (this.#filling === undefined) break;
       const until = Math.min(end, from + blockBytes - this.#filled);
-      bytes.copy(this.#filling, this.#filled, from, until);
+      if (until - from === 1) this.#filling[this.#filled] = bytes[from] as number;
+      else bytes.copy(this.#filling, this.#filled, from, until);
       this.#filled += until - from;
       from = until;
       if (this.#filled === blockBytes) this.#passOn(this.#filling);

@@ -2,13 +2,14 @@ import { type Clock, hasCode, withDeadline } from '@dmg/base';
 import type { TextStream } from '@dmg/connector-api';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
-import { CopyOut } from './copy-out.ts';
+import { CopyOut, type RowEnd } from './copy-out.ts';
 
 export interface CopyStreamOptions {
   /** In the transaction in which the statement is to run. */
   readonly session: Session;
   /** `COPY … TO STDOUT …`. */
   readonly sql: string;
+  readonly rowEnd: RowEnd;
   /** The table, for messages. */
   readonly path: string;
   readonly clock: Clock;
@@ -30,9 +31,9 @@ export class CopyStream implements TextStream {
   /** Takes the session for itself and starts the statement. */
   constructor(options: CopyStreamOptions) {
     this.#options = options;
-    const { session, sql } = options;
+    const { session, sql, rowEnd } = options;
     const release = session.hold();
-    this.#copy = new CopyOut(sql, release);
+    this.#copy = new CopyOut(sql, rowEnd, release);
     session.client.query(this.#copy);
   }
 

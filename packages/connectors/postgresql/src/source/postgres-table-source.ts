@@ -2,7 +2,7 @@ import { connectorErrors, type TablePartitions, type TableSource, type TextStrea
 import type { DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
-import { copyOptions, csvText, isTextFormat } from './copy-format.ts';
+import { copyOptions, csvText, isTextFormat, rowEndOf } from './copy-format.ts';
 import { CopyStream } from './copy-stream.ts';
 import { digestOfColumns, formatAddress, parseAddress, type PartitionAddress } from './partition-address.ts';
 import { cutSource } from './partitioner.ts';
@@ -84,7 +84,8 @@ export class PostgresTableSource implements TableSource {
     partition: SourceObject, format: DelimitedTextFormat, chosen: readonly number[] | undefined, signal: AbortSignal,
   ): Promise<TextStream> {
     const options = copyOptions(format);
-    if (options === undefined) throw new Error('the server cannot write this format');
+    const rowEnd = rowEndOf(format);
+    if (options === undefined || rowEnd === undefined) throw new Error('the server cannot write this format');
     const { clock, callLimitMs } = this.#options;
     const address = parseAddress(partition.identity, this.#path);
     const session = await this.#sessions.reader(signal);
@@ -92,7 +93,7 @@ export class PostgresTableSource implements TableSource {
       const columns = await this.#checkedColumns(session, address, signal);
       const select = partitionSelect(this.#settings, { address, columns, chosen, text: isTextFormat(format) ? 'own' : 'csv' });
       return new CopyStream({
-        session, sql: `COPY (\n${select}\n) TO STDOUT WITH (${options})`, path: this.#path, clock, silenceMs: callLimitMs,
+        session, sql: `COPY (\n${select}\n) TO STDOUT WITH (${options})`, rowEnd, path: this.#path, clock, silenceMs: callLimitMs,
         probe: (probeSignal) => this.#sessions.probe(probeSignal),
         giveBack: (used, complete) => this.#sessions.giveBack(used, complete),
       });
