@@ -128,12 +128,17 @@ class CopyAttempt {
     const sink = await this.#ends.sink(signal);
     if ((sink.table !== undefined) !== (job.activity.sink.format.type === 'Table')) throw noTables(job.activity.sink, 'sink');
     const state = await this.#state(sink, signal);
-    if (state.phase === 'done' && state.receipt !== undefined) return state.receipt;
+    if (state.phase === 'done' && state.receipt !== undefined) {
+      // Whoever finished may have died before the log was published.
+      await this.#ends.logs.publish(state.receipt, signal);
+      return state.receipt;
+    }
     if (state.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
     if (job.activity.validateDataConsistency) {
       this.#logger.warn({ verification: 'acknowledged' }, 'targets are not read again: the receipt says which verification was done');
     }
     const source = await this.#ends.source(signal);
+    await this.#ends.logs.ready(signal);
     const plan = await planCopy(
       {
         job, attemptId: this.#options.attemptId, representation, secrets: this.#options.secrets, calls: this.#calls, limits: this.#limits,
@@ -146,7 +151,7 @@ class CopyAttempt {
     const context: CopyContext = {
       activity: job.activity, plan, source, exchange, sink, calls: this.#calls, pool: this.#pool(plan),
       partSlots: new ByteCredits(Math.max(1, sink.limits.parallelParts)), progress: this.#progress, clock: this.#options.clock,
-      logger: this.#logger, limits: this.#limits,
+      logger: this.#logger, limits: this.#limits, logs: this.#ends.logs,
     };
     return this.#copyAndFinish(context, state.phase === 'none', signal);
   }

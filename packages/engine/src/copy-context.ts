@@ -2,6 +2,7 @@ import type { ByteCredits, Clock, Logger } from '@dmg/base';
 import { connectorErrors, type Sink, type Source, type TableSource } from '@dmg/connector-api';
 import type { CopyActivity, Plan, SourceObject } from '@dmg/model';
 import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
+import type { CopyLogs } from './copy-logs.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { ProgressTally } from './progress-tally.ts';
 import type { StoreCalls } from './store-calls.ts';
@@ -14,8 +15,11 @@ export type SourceEnd =
 
 /** What the copy step of one attempt works with. */
 export interface CopyContext {
+  readonly attemptId: string;
   readonly activity: CopyActivity;
   readonly plan: Plan;
+  /** Streams are read under the snapshot of the plan. */
+  readonly underSnapshot: boolean;
   readonly source: SourceEnd;
   /** Where the source is a table. */
   readonly exchange: StreamExchange | undefined;
@@ -28,6 +32,7 @@ export interface CopyContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: EngineLimits;
+  readonly logs: CopyLogs;
 }
 
 /**

@@ -1,6 +1,11 @@
 import { defineErrors } from '@dmg/base';
 
 export const engineErrors = defineErrors('ENGINE', {
+  NO_SIDE_FILES: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot write the log of the copy to {connector}: it is no store of files.',
+    fix: 'Name a linked service of a file or blob store in redirectIncompatibleRowSettings or logSettings.',
+  },
   TIMEOUT: {
     category: 'config', retry: 'never', scope: 'attempt',
     message: 'Cannot complete the copy: it ran longer than the {limitMs} ms of its policy.',
@@ -115,6 +120,16 @@ export const engineErrors = defineErrors('ENGINE', {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot copy {source} to {target}: it is read in {streams} pieces, but {store} takes at most {streamsMax} in one target.',
     fix: 'Choose fewer partitions for the source, or copy it in several runs.',
+  },
+  SNAPSHOT_POLICY: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot use the onSnapshotLost {value} of the source: it is not known.',
+    fix: 'Use restart, perChunk or fail, or leave it out.',
+  },
+  PLAN_LATE: {
+    category: 'transient', retry: 'backoff', scope: 'attempt',
+    message: 'Cannot assist with job {jobId}: no plan of it stood at the sink within {limitMs} ms.',
+    fix: 'Nothing needs to be done: the node that leads the copy copies what is left.',
   },
   ROWS_DIFFER: {
     category: 'system', retry: 'never', scope: 'attempt',

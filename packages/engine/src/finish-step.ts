@@ -15,10 +15,14 @@ export async function finishCopy(context: CopyContext, finishedBy: Receipt['fini
   for (const target of plan.targets) checkParts(context, target, marks[target.target] ?? []);
   progress.resumed(marks.flat(), plan.targets.length);
   const receipt = draftReceipt({ plan, marks, atomicPublish: sink.atomicPublish, finishedBy, finishedAtMs: clock.wallMs() });
+  await context.logs.prepare({ plan, marks, receipt }, signal);
+  // At a table that is staged, its script runs at the end, and all rows are moved.
   // Publishing is one call for all targets: each of them costs the store some round trips, and its bytes may have to be moved.
-  const limitMs = limits.finishLimitMs + plan.targets.length * 1_000;
+  const limitMs = (sink.table === undefined ? limits.finishLimitMs : limits.scriptLimitMs) + plan.targets.length * 1_000;
   const options = { what: 'publish the copy at the sink', limitMs, bytes: receipt.bytesWritten, signal };
-  return calls.repeated(options, (callSignal) => sink.finish(plan, receipt, callSignal));
+  const standing = await calls.repeated(options, (callSignal) => sink.finish(plan, receipt, callSignal));
+  await context.logs.publish(standing, signal);
+  return standing;
 }
 
 /** Streams were cut by estimates: together they may have become more parts than the sink can put into one target. */

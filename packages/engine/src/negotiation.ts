@@ -18,6 +18,8 @@ export function negotiate(activity: CopyActivity): Representation {
   if (source.type === 'Table' || sink.type === 'Table') return 'rows';
   // Merged text needs rows: only the first header may stay, and a file need not end with a row delimiter.
   if (copyBehaviorOf(activity) === 'MergeFiles') return 'rows';
+  // Rows that are to be skipped have to be looked at.
+  if (activity.skipIncompatibleRows === true) return 'rows';
   const { translator } = activity;
   return copiesBytes({ source, sink, ...(translator === undefined ? {} : { translator }) }) ? 'bytes' : 'rows';
 }

@@ -10,6 +10,8 @@ import type { TargetLayout } from './target-layout.ts';
 export interface CopySecrets {
   readonly source: ReadonlyMap<string, string>;
   readonly sink: ReadonlyMap<string, string>;
+  /** Of the store of the log, where there is one. */
+  readonly log?: ReadonlyMap<string, string>;
 }
 
 /**

@@ -10,6 +10,7 @@ import { PartOutput } from './part-output.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
 import { locate, SourceReader, totalBytes } from './source-reader.ts';
 import { isTransient } from './store-calls.ts';
+import type { SkippedRows } from './skipped-rows.ts';
 import { contiguousMarks } from './tiling.ts';
 
 /** Size of the blocks that the source is read in, and how many of them are under way or in hand. */
@@ -92,6 +93,8 @@ class RowRun {
   #headerBuffer: PooledBuffer | undefined;
   readonly #freeOutputs: PooledBuffer[] = [];
   #reader: { index: number; reader: SourceReader } | undefined;
+  /** Rows of the current chunk that were left out, where that is wanted. */
+  #skipped: SkippedRows | undefined;
   /** Counted as progress but not marked yet; taken back when the run ends before they are. */
   #readUnmarked = 0;
 
@@ -131,9 +134,11 @@ class RowRun {
   async copyChunk(at: RowPosition): Promise<RowPosition | undefined> {
     const chunk = await OpenChunk.open({ context: this.#context, target: this.#target, chunk: at.chunk, signal: this.#signal });
     const output = new PartOutput({ context: this.#context, chunk, free: this.#freeOutputs, signal: this.#signal });
+    this.#skipped = this.#context.logs.skippedRows({ target: this.#target.target, chunk: at.chunk, sourceStart: at.position });
     try {
       return await this.#fillChunk(at, output);
     } catch (error) {
+      await this.#skipped?.discard();
       await output.settle();
       await chunk.discard(this.#signal);
       throw error;
@@ -166,11 +171,13 @@ class RowRun {
       end = reached;
       if (totalBytes(this.#target) === 0) break;
     }
-    const result = await output.mark({ rows, hash: sumHashes(hashes), sourceStart: at.position, sourceEnd: end });
+    const skipped = await this.#skipped?.end(this.#signal) ?? 0;
+    const facts = { rows, ...(skipped === 0 ? {} : { rowsSkipped: skipped }), hash: sumHashes(hashes) };
+    const result = await output.mark({ ...facts, sourceStart: at.position, sourceEnd: end });
     if (result === 'already') return undefined;
     this.#readUnmarked -= end - at.position;
     this.#context.progress.rowsMarked(rows);
-    return { chunk: at.chunk + 1, position: end, rows: at.rows + rows };
+    return { chunk: at.chunk + 1, position: end, rows: at.rows + rows + skipped };
   }
 
   async #transcoderAt(
@@ -191,6 +198,7 @@ class RowRun {
       ...(columns?.names === undefined ? {} : { header: columns.names }),
       ...(columns === undefined || columns.count === 0 ? {} : { columnCount: columns.count }),
       ...(options.startRow === undefined ? {} : { startRow: options.startRow }),
+      ...(this.#skipped === undefined ? {} : { onSkippedRow: this.#skipped.take }),
       ...(options.limitPosition < object.sizeBytes ? { limitPosition: options.limitPosition } : {}),
     });
   }
@@ -200,6 +208,7 @@ class RowRun {
     while (!transcoder.finished) {
       const block = await reader.block();
       transcoder.push(block.bytes, block.atEnd);
+      await this.#skipped?.flush(this.#signal);
       // The next chunk begins where this one ends, which may be in any block that was pushed.
       await reader.moveTo(transcoder.finished ? transcoder.boundary.sourcePosition : block.end);
       await output.take(transcoder);

@@ -3,6 +3,7 @@ import { firstLine, isDmgError, withDeadline } from '@dmg/base';
 import type { Connector, ConnectorContext, Sink, SinkState } from '@dmg/connector-api';
 import type { CopyEnd, Job } from '@dmg/model';
 import type { SourceEnd } from './copy-context.ts';
+import { CopyLogs } from './copy-logs.ts';
 import { engineErrors } from './errors.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { CopySecrets } from './overlap.ts';
@@ -25,9 +26,12 @@ export class StoreEnds {
   readonly #options: StoreEndsOptions;
   #source: SourceEnd | undefined;
   #sink: Sink | undefined;
+  /** What the copy writes about itself. */
+  readonly logs: CopyLogs;
 
   constructor(options: StoreEndsOptions) {
     this.#options = options;
+    this.logs = new CopyLogs(options);
   }
 
   async source(signal: AbortSignal): Promise<SourceEnd> {
@@ -66,7 +70,9 @@ export class StoreEnds {
       return await withDeadline({ clock, limitMs: limits.abortLimitMs, what }, (signal) =>
         calls.repeating('call', { what, signal }, async () => {
           const sink = await this.sink(signal);
-          return calls.once({ what, limitMs: limits.abortLimitMs / 3, signal }, (callSignal) => sink.abort(callSignal));
+          const state = await calls.once({ what, limitMs: limits.abortLimitMs / 3, signal }, (callSignal) => sink.abort(callSignal));
+          if (state.phase === 'aborted') await this.logs.clear(signal);
+          return state;
         }));
     } catch (error) {
       const code = isDmgError(error) ? error.code : 'none';
@@ -80,7 +86,7 @@ export class StoreEnds {
     const { calls, limits, logger } = this.#options;
     const never = new AbortController().signal;
     const source = this.#source?.kind === 'table' ? this.#source.table : this.#source?.objects;
-    await Promise.all([source, this.#sink].map(async (end) => {
+    await Promise.all([source, this.#sink, this.logs].map(async (end) => {
       try {
         await calls.once({ what: 'close a store', limitMs: limits.closeLimitMs, signal: never }, () => end?.close() ?? Promise.resolve());
       } catch (error) {

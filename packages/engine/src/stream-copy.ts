@@ -8,7 +8,9 @@ import type { CopyContext } from './copy-context.ts';
 import { engineErrors } from './errors.ts';
 import { OpenChunk } from './open-chunk.ts';
 import { type Drain, PartOutput } from './part-output.ts';
+import type { SkippedRows } from './skipped-rows.ts';
 import type { StreamExchange } from './stream-exchange.ts';
+import { underSnapshot } from './tiling.ts';
 
 export interface StreamRequest {
   readonly target: PlanTarget;
@@ -42,6 +44,8 @@ class StreamCopy {
   readonly #object: SourceObject;
   readonly #signal: AbortSignal;
   #readBytes = 0;
+  /** Rows that were left out, where that is wanted and rows are looked at. */
+  #skipped: SkippedRows | undefined;
 
   constructor(options: StreamCopyOptions) {
     const { context, request, signal } = options;
@@ -87,10 +91,15 @@ class StreamCopy {
     const output = new PartOutput({ context, chunk, free: [...lent], signal: this.#signal });
     try {
       const { rows, hash } = await this.#pump(stream, first, output);
-      const facts: Omit<ChunkFacts, 'bytes'> = { rows, hash, sourceStart: 0, sourceEnd: this.#readBytes };
+      const skipped = await this.#skipped?.end(this.#signal) ?? 0;
+      const facts: Omit<ChunkFacts, 'bytes'> = {
+        rows, ...(skipped === 0 ? {} : { rowsSkipped: skipped }), hash,
+        sourceStart: this.#sourceStart, sourceEnd: this.#sourceStart + this.#readBytes,
+      };
       // Whoever was first with the chunk, its rows are in.
       if (await output.mark(facts) === 'marked') context.progress.rowsMarked(rows);
     } catch (error) {
+      await this.#skipped?.discard();
       await output.settle();
       await chunk.discard(this.#signal);
       throw error;
@@ -105,15 +114,21 @@ class StreamCopy {
     const bytesMax = (limits.partsPerTargetMax - this.#options.request.target.sources.length + 1) * this.#context.plan.partBytes;
     for (let block = first; block !== undefined; block = await this.#next(stream, this.#context.limits.nextRowsLimitMs)) {
       converter.push(block);
+      await this.#skipped?.flush(this.#signal);
       await output.take(converter);
       if (output.bytes > bytesMax) throw this.#tooLarge(output.bytes);
     }
     const facts = converter.end(stream.rows);
     await output.take(converter);
-    if (facts.rows !== stream.rows) {
-      throw engineErrors.ROWS_DIFFER.create({ source: this.#object.path, sent: stream.rows, received: facts.rows });
+    const received = facts.rows + (this.#skipped?.count ?? 0);
+    if (received !== stream.rows) {
+      throw engineErrors.ROWS_DIFFER.create({ source: this.#object.path, sent: stream.rows, received });
     }
     return { rows: facts.rows, hash: converter.hash };
+  }
+
+  get #sourceStart(): number {
+    return this.#context.underSnapshot ? underSnapshot : 0;
   }
 
   #tooLarge(sizeBytes: number): Error {
@@ -129,12 +144,14 @@ class StreamCopy {
     // Only the first chunk of a file begins with its header.
     const header = request.chunk === 0 && exchange.write.firstRowAsHeader;
     if (exchange.way !== 'transcode' && (header || !this.#looksMarked(first))) return new PassingText(exchange, header);
+    this.#skipped = this.#context.logs.skippedRows({ target: request.target.target, chunk: request.chunk, sourceStart: this.#sourceStart });
     return new TranscodedText(createTranscoder({
       source: exchange.read,
       sink: exchange.write,
       fileName: this.#object.path,
       bareColumns: exchange.names,
       writeHeader: header,
+      ...(this.#skipped === undefined ? {} : { onSkippedRow: this.#skipped.take }),
       ...(exchange.translator === undefined ? {} : { translator: exchange.translator }),
     }));
   }

@@ -1,7 +1,10 @@
 import { connectorErrors, missingChunks } from '@dmg/connector-api';
-import type { Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
+import { type Mark, type Plan, type PlanTarget, type Receipt, receiptDigest } from '@dmg/model';
 import { sumHashes } from '@dmg/formats';
 import { engineErrors } from './errors.ts';
+
+/** Where the mark of a stream starts that was read under the snapshot of the plan; 0 otherwise. */
+export const underSnapshot = 1;
 
 /**
  * Checks that the marks of a target cover each byte of its sources exactly once and returns those that count, in order of chunk.
@@ -44,7 +47,7 @@ function streamMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk
     if (mark.chunk !== index || index >= target.sources.length) {
       throw invalid(mark.chunk, 'the plan has no such chunk, or it is marked twice');
     }
-    if (mark.sourceStart !== 0 || mark.sourceEnd < 0) throw invalid(mark.chunk, 'it is not a whole stream');
+    if (mark.sourceStart < 0 || mark.sourceStart > underSnapshot || mark.sourceEnd < mark.sourceStart) throw invalid(mark.chunk, 'it is not a whole stream');
   }
   return counted;
 }
@@ -59,26 +62,26 @@ export function contiguousMarks(marks: readonly Mark[]): { chain: Mark[]; positi
     if (mark.chunk !== chain.length || mark.sourceStart !== position) continue;
     chain.push(mark);
     position = mark.sourceEnd;
-    rows += mark.rows;
+    rows += mark.rows + (mark.rowsSkipped ?? 0);
   }
   return { chain, position, rows };
 }
 
-/** True when the chunks of different attempts make one whole: they can be read again, or there is only one. */
+/** True when the chunks of different attempts make one whole: they can be read again, or under one snapshot only, or there is only one. */
 function isRepeatable(plan: Plan): boolean {
-  if (plan.sourceKind === 'addressable') return true;
+  if (plan.sourceKind === 'addressable' || plan.sourceKind === 'snapshotBound') return true;
   const chunks = plan.targets.reduce((total, target) => total + target.sources.length, 0);
   return plan.sourceKind === 'onePass' && chunks === 1 && plan.targets[0]?.cutting.kind === 'streams';
 }
 
 /**
- * Of one moment are: a single stream, since it is one statement; and the streams that the attempt has read which made the plan
- * under its snapshot. Each file is pinned by its identity, but several files need not be of one moment.
+ * Of one moment are: a single stream, since it is one statement; and streams of which every mark says that they were read under the
+ * plan's snapshot, whoever read them. Each file is pinned by its identity, but several files need not be of one moment.
  */
 function consistencyOf(plan: Plan, marks: readonly Mark[]): Receipt['consistency'] {
   const streams = plan.targets.every((target) => target.cutting.kind === 'streams');
   if (!streams || marks.length === 0) return 'perChunk';
-  return marks.length === 1 || marks.every((mark) => mark.attemptId === plan.snapshotAttemptId) ? 'snapshot' : 'perChunk';
+  return marks.length === 1 || marks.every((mark) => mark.sourceStart === underSnapshot) ? 'snapshot' : 'perChunk';
 }
 
 export interface ReceiptRequest {
@@ -96,7 +99,8 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
   const marks = request.marks.flat();
   const sum = (of: (mark: Mark) => number): number => marks.reduce((total, mark) => total + of(mark), 0);
   const rows = sum((mark) => mark.rows);
-  return {
+  const rowsSkipped = sum((mark) => mark.rowsSkipped ?? 0);
+  const receipt: Receipt = {
     formatVersion: 1,
     jobId: plan.jobId,
     generation: plan.generation,
@@ -107,13 +111,14 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
     filesWritten: plan.targets.filter((target) => target.columns === undefined).length,
     bytesRead: sum((mark) => mark.sourceEnd - mark.sourceStart),
     bytesWritten: sum((mark) => mark.bytes),
-    rowsRead: rows,
+    rowsRead: rows + rowsSkipped,
     rowsWritten: rows,
-    rowsSkipped: 0,
+    rowsSkipped,
     chunks: marks.length,
     hash: sumHashes(marks.map((mark) => mark.hash)),
     attempts: [...new Set(marks.map((mark) => mark.attemptId))].toSorted(),
     finishedBy: request.finishedBy,
     finishedAt: new Date(request.finishedAtMs).toISOString(),
   };
+  return { ...receipt, digest: receiptDigest(receipt) };
 }

@@ -74,6 +74,14 @@ export type AttemptOutcome =
   /** The executor is gone without a word. */
   | { readonly kind: 'lost'; readonly reason: string };
 
+/** How an assisting attempt ended: never the end of the job. */
+export type AssistOutcome =
+  /** Nothing of its share is left to it, or the job is over. `chunks`: those that it has marked itself. */
+  | { readonly kind: 'assisted'; readonly chunks: number }
+  /** The lead copies what is left. */
+  | { readonly kind: 'failed'; readonly fault: Fault }
+  | { readonly kind: 'stopped' };
+
 /** Where time went, for the activity's output. */
 export interface AttemptDetails {
   readonly planMs: number;

@@ -1,5 +1,8 @@
 /** How the bytes of a file are to be understood. `Binary` means: not at all. */
-export type DataFormat = BinaryFormat | DelimitedTextFormat | TableFormat;
+export type DataFormat = BinaryFormat | DelimitedTextFormat | JsonFormat | TableFormat;
+
+/** Text of which rows can be read and written. */
+export type RowFormat = DelimitedTextFormat | JsonFormat;
 
 export interface BinaryFormat {
   readonly type: 'Binary';
@@ -39,8 +42,33 @@ export interface DelimitedTextFormat {
   readonly skipLineCount: number;
   /** Sink only: quote every field. */
   readonly quoteAllText: boolean;
+  /** Source only: texts that are null besides `nullValue`. */
+  readonly furtherNullValues?: readonly string[];
+  /**
+   * Source only. False: no row delimiter stands between quotes (or behind an escape character), so that rows can be found from any
+   * position on. Default: it may.
+   */
+  readonly multilineRows?: boolean;
   readonly compression?: Compression;
 }
+
+/** `Json` of Data Factory v2, and what of `JsonFormat` of v1 can be said of a copy. */
+export interface JsonFormat {
+  readonly type: 'Json';
+  readonly encodingName: string;
+  /**
+   * Writing: one object a line, or one array. Default: as the source where bytes are copied as they are, else `setOfObjects`.
+   * Reading: what stands in the file counts.
+   */
+  readonly filePattern?: (typeof jsonFilePatterns)[number];
+  /** Source only: path of an array of which each element is a row. */
+  readonly collectionReference?: string;
+  /** Source only: the columns by their paths. */
+  readonly columns?: readonly { readonly name: string; readonly path: string }[];
+  readonly compression?: Compression;
+}
+
+export const jsonFilePatterns = ['setOfObjects', 'arrayOfObjects'] as const;
 
 /** Values of `encodingName` that can be read, compared without case. Only the first two are written. */
 export const textEncodingNames = [

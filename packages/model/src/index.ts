@@ -8,7 +8,7 @@ export type {
 export type { ConnectorSpec, ObjectSpec, PropertySpec, TablesSpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type Compression, compressionTypes, type DataFormat, type DelimitedTextFormat,
-  type InterimType, interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings,
+  type InterimType, interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings, type JsonFormat, jsonFilePatterns, type RowFormat,
 } from './formats.ts';
 export {
   type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy,

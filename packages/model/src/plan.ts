@@ -26,9 +26,10 @@ export interface Plan {
   /** Size of the parts in which chunks are handed to the sink. */
   readonly partBytes: number;
   /**
-   * Table sources: the attempt that made the plan read under a snapshot of its own. Marks of this attempt alone are of one moment.
+   * Table sources: random name of the snapshot that the plan was made under. An attempt that finds a living holder of it reads under the
+   * same snapshot, and its marks say so (`Mark.sourceStart`).
    */
-  readonly snapshotAttemptId?: string;
+  readonly snapshotKey?: string;
   readonly targets: readonly PlanTarget[];
 }
 
@@ -60,6 +61,8 @@ export interface TableColumn {
   /** The store's own type with its modifiers, e.g. `numeric(15,2)`; absent where the source has none (text files). */
   readonly nativeType?: string;
   readonly nullable: boolean;
+  /** Of a sink: the store numbers its rows by itself, so it is written only where it is meant by name. Absent: no. */
+  readonly numbered?: boolean;
 }
 
 /**
@@ -100,7 +103,10 @@ export interface Mark extends ChunkRef {
   readonly rowsSkipped?: number;
   /** 16 hex digits; what it is depends on the representation. */
   readonly hash: string;
-  /** Position in the source where the chunk starts and ends. */
+  /**
+   * Position in the source where the chunk starts and ends. A stream (`Cutting`) starts at 1 where it was read under the snapshot
+   * `Plan.snapshotKey`, at 0 where it is of a moment of its own; its length is the difference.
+   */
   readonly sourceStart: number;
   readonly sourceEnd: number;
 }

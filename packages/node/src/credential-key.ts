@@ -46,7 +46,8 @@ export class CredentialKey {
   /** Why this node must not run the job now; undefined when it may. */
   ineligible(job: Job): string | undefined {
     if (this.#privateJwk !== undefined) return undefined;
-    const ends = [job.activity.source, job.activity.sink];
+    const { source, sink, log } = job.activity;
+    const ends = [source, sink, ...(log === undefined ? [] : [log.store])];
     const needsKey = ends.some(({ connection }) => Object.values(connection).some(isEncryptedSecret));
     return needsKey ? 'the node does not have the gateway\'s credential key yet' : undefined;
   }

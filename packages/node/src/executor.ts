@@ -38,21 +38,25 @@ runExecutorProcess({
   clock: systemClock,
   logger,
   async run(task, context) {
-    const log = logger.child({ jobId: task.jobId, attemptId: task.attemptId });
+    const attemptLogger = logger.child({ jobId: task.jobId, attemptId: task.attemptId });
     try {
       const { signingKey, gatewayId } = await readRegistration();
       const job = await verifyJob(task.signedJob, { signingKey, gatewayId, wallMs: systemClock.wallMs() });
-      const { source, sink } = job.activity;
+      const { source, sink, log } = job.activity;
       const common: CopyOptions = {
         job,
         attemptId: task.attemptId,
         nodeName: task.nodeName,
         epoch: formatEpoch(task.epoch),
         connectors,
-        secrets: { source: await decryptEnd(source, readCredentialKey), sink: await decryptEnd(sink, readCredentialKey) },
+        secrets: {
+          source: await decryptEnd(source, readCredentialKey),
+          sink: await decryptEnd(sink, readCredentialKey),
+          ...(log === undefined ? {} : { log: await decryptEnd(log.store, readCredentialKey) }),
+        },
         clock: systemClock,
         random: systemRandom,
-        logger: log,
+        logger: attemptLogger,
         meter: context.meter,
         onProgress: (progress) => context.progress(progress),
         signal: context.signal,
@@ -60,7 +64,7 @@ runExecutorProcess({
       return task.step === 'abort' ? await runAbort(common) : await runCopy(common);
     } catch (error) {
       // Nothing has touched the sink yet; the host closes it where this was the last try.
-      log.error({ error: asDmgError(error) }, 'attempt could not begin');
+      attemptLogger.error({ error: asDmgError(error) }, 'attempt could not begin');
       return { kind: 'failed', fault: asDmgError(error).toFault(), sink: 'open' };
     }
   },

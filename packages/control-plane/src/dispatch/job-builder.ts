@@ -1,5 +1,5 @@
 import type { Clock } from '@dmg/base';
-import type { CopyActivity, Job, JobPolicy, JsonObject, JsonValue } from '@dmg/model';
+import type { CopyActivity, CopyEnd, Job, JobPolicy, JsonObject, JsonValue } from '@dmg/model';
 import { encryptSecret, type MasterSecret, openSealedSecret, type SigningKey, signJob } from '@dmg/security';
 import type { Db } from '../database/open-database.ts';
 import { controlPlaneErrors } from '../errors.ts';
@@ -71,10 +71,11 @@ export class JobBuilder {
 }
 
 async function withSecrets(activity: CopyActivity, encrypt: (place: SecretPlace) => Promise<JsonValue>): Promise<CopyActivity> {
+  const { source, sink, log } = activity;
+  const end = async (given: CopyEnd): Promise<CopyEnd> =>
+    ({ ...given, connection: (await replace(given.connection, encrypt)) as JsonObject });
   return {
-    ...activity,
-    source: { ...activity.source, connection: (await replace(activity.source.connection, encrypt)) as JsonObject },
-    sink: { ...activity.sink, connection: (await replace(activity.sink.connection, encrypt)) as JsonObject },
+    ...activity, source: await end(source), sink: await end(sink), ...(log === undefined ? {} : { log: { ...log, store: await end(log.store) } }),
   };
 }
 

@@ -86,7 +86,8 @@ async function newActivity(
   if (gateway === undefined) {
     throw controlPlaneErrors.UNKNOWN_GATEWAY.create({ activity: resolved.name, gateway: resolved.integrationRuntime });
   }
-  const places = [...secretPlacesIn(resolved.activity.source.connection), ...secretPlacesIn(resolved.activity.sink.connection)];
+  const { source, sink, log } = resolved.activity;
+  const places = [source, sink, ...(log === undefined ? [] : [log.store])].flatMap((end) => secretPlacesIn(end.connection));
   return {
     activityRunId: newUuid(random), jobId: newId(random), gatewayId: gateway.id, name: resolved.name, type: resolved.type,
     dependsOn: resolved.dependsOn, policy: resolved.policy, activity: resolved.activity,
