@@ -1,3 +1,4 @@
+import { extentsOf, extentTotal } from '@dmg/connector-api';
 import type { PlanTarget, SourceObject } from '@dmg/model';
 import type { PooledBuffer } from './buffer-pool.ts';
 import { type CopyContext, readExactly } from './copy-context.ts';
@@ -25,15 +26,25 @@ interface Read {
  */
 export function locate(target: PlanTarget, position: number): { index: number; offset: number } | undefined {
   let start = 0;
-  for (const [index, source] of target.sources.entries()) {
-    if (position < start + source.sizeBytes) return { index, offset: position - start };
-    start += source.sizeBytes;
+  for (const [index, extent] of extentsOf(target).entries()) {
+    if (position < start + extent) return { index, offset: position - start };
+    start += extent;
   }
   return start === 0 && target.sources.length > 0 ? { index: 0, offset: 0 } : undefined;
 }
 
+/** Positions of a target's sources: their bytes, or more where they are compressed. */
 export function totalBytes(target: PlanTarget): number {
-  return target.sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+  return extentTotal(target);
+}
+
+/** What a row copy reads from: a file, or what a compressed file holds. */
+export interface BlockReader {
+  /** The bytes from the reader's position on, as far as they are at hand; none at the end. */
+  block(): Promise<SourceBlock>;
+  /** Moves to a position that was given already, seldom before the last block. */
+  moveTo(position: number): Promise<void>;
+  close(reason: unknown): Promise<void>;
 }
 
 export interface SourceReaderOptions {
@@ -48,7 +59,7 @@ export interface SourceReaderOptions {
 }
 
 /** Reads one source from a position on, some blocks ahead of whoever consumes it. */
-export class SourceReader {
+export class SourceReader implements BlockReader {
   readonly #context: CopyContext;
   readonly #object: SourceObject;
   readonly #link: LinkedSignal;

@@ -1,5 +1,5 @@
 export type {
-  ChunkFacts, ChunkWriter, Connector, ConnectorContext, Sink, SinkJob, SinkLimits, SinkState, Source, TableIntake, TablePartitions,
+  ChunkFacts, ChunkWriter, Connector, ConnectorContext, PartitionWish, SharedSnapshots, Sink, SinkJob, SinkLimits, SinkState, Source, TableIntake, TablePartitions,
   TableSource, TextStream,
 } from './connector.ts';
 export { connectorErrors } from './errors.ts';
@@ -9,4 +9,5 @@ export { checkedFolder, type ObjectSelection, selectObjects, textOf } from './ob
 export { mapParallel } from './map-parallel.ts';
 export { choosePartBytes } from './part-size.ts';
 export type { SideFile, SideFiles } from './side-files.ts';
+export { extentFor, extentsOf, extentTotal, sourceBytesOf } from './source-extents.ts';
 export { hasWildcard, literalOf, matchesWildcard } from './wildcard.ts';

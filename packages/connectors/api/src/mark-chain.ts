@@ -1,4 +1,5 @@
 import type { Mark, PlanTarget } from '@dmg/model';
+import { extentTotal } from './source-extents.ts';
 
 /**
  * Of everything that is complete at the sink, the marks that count, in order of chunk. Where a chunk has several complete versions
@@ -30,9 +31,8 @@ export function missingChunks(target: PlanTarget, marks: readonly Mark[]): numbe
     const present = new Set(marks.map((mark) => mark.chunk));
     return chunks.filter((chunk) => !present.has(chunk)).length;
   }
-  const sizeBytes = target.sources.reduce((sum, source) => sum + source.sizeBytes, 0);
   const last = marks.at(-1);
-  return last !== undefined && last.sourceEnd === sizeBytes ? 0 : 1;
+  return last !== undefined && last.sourceEnd === extentTotal(target) ? 0 : 1;
 }
 
 /** Numbers of a target's chunks, in order; undefined under `sequential` cutting, where they show only while the source is read. */
