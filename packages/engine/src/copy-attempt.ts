@@ -1,52 +1,18 @@
-import {
-  asDmgError, type Clock, firstLine, hasCode, isStopReason, type Logger, type Meter, type Random, silentMeter, StopReason, ByteCredits,
-} from '@dmg/base';
-import { type Connector, connectorErrors, type Sink, type SinkState } from '@dmg/connector-api';
-import type { AttemptOutcome, AttemptProgress, Job, Mark, Plan, Receipt } from '@dmg/model';
-import { BufferPool } from './buffer-pool.ts';
-import type { CopyContext, SourceEnd } from './copy-context.ts';
+import { asDmgError, firstLine, hasCode, isStopReason, StopReason } from '@dmg/base';
+import { connectorErrors, missingChunks, type Sink, type SinkState } from '@dmg/connector-api';
+import type { AttemptOutcome, Mark, Plan, Receipt } from '@dmg/model';
+import { type AttemptKit, attemptKit, copyContext, storeKit } from './attempt-kit.ts';
+import type { AbortOptions, CopyOptions } from './attempt-options.ts';
+import type { CopyContext } from './copy-context.ts';
 import { copyMissing, readMarks } from './copy-step.ts';
-import { defaultEngineLimits, type EngineLimits } from './engine-limits.ts';
 import { engineErrors } from './errors.ts';
 import { finishCopy } from './finish-step.ts';
+import { laterGeneration, policyOf } from './generation-step.ts';
 import { negotiate } from './negotiation.ts';
-import type { CopySecrets } from './overlap.ts';
 import { linkedSignal, type LinkedSignal } from './parallel.ts';
-import { planCopy } from './plan-step.ts';
-import { ProgressTally } from './progress-tally.ts';
-import { rowBufferBytes } from './row-copy.ts';
-import { StoreCalls } from './store-calls.ts';
-import { noTables, StoreEnds } from './store-ends.ts';
-import { exchangeOf, type StreamExchange } from './stream-exchange.ts';
-
-/** Part buffers of one copy, all together, unless told otherwise. */
-export const defaultMemoryBytes = 64 * 1024 * 1024;
-
-export interface AbortOptions {
-  readonly job: Job;
-  /** 32 hex digits. */
-  readonly attemptId: string;
-  readonly connectors: ReadonlyMap<string, Connector>;
-  /** Secrets of both ends' connections in clear, by property name. */
-  readonly secrets: CopySecrets;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly meter?: Meter;
-  readonly limits?: Partial<EngineLimits>;
-  /** Its reason is a `StopReason`. */
-  readonly signal: AbortSignal;
-}
-
-export interface CopyOptions extends AbortOptions {
-  readonly nodeName: string;
-  /** Epoch under which the attempt was dispatched, for the receipt. */
-  readonly epoch: string;
-  /** Limit of the part buffers, in bytes; raised where a single part needs more. Default 64 MiB. */
-  readonly memoryBytes?: number;
-  /** Called synchronously whenever a number changed, up to thousands of times a second: it must only note it. */
-  readonly onProgress?: (progress: AttemptProgress) => void;
-}
+import { planCopy, type PlanStep } from './plan-step.ts';
+import { enterSnapshot } from './snapshot-step.ts';
+import { noTables } from './store-ends.ts';
 
 /**
  * Runs one attempt of a copy: plan → copy → finish, going on from what stands at the sink. Never throws.
@@ -62,8 +28,7 @@ export async function runCopy(options: CopyOptions): Promise<AttemptOutcome> {
 
 /** Closes the job at the sink and removes what was staged. May be repeated. Never throws. */
 export async function runAbort(options: AbortOptions): Promise<AttemptOutcome> {
-  const { limits, calls, logger } = equipment(options);
-  const ends = new StoreEnds({ ...options, limits, calls, logger });
+  const { ends } = storeKit(options);
   try {
     if (options.signal.aborted) return { kind: 'stopped' };
     const state = await ends.abort();
@@ -76,35 +41,14 @@ export async function runAbort(options: AbortOptions): Promise<AttemptOutcome> {
 
 const noDetails = { planMs: 0, copyMs: 0, finishMs: 0, readMs: 0, writeMs: 0, parallelCopies: 0 };
 
-function equipment(options: AbortOptions): { limits: EngineLimits; calls: StoreCalls; logger: Logger; meter: Meter } {
-  const { clock, random, job, attemptId } = options;
-  const limits = { ...defaultEngineLimits, ...options.limits };
-  const meter = options.meter ?? silentMeter;
-  const logger = options.logger.child({ component: 'engine', jobId: job.jobId, attemptId });
-  return { limits, meter, logger, calls: new StoreCalls({ clock, random, logger, meter, limits }) };
-}
-
 class CopyAttempt {
   readonly #options: CopyOptions;
-  readonly #limits: EngineLimits;
-  readonly #logger: Logger;
-  readonly #calls: StoreCalls;
-  readonly #ends: StoreEnds;
-  readonly #progress: ProgressTally;
+  readonly #kit: AttemptKit;
   readonly #link: LinkedSignal;
 
   constructor(options: CopyOptions) {
-    const { limits, calls, logger, meter } = equipment(options);
-    const { activity } = options.job;
     this.#options = options;
-    this.#limits = limits;
-    this.#logger = logger;
-    this.#calls = calls;
-    this.#ends = new StoreEnds({ ...options, limits, calls, logger });
-    this.#progress = new ProgressTally({
-      clock: options.clock, logger, meter, sourceConnector: activity.source.connector, sinkConnector: activity.sink.connector,
-      onProgress: options.onProgress,
-    });
+    this.#kit = attemptKit(options);
     this.#link = linkedSignal(options.signal);
   }
 
@@ -117,7 +61,7 @@ class CopyAttempt {
     } finally {
       disarm();
       this.#link.unlink();
-      await this.#ends.close();
+      await this.#kit.ends.close();
     }
   }
 
@@ -125,63 +69,79 @@ class CopyAttempt {
     const { job } = this.#options;
     signal.throwIfAborted();
     const representation = negotiate(job.activity);
-    const sink = await this.#ends.sink(signal);
+    const sink = await this.#kit.ends.sink(signal);
     if ((sink.table !== undefined) !== (job.activity.sink.format.type === 'Table')) throw noTables(job.activity.sink, 'sink');
     const state = await this.#state(sink, signal);
     if (state.phase === 'done' && state.receipt !== undefined) {
       // Whoever finished may have died before the log was published.
-      await this.#ends.logs.publish(state.receipt, signal);
+      await this.#kit.ends.logs.publish(state.receipt, signal);
       return state.receipt;
     }
     if (state.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
     if (job.activity.validateDataConsistency) {
-      this.#logger.warn({ verification: 'acknowledged' }, 'targets are not read again: the receipt says which verification was done');
+      this.#kit.logger.warn({ verification: 'acknowledged' }, 'targets are not read again: the receipt says which verification was done');
     }
-    const source = await this.#ends.source(signal);
-    await this.#ends.logs.ready(signal);
-    const plan = await planCopy(
-      {
-        job, attemptId: this.#options.attemptId, representation, secrets: this.#options.secrets, calls: this.#calls, limits: this.#limits,
-        source, sink, state,
-      },
-      signal,
-    );
-    this.#progress.planned(plan);
-    const exchange = await this.#exchange(plan, source, sink, signal);
-    const context: CopyContext = {
-      activity: job.activity, plan, source, exchange, sink, calls: this.#calls, pool: this.#pool(plan),
-      partSlots: new ByteCredits(Math.max(1, sink.limits.parallelParts)), progress: this.#progress, clock: this.#options.clock,
-      logger: this.#logger, limits: this.#limits, logs: this.#ends.logs,
-    };
-    return this.#copyAndFinish(context, state.phase === 'none', signal);
+    const source = await this.#kit.ends.source(signal);
+    await this.#kit.ends.logs.ready(signal);
+    const { attemptId, secrets } = this.#options;
+    const { calls, limits } = this.#kit;
+    const step: PlanStep = { job, attemptId, representation, secrets, calls, limits, source, sink, state };
+    return this.#copyGenerations(step, await planCopy(step, signal), signal);
   }
 
-  /** How a table's streams are copied under the plan that stands, which need not be the one this attempt would have made. */
-  async #exchange(plan: Plan, source: SourceEnd, sink: Sink, signal: AbortSignal): Promise<StreamExchange | undefined> {
-    if (source.kind !== 'table') return undefined;
-    const { table } = source;
-    const what = { what: 'read the columns of the source', signal };
-    const sourceColumns = await this.#calls.repeated(what, (callSignal) => table.columns(callSignal));
-    const { activity } = this.#options.job;
-    return exchangeOf({ activity, source: table, sourceColumns, intake: sink.table?.text, sinkColumns: plan.targets[0]?.columns });
+  /** Copies under the plan that stands, and under the next one when that begins the copy anew. */
+  async #copyGenerations(step: PlanStep, first: Plan, signal: AbortSignal): Promise<Receipt> {
+    const { limits, logger } = this.#kit;
+    let plan = first;
+    for (let begun = 0, fresh = step.state.phase === 'none'; ; fresh = false) {
+      this.#kit.progress.planned(plan);
+      try {
+        const context = await copyContext(this.#options, this.#kit, { plan, source: step.source, sink: step.sink }, signal);
+        return await this.#copyAndFinish(context, fresh, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const later = await laterGeneration({ ...step, logger, mayBegin: begun < limits.generationsMax }, { plan, error }, signal);
+        if (later === undefined) throw error;
+        if (hasCode(error, connectorErrors.SNAPSHOT_LOST.code)) begun++;
+        plan = later;
+      }
+    }
+  }
+
+  /** Goes under the snapshot and copies; once more when it is lost meanwhile and chunks may be of moments of their own. */
+  async #copyChunks(context: CopyContext, marks: readonly (readonly Mark[])[], signal: AbortSignal): Promise<void> {
+    const { assistants, job, attemptId } = this.#options;
+    const { plan, source, sink, calls, logger } = context;
+    if (plan.targets.every((target) => missingChunks(target, marks[target.target] ?? []) === 0)) return;
+    const policy = policyOf({ job, sink }, plan);
+    const part = { index: 0, of: () => 1 + (assistants?.() ?? 0) };
+    const underSnapshot = await enterSnapshot({ plan, source, attemptId, calls, policy }, signal);
+    try {
+      await copyMissing({ ...context, underSnapshot }, marks, part, signal);
+    } catch (error) {
+      if (!underSnapshot || policy !== 'perChunk' || !hasCode(error, connectorErrors.SNAPSHOT_LOST.code)) throw error;
+      logger.warn({ reason: firstLine(error) }, 'the snapshot is lost, the other chunks are read at moments of their own');
+      if (source.kind === 'table') await source.table.snapshots?.leave();
+      await copyMissing(context, await readMarks(context, signal), part, signal);
+    }
   }
 
   /** `fresh`: no plan stood at the sink when we came, so that nobody can have written much. */
   async #copyAndFinish(context: CopyContext, fresh: boolean, signal: AbortSignal): Promise<Receipt> {
     const { attemptId, nodeName, epoch } = this.#options;
     for (let round = 1; ; round++) {
-      this.#progress.enter('copy');
+      this.#kit.progress.enter('copy');
       const marks: Mark[][] = fresh && round === 1 ? [] : await readMarks(context, signal);
-      await copyMissing(context, marks, signal);
-      this.#progress.enter('finish');
+      await this.#copyChunks(context, marks, signal);
+      this.#kit.progress.enter('finish');
       try {
         return await finishCopy(context, { attemptId, nodeName, epoch }, signal);
       } catch (error) {
         if (!hasCode(error, connectorErrors.MARKS_MISSING.code)) throw error;
-        if (round >= this.#limits.finishRoundsMax) {
+        if (round >= this.#kit.limits.finishRoundsMax) {
           throw engineErrors.MARKS_VANISH.create({ jobId: context.plan.jobId, rounds: round }, { cause: error });
         }
-        this.#logger.warn({ round, reason: firstLine(error) }, 'chunks are missing at the sink, copied again');
+        this.#kit.logger.warn({ round, reason: firstLine(error) }, 'chunks are missing at the sink, copied again');
       }
     }
   }
@@ -190,9 +150,9 @@ class CopyAttempt {
   async #endOf(error: unknown): Promise<AttemptOutcome> {
     const stop = this.#stopReason();
     if (stop !== undefined && stop.kind !== 'timeout') {
-      this.#logger.info({ stop: stop.kind }, 'copy stopped');
+      this.#kit.logger.info({ stop: stop.kind }, 'copy stopped');
       if (stop.kind !== 'cancelled') return { kind: 'stopped' };
-      const state = await this.#ends.abort();
+      const state = await this.#kit.ends.abort();
       if (state?.receipt !== undefined) return this.#succeeded(state.receipt);
       return { kind: 'cancelled', sink: state === undefined ? 'unconfirmed' : 'aborted' };
     }
@@ -208,11 +168,11 @@ class CopyAttempt {
   /** Another attempt has closed the job: done is success, aborted is the end that somebody asked for. */
   async #endedElsewhere(): Promise<AttemptOutcome | undefined> {
     try {
-      const state = await this.#state(await this.#ends.sink(this.#link.signal), this.#link.signal);
+      const state = await this.#state(await this.#kit.ends.sink(this.#link.signal), this.#link.signal);
       if (state.phase === 'done' && state.receipt !== undefined) return this.#succeeded(state.receipt);
       return state.phase === 'aborted' ? { kind: 'cancelled', sink: 'aborted' } : undefined;
     } catch (error) {
-      this.#logger.warn({ reason: firstLine(error) }, 'state of the closed job could not be read');
+      this.#kit.logger.warn({ reason: firstLine(error) }, 'state of the closed job could not be read');
       return undefined;
     }
   }
@@ -220,31 +180,25 @@ class CopyAttempt {
   async #failed(error: unknown): Promise<AttemptOutcome> {
     const fault = asDmgError(error).toFault();
     const final = this.#options.job.finalTry;
-    this.#logger.warn({ code: fault.code, reason: fault.message, detail: fault.detail, final }, 'copy failed');
+    this.#kit.logger.warn({ code: fault.code, reason: fault.message, detail: fault.detail, final }, 'copy failed');
     if (!final) return { kind: 'failed', fault, sink: 'open' };
-    const state = await this.#ends.abort();
+    const state = await this.#kit.ends.abort();
     if (state?.receipt !== undefined) return this.#succeeded(state.receipt);
     return { kind: 'failed', fault, sink: state === undefined ? 'unconfirmed' : 'aborted' };
   }
 
   #succeeded(receipt: Receipt): AttemptOutcome {
-    return { kind: 'succeeded', receipt, details: this.#progress.details() };
+    return { kind: 'succeeded', receipt, details: this.#kit.progress.details() };
   }
 
   #state(sink: Sink, signal: AbortSignal): Promise<SinkState> {
-    return this.#calls.repeated({ what: 'read the state of the job at the sink', signal }, (callSignal) => sink.state(callSignal));
+    return this.#kit.calls.repeated({ what: 'read the state of the job at the sink', signal }, (callSignal) => sink.state(callSignal));
   }
 
   #stopReason(): StopReason | undefined {
     const { signal } = this.#link;
     if (!signal.aborted) return undefined;
     return isStopReason(signal.reason) ? signal.reason : new StopReason('shutdown');
-  }
-
-  #pool(plan: Plan): BufferPool {
-    const wanted = this.#options.memoryBytes ?? defaultMemoryBytes;
-    const needed = plan.representation === 'rows' ? rowBufferBytes(plan.partBytes) : plan.partBytes;
-    return new BufferPool({ capacityBytes: Math.max(wanted, needed), largestBytes: plan.partBytes });
   }
 
   /** The policy's limit counts running time by the monotonic clock. Timers take at most 2^31 - 1 ms, so that long ones are chained. */

@@ -49,8 +49,9 @@ export async function readExactly(
   if (bytes === 0) return into;
   const source = objectsOf(context);
   const startedMs = context.clock.monotonicMs();
+  const ended = context.progress.began('source');
   const count = await context.calls.once({ what: `read ${object.path}`, bytes, signal }, (callSignal) =>
-    whilePinned(buffer, () => source.read(object, position, into, callSignal)));
+    whilePinned(buffer, () => source.read(object, position, into, callSignal))).finally(ended);
   if (count !== bytes) throw connectorErrors.SOURCE_CHANGED.create({ path: object.path });
   context.progress.read(bytes, context.clock.monotonicMs() - startedMs);
   return into;

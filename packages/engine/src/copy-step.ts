@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os';
-import type { ChunkRange, Mark, Plan, PlanTarget } from '@dmg/model';
+import type { AssistShare, Mark, Plan } from '@dmg/model';
+import { parallelShare } from './chunk-order.ts';
 import type { CopyContext } from './copy-context.ts';
+import { CopyQueue } from './copy-queue.ts';
+import type { CopyUnit } from './copy-units.ts';
 import { forEachParallel } from './parallel.ts';
 import { copyRange } from './range-copy.ts';
 import { copyRows } from './row-copy.ts';
-import { totalBytes } from './source-reader.ts';
 import { copyStream } from './stream-copy.ts';
-import { contiguousMarks } from './tiling.ts';
 
 const parallelCopiesMax = 64;
 /** Targets whose marks are read at once. */
@@ -31,26 +32,65 @@ export async function readMarks(context: CopyContext, signal: AbortSignal): Prom
   return marks;
 }
 
-interface WorkItem {
-  readonly target: PlanTarget;
-  readonly copy: (signal: AbortSignal) => Promise<void>;
+/** Who of all attempts that copy one plan this one is. */
+export interface CopyPart {
+  /** 0 leads. */
+  readonly index: number;
+  /** How many attempts copy; may grow while they do. */
+  readonly of: () => number;
+  /** Told when a chunk could not be copied; throws what ends the attempt. Default: the failure ends it. */
+  readonly onFailure?: (error: unknown) => void;
+  /** Told when a chunk was copied. */
+  readonly onCopied?: () => void;
 }
 
-/** Copies every chunk of the plan that has no mark in `marks`. Resolves when all are marked, by this attempt or another. */
-export async function copyMissing(context: CopyContext, marks: readonly (readonly Mark[])[], signal: AbortSignal): Promise<void> {
-  const { plan, progress, activity, sink } = context;
-  const count = Math.min(parallelCopiesOf(activity.parallelCopies), sink.limits.parallelChunks ?? parallelCopiesMax);
-  const items = plan.targets.flatMap((target) => missingWork(context, target, marks[target.target] ?? [], count));
-  const open = new Map<PlanTarget, number>();
-  for (const item of items) open.set(item.target, (open.get(item.target) ?? 0) + 1);
-  progress.resumed(marks.flat(), plan.targets.length - open.size);
-  progress.parallelCopies = Math.max(progress.parallelCopies, Math.min(count, items.length));
-  await forEachParallel(items, { count, signal }, async (item, itemSignal) => {
-    await item.copy(itemSignal);
-    const left = (open.get(item.target) ?? 1) - 1;
-    open.set(item.target, left);
-    if (left === 0) progress.fileWritten();
+/**
+ * Copies chunks of the plan that have no mark in `marks` (undefined: nothing is known of them). For who leads it resolves when all are
+ * marked, by this attempt or another, for others when nothing of their share is left.
+ */
+export async function copyMissing(
+  context: CopyContext, marks: readonly (readonly Mark[])[] | undefined, part: CopyPart, signal: AbortSignal,
+): Promise<void> {
+  const { activity, progress, sink, clock } = context;
+  const ownMax = Math.min(parallelCopiesOf(activity.parallelCopies), sink.limits.parallelChunks ?? parallelCopiesMax);
+  const allowed = (): number => runnersOf(activity.parallelCopies, ownMax, { index: part.index, of: Math.max(1, part.of()) });
+  const queue = new CopyQueue({ context, marks, index: part.index, of: part.of, parallel: ownMax });
+  const count = Math.min(ownMax, queue.size);
+  const outputs = streamOutputs(context, ownMax);
+  progress.parallelCopies = Math.max(progress.parallelCopies, count);
+  const runners = Array.from({ length: count }, (_, runner) => runner);
+  await forEachParallel(runners, { count, signal }, async (runner, runnerSignal) => {
+    while (runner < allowed()) {
+      const unit = await queue.next(runnerSignal);
+      if (part.index === 0) progress.aid({ assistants: assistantsOf(activity.parallelCopies, queue.size, ownMax), snapshotHeld: isHeld(context) });
+      if (unit === undefined) return;
+      const startedMs = clock.monotonicMs();
+      try {
+        await copyUnit(context, queue, { unit, outputs }, runnerSignal);
+        queue.ended(unit, clock.monotonicMs() - startedMs);
+        part.onCopied?.();
+      } catch (error) {
+        if (part.onFailure === undefined || runnerSignal.aborted) throw error;
+        part.onFailure(error);
+      }
+    }
   });
+}
+
+/** What the activity asks for counts over all nodes; without a wish each of them does what it can. */
+function runnersOf(requested: number, ownMax: number, share: AssistShare): number {
+  return requested > 0 ? Math.min(ownMax, parallelShare(Math.min(requested, parallelCopiesMax), share)) : ownMax;
+}
+
+/** On how many further nodes something could be done while this one does as much as it can. */
+function assistantsOf(requested: number, open: number, ownMax: number): number {
+  const wanted = Math.ceil(open / ownMax);
+  return requested > 0 ? Math.min(wanted, requested - 1) : wanted;
+}
+
+/** A snapshot that other nodes can keep. */
+function isHeld({ underSnapshot, source }: CopyContext): boolean {
+  return underSnapshot && source.kind === 'table' && source.table.snapshots !== undefined;
 }
 
 /** Part buffers for each of so many streams: as many as there is memory for, so that all of them can run at once. */
@@ -63,19 +103,14 @@ function streamsOf(plan: Plan): number {
   return Math.max(1, plan.targets.reduce((sum, target) => sum + target.sources.length, 0));
 }
 
-function missingWork(context: CopyContext, target: PlanTarget, marks: readonly Mark[], count: number): WorkItem[] {
-  const outputs = streamOutputs(context, count);
-  if (target.cutting.kind === 'sequential') {
-    const { chain, position } = contiguousMarks(marks);
-    if (chain.length > 0 && position >= totalBytes(target)) return [];
-    return [{ target, copy: (signal) => copyRows(context, target, marks, signal) }];
-  }
-  const marked = new Set(marks.map((mark) => mark.chunk));
-  if (target.cutting.kind === 'streams') {
-    return target.sources.map((_, chunk) => chunk).filter((chunk) => !marked.has(chunk))
-      .map((chunk) => ({ target, copy: (signal) => copyStream(context, { target, chunk, outputs }, signal) }));
-  }
-  return target.cutting.chunks
-    .filter((range: ChunkRange) => !marked.has(range.chunk))
-    .map((range) => ({ target, copy: (signal: AbortSignal) => copyRange(context, target, range, signal) }));
+async function copyUnit(
+  context: CopyContext, queue: CopyQueue, work: { unit: CopyUnit; outputs: number }, signal: AbortSignal,
+): Promise<void> {
+  const { unit: { target, chunk }, outputs } = work;
+  const { cutting } = target;
+  if (chunk === undefined) return copyRows(context, target, queue.marksOf(target), signal);
+  if (cutting.kind === 'streams') return copyStream(context, { target, chunk, outputs }, signal);
+  const range = cutting.kind === 'ranges' ? cutting.chunks.find((candidate) => candidate.chunk === chunk) : undefined;
+  if (range === undefined) throw new Error(`the plan has no chunk ${chunk} for ${target.path}`);
+  return copyRange(context, target, range, signal);
 }

@@ -10,7 +10,7 @@ export interface EngineLimits {
   readonly nextRowsLimitMs: number;
   /** For cutting a table into partitions, which the server may have to sample. */
   readonly partitionLimitMs: number;
-  /** For storing the plan at a table, with which its pre-copy script runs. */
+  /** For storing the plan at a table, or publishing it there: with one of the two its pre-copy script runs. */
   readonly scriptLimitMs: number;
   /** Slowest transfer that counts as alive, in bytes a millisecond. */
   readonly bytesPerMsMin: number;
@@ -27,6 +27,20 @@ export interface EngineLimits {
   readonly finishRoundsMax: number;
   /** For letting go of connections and half-written chunks at the end. */
   readonly closeLimitMs: number;
+  /** An assisting attempt waits so long for the plan of the lead. */
+  readonly planWaitMs: number;
+  /** Before a chunk is copied that another attempt may have copied, marks that are older are read again. */
+  readonly marksAgeMs: number;
+  /** Pause between looks at the marks, or at the state of the job, while others are waited for. */
+  readonly marksPauseMs: number;
+  /** A share in which no chunk was marked for so long is taken over by the lead, where it has not yet seen how long a chunk takes. */
+  readonly shareSilenceMs: number;
+  /** … and at least, where it has. */
+  readonly shareSilenceMinMs: number;
+  /** How often one attempt begins a new generation when its snapshot is lost. */
+  readonly generationsMax: number;
+  /** How often the holder of a snapshot asks whether the job still wants it. */
+  readonly keepCheckMs: number;
 }
 
 export const defaultEngineLimits: EngineLimits = {
@@ -43,4 +57,11 @@ export const defaultEngineLimits: EngineLimits = {
   finishLimitMs: 600_000,
   finishRoundsMax: 4,
   closeLimitMs: 1_000,
+  planWaitMs: 60_000,
+  marksAgeMs: 2_000,
+  marksPauseMs: 250,
+  shareSilenceMs: 10_000,
+  shareSilenceMinMs: 1_000,
+  generationsMax: 3,
+  keepCheckMs: 15_000,
 };

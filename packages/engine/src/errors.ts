@@ -136,4 +136,19 @@ export const engineErrors = defineErrors('ENGINE', {
     message: 'Cannot copy {source}: the server says that it sent {sent} rows, and {received} arrived.',
     fix: 'Run the pipeline again. If it happens again, report it with the activity id and the log of this node.',
   },
+  COMPRESSION_NOT_WRITTEN: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot write files with the compression {compression}: it is only read.',
+    fix: 'Choose gzip, deflate or ZipDeflate for the sink dataset. Files are kept as they are where both ends have one compression and format.',
+  },
+  CONTENT_TOO_LARGE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot decompress {path}: it holds more than {limitBytes} bytes, which is the most in a copy of so many files to one target.',
+    fix: 'Copy the file by itself, or do not merge so many files.',
+  },
+  CONTENT_SHORTER: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot go on with {path} at byte {position} of its content: it holds {contentBytes} bytes only.',
+    fix: 'The file was changed while it was copied. Run the pipeline again.',
+  },
 });

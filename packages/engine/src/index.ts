@@ -1,6 +1,10 @@
 export { activityDigest } from './activity-digest.ts';
-export { type AbortOptions, type CopyOptions, defaultMemoryBytes, runAbort, runCopy } from './copy-attempt.ts';
+export { assistCopy } from './assist-copy.ts';
+export { defaultMemoryBytes } from './attempt-kit.ts';
+export type { AbortOptions, AssistOptions, CopyOptions, KeepOptions } from './attempt-options.ts';
+export { runAbort, runCopy } from './copy-attempt.ts';
 export { defaultEngineLimits, type EngineLimits } from './engine-limits.ts';
 export { engineErrors } from './errors.ts';
+export { keepSnapshot } from './keep-snapshot.ts';
 export { engineMetrics } from './metrics.ts';
 export type { CopySecrets } from './overlap.ts';

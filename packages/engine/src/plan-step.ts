@@ -1,8 +1,9 @@
 import type { SinkState, Source } from '@dmg/connector-api';
 import { createTranscoder } from '@dmg/formats';
 import type { CopyActivity, Plan, Representation, SourceObject } from '@dmg/model';
+import { codecsOf } from './codecs.ts';
 import type { SourceEnd } from './copy-context.ts';
-import { cutTargets } from './cutting.ts';
+import { cutContents } from './content-cutting.ts';
 import { linkedSignal } from './parallel.ts';
 import { checkOverlap } from './overlap.ts';
 import { checkPlan, makePlan, type PlanDraft } from './plan.ts';
@@ -20,20 +21,28 @@ export interface PlanStep extends TableStep {
 
 /** The plan that stands at the sink: the one that was there, else ours, else that of whoever was faster. */
 export async function planCopy(step: PlanStep, signal: AbortSignal): Promise<Plan> {
-  const { job, calls, sink, state, limits } = step;
+  const { job, state } = step;
   if (state.plan !== undefined) {
     checkPlan(state.plan, job);
     return state.plan;
   }
+  return planGeneration(step, 1, signal);
+}
+
+/** Makes the plan of a generation, the first or one that begins anew; returns the plan that stands. */
+export async function planGeneration(step: PlanStep, generation: number, signal: AbortSignal): Promise<Plan> {
+  const { job, calls, sink, limits } = step;
   const draft = await draftPlan(step, signal);
   // Targets that are files of one table have one state.
   const paths = [...new Set(draft.targets.map((target) => target.path))];
   const what = { what: 'look at the targets', bytes: paths.length * 4096, signal };
   const bases = paths.length === 0 ? [] : await calls.repeated(what, (callSignal) => sink.bases(paths, callSignal));
-  const plan = makePlan({ job, draft, bases: new Map(paths.map((path, index) => [path, bases[index] ?? 'absent'])) });
+  const plan = makePlan({ job, draft, generation, bases: new Map(paths.map((path, index) => [path, bases[index] ?? 'absent'])) });
   // At a table, its script runs together with the plan.
   const storing = { what: 'store the plan at the sink', ...(sink.table === undefined ? {} : { limitMs: limits.scriptLimitMs }), signal };
-  const standing = await calls.repeated(storing, (callSignal) => sink.insertPlan(plan, callSignal));
+  const standing = await calls.repeated(storing, (callSignal) =>
+    generation === 1 || sink.beginGeneration === undefined
+      ? sink.insertPlan(plan, callSignal) : sink.beginGeneration(plan, callSignal));
   checkPlan(standing, job);
   return standing;
 }
@@ -51,7 +60,9 @@ async function planFiles(step: PlanStep, source: Source, signal: AbortSignal): P
   const sources = await listSource(calls, source, signal);
   const layouts = layoutTargets({ jobId: job.jobId, activity, sources });
   checkOverlap(activity, layouts, step.secrets);
-  const { partBytes, cuttings } = cutTargets({ layouts, representation, limits: sink.limits, store: activity.sink.connector });
+  const { partBytes, cuttings } = cutContents(codecsOf(activity), {
+    layouts, representation, limits: sink.limits, store: activity.sink.connector,
+  });
   const targets = layouts.map((layout, index) => ({ ...layout, cutting: cuttings[index] ?? { kind: 'ranges', chunks: [] } }));
   return { representation, sourceKind: source.kind, partBytes, targets };
 }
@@ -64,7 +75,7 @@ async function planFilesToTable(step: PlanStep, source: Source, signal: AbortSig
   const sources = await listSource(calls, source, signal);
   const columns = await planFileColumns(step, { source, sources, intake: sink.table, path }, signal);
   const layouts = sources.map((object) => ({ path, sources: [object] }));
-  const { partBytes, cuttings } = cutTargets({
+  const { partBytes, cuttings } = cutContents(codecsOf(job.activity), {
     layouts, representation: 'rows', limits: sink.limits, store: job.activity.sink.connector,
   });
   const targets = layouts.map((layout, index) => ({

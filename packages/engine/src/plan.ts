@@ -3,7 +3,7 @@ import { activityDigest } from './activity-digest.ts';
 import { engineErrors } from './errors.ts';
 
 /** A plan without what is the same for every plan of the job, and before its targets were looked at. */
-export type PlanDraft = Pick<Plan, 'representation' | 'sourceKind' | 'partBytes' | 'snapshotAttemptId'> & {
+export type PlanDraft = Pick<Plan, 'representation' | 'sourceKind' | 'partBytes' | 'snapshotKey'> & {
   readonly targets: readonly Omit<PlanTarget, 'target' | 'base'>[];
 };
 
@@ -12,14 +12,16 @@ export interface PlanRequest {
   readonly draft: PlanDraft;
   /** State of the targets at the sink, by path. */
   readonly bases: ReadonlyMap<string, string>;
+  /** Default 1. */
+  readonly generation?: number;
 }
 
 /** The plan of a copy: what each chunk is. Pure: the same request gives the same plan on every node. */
-export function makePlan({ job, draft, bases }: PlanRequest): Plan {
+export function makePlan({ job, draft, bases, generation = 1 }: PlanRequest): Plan {
   return {
     formatVersion: 1,
     jobId: job.jobId,
-    generation: 1,
+    generation,
     activityDigest: activityDigest(job.activity),
     ...draft,
     targets: draft.targets.map((planned, target) => ({ target, base: bases.get(planned.path) ?? 'absent', ...planned })),

@@ -20,6 +20,8 @@ export interface StoreCallsOptions {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly limits: EngineLimits;
+  /** False: a chunk that fails is not repeated here; somebody else will copy it. Default true. */
+  readonly repeatsChunks?: boolean;
 }
 
 /** True for what may go away by itself and is worth another call. Missing marks are not: they are copied again. */
@@ -59,6 +61,7 @@ export class StoreCalls {
         return await work();
       } catch (error) {
         if (options.signal.aborted || !isTransient(error)) throw error;
+        if (stage === 'chunk' && this.#options.repeatsChunks === false) throw error;
         const nowMs = clock.monotonicMs();
         firstFailureMs ??= nowMs;
         const failingMs = nowMs - firstFailureMs;

@@ -4,10 +4,12 @@ import { type ChunkFacts, connectorErrors, type TableSource, type TextStream } f
 import { createTranscoder, encodeHeader, RowEndWriter, type Transcoder } from '@dmg/formats';
 import type { PlanTarget, SourceObject } from '@dmg/model';
 import type { PooledBuffer } from './buffer-pool.ts';
+import { codecsOf } from './codecs.ts';
+import { chunkOutput } from './compressed-output.ts';
 import type { CopyContext } from './copy-context.ts';
 import { engineErrors } from './errors.ts';
 import { OpenChunk } from './open-chunk.ts';
-import { type Drain, PartOutput } from './part-output.ts';
+import { type ChunkOutput, type Drain, PartOutput } from './part-output.ts';
 import type { SkippedRows } from './skipped-rows.ts';
 import type { StreamExchange } from './stream-exchange.ts';
 import { underSnapshot } from './tiling.ts';
@@ -88,7 +90,8 @@ class StreamCopy {
     const { target, chunk: number } = this.#options.request;
     const context = this.#context;
     const chunk = await OpenChunk.open({ context, target, chunk: number, signal: this.#signal });
-    const output = new PartOutput({ context, chunk, free: [...lent], signal: this.#signal });
+    const parts = new PartOutput({ context, chunk, free: [...lent], signal: this.#signal });
+    const output = chunkOutput(parts, { compression: codecsOf(context.activity).sink, target, chunk: number });
     try {
       const { rows, hash } = await this.#pump(stream, first, output);
       const skipped = await this.#skipped?.end(this.#signal) ?? 0;
@@ -97,7 +100,7 @@ class StreamCopy {
         sourceStart: this.#sourceStart, sourceEnd: this.#sourceStart + this.#readBytes,
       };
       // Whoever was first with the chunk, its rows are in.
-      if (await output.mark(facts) === 'marked') context.progress.rowsMarked(rows);
+      if (await output.mark(facts, number === target.sources.length - 1) === 'marked') context.progress.rowsMarked(rows);
     } catch (error) {
       await this.#skipped?.discard();
       await output.settle();
@@ -106,7 +109,7 @@ class StreamCopy {
     }
   }
 
-  async #pump(stream: TextStream, first: Uint8Array | undefined, output: PartOutput): Promise<{ rows: number; hash: string }> {
+  async #pump(stream: TextStream, first: Uint8Array | undefined, output: ChunkOutput): Promise<{ rows: number; hash: string }> {
     const converter = this.#converter(first);
     await output.take(converter);
     // The other streams of the target have a part each, at least.

@@ -43,23 +43,23 @@ test('marks of streams: each whole and once; one moment only under the snapshot 
   const draft = (count: number) => makePlan({
     job: makeJob(), bases: new Map(),
     draft: {
-      representation: 'bytes', sourceKind: count === 1 ? 'onePass' : 'addressable', partBytes: 8, snapshotAttemptId: 'a',
+      representation: 'bytes', sourceKind: count === 1 ? 'onePass' : 'addressable', partBytes: 8, snapshotKey: 'a',
       targets: [{ path: 'p', sources: sources.slice(0, count), cutting: { kind: 'streams' } }],
     },
   });
   const mark = (chunk: number, attemptId: string, more = {}) =>
     ({ target: 0, chunk, attemptId, bytes: 9, rows: 2, hash: '0'.repeat(16), sourceStart: 0, sourceEnd: 7, ...more });
   const target = (count: number): PlanTarget => draft(count).targets[0] ?? assert.fail();
-  const receipt = (count: number, attempts: readonly string[]) => draftReceipt({
-    plan: draft(count), marks: [attempts.map((attempt, chunk) => mark(chunk, attempt))], atomicPublish: 'yes', finishedAtMs: 0,
+  const receipt = (count: number, attempts: readonly string[], starts: readonly number[] = []) => draftReceipt({
+    plan: draft(count), marks: [attempts.map((attempt, chunk) => mark(chunk, attempt, { sourceStart: starts[chunk] ?? 0 }))], atomicPublish: 'yes', finishedAtMs: 0,
     finishedBy: { attemptId: 'a', nodeName: 'n', epoch: '1' },
   });
   assert.deepEqual(tiledMarks(draft(2), target(2), [mark(1, 'a'), mark(0, 'b')]).map(({ chunk }) => chunk), [0, 1]);
   assert.throws(() => tiledMarks(draft(2), target(2), [mark(1, 'a')]), { code: connectorErrors.MARKS_MISSING.code });
-  for (const marks of [[mark(0, 'a'), mark(0, 'b'), mark(1, 'a')], [mark(0, 'a', { sourceStart: 1 }), mark(1, 'a')]]) {
+  for (const marks of [[mark(0, 'a'), mark(0, 'b'), mark(1, 'a')], [mark(0, 'a', { sourceStart: 2 }), mark(1, 'a')]]) {
     assert.throws(() => tiledMarks(draft(2), target(2), marks), { code: engineErrors.MARKS_INVALID.code });
   }
-  assert.equal(receipt(2, ['a', 'a']).consistency, 'snapshot');
-  assert.equal(receipt(2, ['a', 'b']).consistency, 'perChunk');
+  assert.equal(receipt(2, ['a', 'b'], [1, 1]).consistency, 'snapshot');
+  assert.equal(receipt(2, ['a', 'a'], [1, 0]).consistency, 'perChunk');
   assert.deepEqual([receipt(1, ['b']).consistency, receipt(1, ['b']).guarantee], ['snapshot', 'exactlyOnce']);
 });

@@ -2,12 +2,14 @@ import { connectorErrors, type Sink, type Source, type TableIntake, type TableSo
 import { createTranscoder } from '@dmg/formats';
 import type { DelimitedTextFormat, Job, SourceObject, TableColumn } from '@dmg/model';
 import { planColumns, type SourceShape, tableTranslator, type TargetShape } from './column-plan.ts';
+import { codecsOf, isOneChunk, sourceCodecOf } from './codecs.ts';
 import { cutStreams } from './cutting.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineErrors } from './errors.ts';
 import { checkTableOverlap, type CopySecrets } from './overlap.ts';
 import { forEachParallel } from './parallel.ts';
 import type { PlanDraft } from './plan.ts';
+import { onSnapshotLost } from './snapshot-step.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
 import type { StoreCalls } from './store-calls.ts';
 import { exchangeOf } from './stream-exchange.ts';
@@ -32,8 +34,12 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   const { activity } = job;
   const sourceColumns = await calls.repeated({ what: 'read the columns of the source', signal }, (callSignal) => table.columns(callSignal));
   const partitioning = { what: 'cut the source into partitions', limitMs: limits.partitionLimitMs, signal };
-  const wish = { partitionsMax: Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax) };
-  const { kind, consistency, partitions } = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
+  const wish = {
+    partitionsMax: isOneChunk(codecsOf(activity)) ? 1 : Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax),
+    restarts: onSnapshotLost(activity, { sourceKind: 'snapshotBound', canRestart: sink.beginGeneration !== undefined }) === 'restart',
+  };
+  const parts = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
+  const { kind, consistency, snapshotKey, partitions } = parts;
   const [first] = partitions;
   if (first === undefined) throw new Error('the source gave no partition');
   const path = sink.table === undefined ? streamTargetPath(activity, first.path) : tablePath(step, sink.table);
@@ -54,7 +60,8 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
     representation: exchange.way === 'transcode' ? 'rows' : 'bytes',
     sourceKind: kind,
     partBytes,
-    ...(consistency === 'snapshot' ? { snapshotAttemptId: step.attemptId } : {}),
+    // A single stream is of one moment by itself. A snapshot that nobody can join is known by the only attempt that reads under it.
+    ...(consistency === 'snapshot' && partitions.length > 1 ? { snapshotKey: snapshotKey ?? step.attemptId } : {}),
     targets: [{ path, sources: partitions, cutting, ...(columns === undefined ? {} : { columns }) }],
   };
 }
@@ -121,6 +128,6 @@ function readColumns(
       return into;
     });
     return block;
-  });
+  }, sourceCodecOf(codecsOf(step.job.activity), object));
 }
 

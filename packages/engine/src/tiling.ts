@@ -1,4 +1,4 @@
-import { connectorErrors, missingChunks } from '@dmg/connector-api';
+import { connectorErrors, missingChunks, sourceBytesOf } from '@dmg/connector-api';
 import { type Mark, type Plan, type PlanTarget, type Receipt, receiptDigest } from '@dmg/model';
 import { sumHashes } from '@dmg/formats';
 import { engineErrors } from './errors.ts';
@@ -109,7 +109,9 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
     consistency: consistencyOf(plan, marks),
     filesRead: plan.targets.reduce((total, target) => total + (target.cutting.kind === 'streams' ? 0 : target.sources.length), 0),
     filesWritten: plan.targets.filter((target) => target.columns === undefined).length,
-    bytesRead: sum((mark) => mark.sourceEnd - mark.sourceStart),
+    bytesRead: plan.targets.reduce(
+      (total, target, index) => (request.marks[index] ?? []).reduce((bytes, mark) => bytes + sourceBytesOf(target, mark), total), 0,
+    ),
     bytesWritten: sum((mark) => mark.bytes),
     rowsRead: rows + rowsSkipped,
     rowsWritten: rows,

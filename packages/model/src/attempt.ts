@@ -90,6 +90,13 @@ export interface AttemptDetails {
   readonly readMs: number;
   readonly writeMs: number;
   readonly parallelCopies: number;
+  /** Waiting for free part buffers, summed over parallel chunks. Absent: none. */
+  readonly memoryWaitMs?: number;
+  /** From the start of the attempt to the first byte of its source. Absent: it read none. */
+  readonly firstByteMs?: number;
+  /** Most calls to the source and to the sink that were under way at once. Absent: none. */
+  readonly sourcePeakConnections?: number;
+  readonly sinkPeakConnections?: number;
 }
 
 /** One line of a worker's complete list of what it runs. */

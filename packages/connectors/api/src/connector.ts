@@ -61,7 +61,9 @@ export interface TableSource {
    * Makes the partitions of a plan: all rows of one moment where `consistency` says so, each in exactly one partition. The target
    * takes at most `partitionsMax` of them.
    */
-  partition(signal: AbortSignal, wish?: { readonly partitionsMax: number }): Promise<TablePartitions>;
+  partition(signal: AbortSignal, wish?: PartitionWish): Promise<TablePartitions>;
+  /** Absent where a snapshot cannot outlive the source that made it. */
+  readonly snapshots?: SharedSnapshots;
   /** True when the server can write its rows in this format, so that nothing needs to be transcoded. Header and encoding aside. */
   writes(format: DelimitedTextFormat): boolean;
   /** Format of the text when the wanted one cannot be written. Without header. */
@@ -81,13 +83,33 @@ export interface TableSource {
   close(): Promise<void>;
 }
 
+export interface PartitionWish {
+  readonly partitionsMax: number;
+  /** The copy begins anew when its snapshot is lost: partitions may be such as can be read under the snapshot alone. Default false. */
+  readonly restarts?: boolean;
+}
+
+/** Snapshots that several sessions hold, on several nodes: each lives as long as one of them. */
+export interface SharedSnapshots {
+  /**
+   * Finds a session that holds the snapshot `key`, of whatever attempt, and holds it too: everything is read under it from now on.
+   * True at once while this source holds it. False: nobody holds it any more, or nobody can be reached from here.
+   */
+  join(key: string, signal: AbortSignal): Promise<boolean>;
+  /** Lets go of the snapshot: each partition is read at a moment of its own from now on. Never throws. */
+  leave(): Promise<void>;
+}
+
 export interface TablePartitions {
   /**
    * `addressable`: ranges of a unique key, which a later attempt may read again. `onePass`: a single partition, which is one chunk.
+   * `snapshotBound`: partitions that mean something under this snapshot only; reading one without it throws `SNAPSHOT_LOST`.
    */
   readonly kind: SourceKind;
   /** `snapshot`: everything that this source reads from now on is of one moment. */
   readonly consistency: Consistency;
+  /** With `snapshots`: random name of the snapshot, by which others can join it. */
+  readonly snapshotKey?: string;
   /**
    * `path` names the table (the same for all, for people and for the target's name), `identity` holds the address of the partition and
    * a digest of the columns, `sizeBytes` is an estimate of the text.
@@ -162,6 +184,12 @@ export interface Sink {
    * one. Throws `JOB_CLOSED` when the phase is done or aborted.
    */
   insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan>;
+  /**
+   * Discards what the generation before `plan.generation` wrote and makes `plan` the one that stands, unless a later one stands or the
+   * job is closed; returns the plan that stands. Afterwards no attempt can change anything under the earlier plan: it finds
+   * `JOB_CLOSED`. Absent where the sink cannot discard.
+   */
+  beginGeneration?(plan: Plan, signal: AbortSignal): Promise<Plan>;
   /**
    * Marks of one target of the plan that stands, in order of chunk (those that count: see `chooseMarks`). Read afresh from the
    * sink. Job done or aborted → `JOB_CLOSED`. Whether the target is complete says `missingChunks`.

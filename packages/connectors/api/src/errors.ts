@@ -48,6 +48,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     message: 'Cannot use the setting {name}: {reason}.',
     fix: '{remedy}',
   },
+  SNAPSHOT_LOST: {
+    category: 'transient', retry: 'never', scope: 'job',
+    message: 'Cannot read {path} under the snapshot of the copy: {reason}.',
+    fix: 'Run the pipeline again. Write to a sink that can begin anew (files, blobs, writeMode staged), give the table a unique key, or set '
+      + 'onSnapshotLost of the source to perChunk, so that a copy survives the loss.',
+  },
   TOO_LARGE: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot write {path}: {sizeBytes} bytes are more than {store} takes ({limitBytes}).',

@@ -10,6 +10,8 @@ export interface MemoryTableSinkOptions {
   readonly job: SinkJob;
   readonly limits: SinkLimits;
   readonly end: CopyEnd;
+  /** The sink can begin a new generation. */
+  readonly discards: boolean;
 }
 
 /** The table sink of the reference connector: a chunk's rows and its mark appear in one step, and stay when the job is aborted. */
@@ -17,6 +19,7 @@ export class MemoryTableSink implements Sink {
   readonly atomicPublish = 'yes';
   readonly limits: SinkLimits;
   readonly table: TableIntake;
+  readonly beginGeneration?: Sink['beginGeneration'];
   readonly #options: MemoryTableSinkOptions;
   readonly #chunks = new Set<TableChunk>();
   #closed = false;
@@ -32,6 +35,7 @@ export class MemoryTableSink implements Sink {
         return options.store.tables.get(path)?.columns;
       },
     };
+    if (options.discards) this.beginGeneration = (plan, signal) => this.#beginGeneration(plan, signal);
     options.store.openHandles++;
   }
 
@@ -64,20 +68,20 @@ export class MemoryTableSink implements Sink {
     return structuredClone(job.plan ?? plan);
   }
 
-  async marks(_plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
+  async marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
     await this.#enter('marks', signal);
-    this.#checkOpen();
+    this.#checkOpen(plan);
     return this.#marksOf(target);
   }
 
   async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
     await this.#enter('openChunk', signal);
-    this.#checkOpen();
+    this.#checkOpen(plan);
     const { parallelChunks } = this.limits;
     const open = this.#chunks.size + 1;
     if (parallelChunks !== undefined && open > parallelChunks) throw new RangeError(`${open} chunks are open at once`);
     const chunk = new TableChunk({
-      ...this.#options, plan, ref, checkOpen: () => this.#checkOpen(), ended: () => this.#chunks.delete(chunk),
+      ...this.#options, plan, ref, checkOpen: () => this.#checkOpen(plan), ended: () => this.#chunks.delete(chunk),
     });
     this.#chunks.add(chunk);
     return chunk;
@@ -86,6 +90,7 @@ export class MemoryTableSink implements Sink {
   async finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
     await this.#enter('finish', signal);
     const job = this.#job;
+    if (job.phase === 'open') this.#checkOpen(plan);
     if (job.phase === 'done' && job.receipt !== undefined) return structuredClone(job.receipt);
     if (job.phase === 'aborted') throw this.#closedError();
     const missing = plan.targets.reduce((sum, target) => sum + missingChunks(target, this.#marksOf(target)), 0);
@@ -126,8 +131,23 @@ export class MemoryTableSink implements Sink {
     signal.throwIfAborted();
   }
 
-  #checkOpen(): void {
-    if (this.#job.phase !== 'open') throw this.#closedError();
+  #checkOpen(plan?: Plan): void {
+    const job = this.#job;
+    if (job.phase !== 'open' || (plan !== undefined && plan.generation !== job.plan?.generation)) throw this.#closedError();
+  }
+
+  async #beginGeneration(plan: Plan, signal: AbortSignal): Promise<Plan> {
+    await this.#enter('beginGeneration', signal);
+    const job = this.#job;
+    this.#checkOpen();
+    if (plan.generation > (job.plan?.generation ?? 0)) {
+      const rows = this.#options.store.tables.get(this.#options.table)?.rows;
+      rows?.splice(0, rows.length, ...rows.filter((row) => !job.added.has(row)));
+      job.added.clear();
+      job.marks.clear();
+      job.plan = structuredClone(plan);
+    }
+    return structuredClone(job.plan ?? plan);
   }
 
   #closedError(): Error {
@@ -186,7 +206,11 @@ class TableChunk implements ChunkWriter {
     const asSaid = rows.length === facts.rows && text.length === facts.bytes;
     if (!asSaid) throw new RangeError(`${rows.length} rows came, ${facts.rows} were said`);
     const places = columns.map((column) => table.columns.findIndex((other) => other.name === column.name));
-    for (const row of rows) table.rows.push(table.columns.map((_, place) => row[places.indexOf(place)] ?? null));
+    for (const row of rows) {
+      const added = table.columns.map((_, place) => row[places.indexOf(place)] ?? null);
+      table.rows.push(added);
+      store.job(job.jobId).added.add(added);
+    }
     marks.set(this.#name, { ...ref, attemptId: job.attemptId, ...facts });
     return 'marked';
   }

@@ -11,16 +11,20 @@ export interface MemoryTableJob {
   plan: Plan | undefined;
   receipt: Receipt | undefined;
   readonly marks: Map<string, Mark>;
+  /** Rows that the job has added, where they can be discarded. */
+  readonly added: Set<MemoryCell[]>;
 }
 
 export type MemoryTableCall =
   | 'columns' | 'partition' | 'open' | 'next' | 'state' | 'bases' | 'insertPlan' | 'marks' | 'openChunk' | 'writePart' | 'mark'
-  | 'finish' | 'abort';
+  | 'finish' | 'abort' | 'beginGeneration' | 'join';
 
 /** A database in memory. Tests look into it and change it directly, as a stranger would. */
 export class MemoryTableStore {
   readonly tables = new Map<string, MemoryTable>();
   readonly jobs = new Map<string, MemoryTableJob>();
+  /** Snapshots by their key, each as long as somebody holds it. */
+  readonly snapshots = new Map<string, { readonly tables: ReadonlyMap<string, MemoryCell[][]>; holders: number }>();
   /** Runs of pre-copy scripts, by job. */
   readonly scripts: string[] = [];
   openHandles = 0;
@@ -37,7 +41,7 @@ export class MemoryTableStore {
   job(jobId: string): MemoryTableJob {
     let job = this.jobs.get(jobId);
     if (job === undefined) {
-      job = { phase: 'none', plan: undefined, receipt: undefined, marks: new Map() };
+      job = { phase: 'none', plan: undefined, receipt: undefined, marks: new Map(), added: new Set() };
       this.jobs.set(jobId, job);
     }
     return job;

@@ -1,5 +1,8 @@
+import { newId } from '@dmg/base';
 import { connectorErrors, textOf } from '@dmg/connector-api';
-import type { Connector, ConnectorContext, SinkLimits, TablePartitions, TableSource, TextStream } from '@dmg/connector-api';
+import type {
+  Connector, ConnectorContext, SharedSnapshots, SinkLimits, TablePartitions, TableSource, TextStream,
+} from '@dmg/connector-api';
 import type { ConnectorSpec, CopyEnd, DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
 import { MemoryTableSink } from './memory-table-sink.ts';
 import type { MemoryTable, MemoryTableCall, MemoryTableStore } from './memory-table-store.ts';
@@ -20,6 +23,8 @@ export interface MemoryTableOptions {
   readonly blockBytes?: number;
   /** False: the source cannot leave columns out. */
   readonly choosesColumns?: boolean;
+  /** True: a table sink can discard what a job has added and begin anew. */
+  readonly discards?: boolean;
 }
 
 const defaultLimits: SinkLimits = {
@@ -42,10 +47,11 @@ export function memoryTableConnector(options: MemoryTableOptions): Connector {
     check: (end) => Promise.resolve(void storeOf(end)),
     openSource: () =>
       Promise.reject(connectorErrors.BAD_SETTING.create({ name: 'format', reason: 'a table has no files', remedy: 'Use Table.' })),
-    openTableSource: (end: CopyEnd, _context: ConnectorContext) =>
-      Promise.resolve(new MemoryTableSource({ ...options, store: storeOf(end), end })),
+    openTableSource: (end: CopyEnd, context: ConnectorContext) =>
+      Promise.resolve(new MemoryTableSource({ ...options, store: storeOf(end), end, newKey: () => newId(context.random) })),
     openSink: (end, job) => Promise.resolve(new MemoryTableSink({
       store: storeOf(end), table: textOf(end.location, 'table') ?? '', job, limits: { ...defaultLimits, ...options.limits }, end,
+      discards: options.discards === true,
     })),
   };
 }
@@ -58,17 +64,23 @@ interface Address {
   readonly columns: string;
 }
 
+type MemoryTableSourceOptions = MemoryTableOptions & {
+  readonly store: MemoryTableStore; readonly end: CopyEnd; readonly newKey: () => string;
+};
+
 class MemoryTableSource implements TableSource {
   readonly text = tableCsv;
   readonly openColumns?: TableSource['openColumns'];
-  readonly #options: MemoryTableOptions & { store: MemoryTableStore; end: CopyEnd };
+  readonly snapshots: SharedSnapshots;
+  readonly #options: MemoryTableSourceOptions;
   readonly #name: string;
-  #snapshot: MemoryCell[][] | undefined;
+  #heldKey: string | undefined;
   readonly #streams: MemoryTextStream[] = [];
   #closed = false;
 
-  constructor(options: MemoryTableOptions & { store: MemoryTableStore; end: CopyEnd }) {
+  constructor(options: MemoryTableSourceOptions) {
     this.#options = options;
+    this.snapshots = { join: (key, signal) => this.#join(key, signal), leave: () => Promise.resolve(this.#leave()) };
     this.#name = textOf(options.end.location, 'table') ?? '';
     if (options.choosesColumns !== false) {
       this.openColumns = (partition, format, columns, signal) => this.#open(partition, format, columns, signal);
@@ -85,8 +97,13 @@ class MemoryTableSource implements TableSource {
     await this.#enter('partition', signal);
     const rows = structuredClone(this.#table.rows);
     const snapshot = this.#options.end.settings.consistency !== 'perChunk';
-    if (snapshot) this.#snapshot = rows;
-    const common = { consistency: snapshot ? 'snapshot' as const : 'perChunk' as const };
+    this.#leave();
+    const snapshotKey = this.#options.newKey();
+    if (snapshot) {
+      this.#options.store.snapshots.set(snapshotKey, { tables: new Map([[this.#name, rows]]), holders: 1 });
+      this.#heldKey = snapshotKey;
+    }
+    const common = snapshot ? { consistency: 'snapshot' as const, snapshotKey } : { consistency: 'perChunk' as const };
     if (textOf(this.#options.end.settings, 'query') !== undefined) {
       return { kind: 'onePass', ...common, partitions: [this.#object({}, rows)] };
     }
@@ -111,8 +128,34 @@ class MemoryTableSource implements TableSource {
   async close(): Promise<void> {
     // Also those whose opening was given up, so that nobody else knows of them.
     for (const stream of this.#streams) await stream.close();
+    this.#leave();
     if (!this.#closed) this.#options.store.openHandles--;
     this.#closed = true;
+  }
+
+  async #join(key: string, signal: AbortSignal): Promise<boolean> {
+    await this.#enter('join', signal);
+    const snapshot = this.#options.store.snapshots.get(key);
+    if (snapshot === undefined || this.#heldKey === key) return snapshot !== undefined;
+    this.#leave();
+    snapshot.holders++;
+    this.#heldKey = key;
+    return true;
+  }
+
+  #leave(): void {
+    const { snapshots } = this.#options.store;
+    const held = this.#heldKey === undefined ? undefined : snapshots.get(this.#heldKey);
+    if (held !== undefined && --held.holders === 0) snapshots.delete(this.#heldKey ?? '');
+    this.#heldKey = undefined;
+  }
+
+  /** Rows of the snapshot that is held, or of now. */
+  #rows(path: string): readonly MemoryCell[][] {
+    if (this.#heldKey === undefined) return structuredClone(this.#table.rows);
+    const rows = this.#options.store.snapshots.get(this.#heldKey)?.tables.get(this.#name);
+    if (rows === undefined) throw connectorErrors.SNAPSHOT_LOST.create({ path, reason: 'nobody holds it' });
+    return rows;
   }
 
   async #open(
@@ -121,7 +164,7 @@ class MemoryTableSource implements TableSource {
     await this.#enter('open', signal);
     const address = JSON.parse(partition.identity) as Address;
     if (address.columns !== this.#digest) throw connectorErrors.SOURCE_CHANGED.create({ path: partition.path });
-    const rows = (this.#snapshot ?? structuredClone(this.#table.rows))
+    const rows = this.#rows(partition.path)
       .filter((row) => keyOf(row) >= (address.from ?? -Infinity) && keyOf(row) < (address.to ?? Infinity))
       .map((row) => (columns === undefined ? row : columns.map((index) => row[index] ?? null)));
     const { store, blockBytes } = this.#options;

@@ -2,7 +2,8 @@ import { newId, type Random, seededRandom, silentLogger, systemClock } from '@dm
 import { type Connector, connectorErrors, type SinkLimits } from '@dmg/connector-api';
 import { memoryConnector, type MemoryStore, MemoryStores } from '@dmg/connector-testkit';
 import type { AttemptOutcome, CopyActivity, DataFormat, DelimitedTextFormat, Job, Receipt } from '@dmg/model';
-import { type CopyOptions, runCopy } from '../copy-attempt.ts';
+import type { CopyOptions } from '../attempt-options.ts';
+import { runCopy } from '../copy-attempt.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 
 export const csv: DelimitedTextFormat = {

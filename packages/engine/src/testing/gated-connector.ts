@@ -33,12 +33,15 @@ function gatedSource(source: Source, gate: Gate): Source {
 }
 
 function gatedTable(table: TableSource, gate: Gate): TableSource {
-  const { openColumns } = table;
+  const { openColumns, snapshots } = table;
   return {
     text: table.text,
     columns: (signal) => gate('columns', () => table.columns(signal)),
     partition: (signal, wish) => gate('partition', () => table.partition(signal, wish)),
     writes: (format) => table.writes(format),
+    ...(snapshots === undefined ? {} : {
+      snapshots: { join: (key, signal) => gate('join', () => snapshots.join(key, signal)), leave: () => snapshots.leave() },
+    }),
     open: async (partition, format, signal) => gatedStream(await gate('open', () => table.open(partition, format, signal)), gate),
     ...(openColumns === undefined ? {} : {
       openColumns: async (partition, format, columns, signal) =>
@@ -67,6 +70,7 @@ function gatedIntake(intake: TableIntake, gate: Gate): TableIntake {
 }
 
 function gatedSink(sink: Sink, gate: Gate): Sink {
+  const { beginGeneration } = sink;
   return {
     limits: sink.limits,
     atomicPublish: sink.atomicPublish,
@@ -74,6 +78,9 @@ function gatedSink(sink: Sink, gate: Gate): Sink {
     state: (signal) => gate('state', () => sink.state(signal)),
     bases: (paths, signal) => gate('bases', () => sink.bases(paths, signal)),
     insertPlan: (plan, signal) => gate('insertPlan', () => sink.insertPlan(plan, signal)),
+    ...(beginGeneration === undefined ? {} : {
+      beginGeneration: (plan, signal) => gate('beginGeneration', () => beginGeneration.call(sink, plan, signal)),
+    }),
     marks: (plan, target, signal) => gate('marks', () => sink.marks(plan, target, signal)),
     openChunk: async (plan, ref, signal) => gatedWriter(await gate('openChunk', () => sink.openChunk(plan, ref, signal)), gate),
     finish: (plan, receipt, signal) => gate('finish', () => sink.finish(plan, receipt, signal)),

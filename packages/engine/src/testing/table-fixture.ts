@@ -1,7 +1,7 @@
 import type { Connector, SinkLimits } from '@dmg/connector-api';
 import { memoryTableConnector, type MemoryTableOptions, MemoryTableStore, type MemoryCell } from '@dmg/connector-testkit';
 import type { AttemptOutcome, ColumnMapping, CopyActivity, CopyEnd, DelimitedTextFormat, Job, JsonObject, Translator } from '@dmg/model';
-import type { CopyOptions } from '../copy-attempt.ts';
+import type { CopyOptions } from '../attempt-options.ts';
 import { CopyFixture, csv, makeJob } from './copy-fixture.ts';
 
 export function tableEnd(store: string, table: string, settings: JsonObject = {}): CopyEnd {

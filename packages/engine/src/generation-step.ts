@@ -1,0 +1,37 @@
+import { firstLine, hasCode, type Logger } from '@dmg/base';
+import { connectorErrors } from '@dmg/connector-api';
+import type { Plan } from '@dmg/model';
+import { checkPlan } from './plan.ts';
+import { type PlanStep, planGeneration } from './plan-step.ts';
+import { onSnapshotLost, type SnapshotPolicy } from './snapshot-step.ts';
+
+/** What becomes of a copy of this plan when its snapshot is lost. */
+export function policyOf({ job, sink }: Pick<PlanStep, 'job' | 'sink'>, plan: Plan): SnapshotPolicy {
+  return onSnapshotLost(job.activity, { sourceKind: plan.sourceKind, canRestart: sink.beginGeneration !== undefined });
+}
+
+/**
+ * After a copy of `plan` has failed: the plan of a later generation, because another attempt has begun one or because this copy begins
+ * anew under another snapshot. Undefined: the failure is one. `mayBegin`: this attempt has not begun too many already.
+ */
+export async function laterGeneration(
+  step: PlanStep & { readonly logger: Logger; readonly mayBegin: boolean }, failed: { plan: Plan; error: unknown }, signal: AbortSignal,
+): Promise<Plan | undefined> {
+  const { job, calls, sink, logger, mayBegin } = step;
+  const { plan, error } = failed;
+  if (hasCode(error, connectorErrors.JOB_CLOSED.code)) return standingLater(step, plan, signal);
+  if (!hasCode(error, connectorErrors.SNAPSHOT_LOST.code) || policyOf(step, plan) !== 'restart') return undefined;
+  const standing = await standingLater(step, plan, signal);
+  if (standing !== undefined || !mayBegin) return standing;
+  logger.warn({ generation: plan.generation + 1, reason: firstLine(error) }, 'the snapshot is lost, the copy begins anew');
+  const state = await calls.repeated({ what: 'read the state of the job at the sink', signal }, (callSignal) => sink.state(callSignal));
+  if (state.phase !== 'open') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
+  return planGeneration(step, plan.generation + 1, signal);
+}
+
+async function standingLater({ job, calls, sink }: PlanStep, plan: Plan, signal: AbortSignal): Promise<Plan | undefined> {
+  const state = await calls.repeated({ what: 'read the state of the job at the sink', signal }, (callSignal) => sink.state(callSignal));
+  if (state.phase !== 'open' || state.plan === undefined || state.plan.generation <= plan.generation) return undefined;
+  checkPlan(state.plan, job);
+  return state.plan;
+}
