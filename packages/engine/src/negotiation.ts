@@ -1,7 +1,7 @@
 import { copiesBytes } from '@dmg/formats';
 import type { CopyActivity, Representation } from '@dmg/model';
 import { engineErrors } from './errors.ts';
-import { copyBehaviorOf } from './target-layout.ts';
+import { copyBehaviorOf } from './copy-behavior.ts';
 
 /**
  * What source and sink exchange: the cheapest representation that the formats and the mapping allow. Binary on both sides, or the

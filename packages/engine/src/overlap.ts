@@ -1,10 +1,12 @@
 import { posix } from 'node:path';
 import { selectObjects, textOf } from '@dmg/connector-api';
-import type { CopyActivity, CopyEnd } from '@dmg/model';
+import type { CopyActivity, CopyEnd, SourceObject } from '@dmg/model';
 import { isEncryptedSecret } from '@dmg/model';
 import { canonicalJson } from './activity-digest.ts';
+import { codecsOf } from './codecs.ts';
 import { engineErrors } from './errors.ts';
 import type { TargetLayout } from './target-layout.ts';
+import { storedPathOf } from './zip-source.ts';
 
 /** Secrets of both ends in clear, by property name. */
 export interface CopySecrets {
@@ -25,8 +27,13 @@ export function checkOverlap(activity: CopyActivity, layouts: readonly TargetLay
   const sourceFolder = rootOf(source, selectObjects(source, { recursive: true }).folder);
   const sinkFolder = rootOf(sink, textOf(sink.location, 'folderPath') ?? '');
   const sources = new Map<string, string>();
+  const { source: compression } = codecsOf(activity);
+  const storedPath = (object: SourceObject): string => storedPathOf(object, compression);
   for (const layout of layouts) {
-    for (const object of layout.sources) sources.set(posix.join(sourceFolder, object.path), object.path);
+    for (const object of layout.sources) {
+      const path = storedPath(object);
+      sources.set(posix.join(sourceFolder, path), path);
+    }
   }
   for (const layout of layouts) {
     const path = sources.get(posix.join(sinkFolder, layout.path));

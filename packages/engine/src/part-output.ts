@@ -9,11 +9,25 @@ export interface Drain {
   drainInto(target: Uint8Array, offset: number): number;
 }
 
+/** Where the output of a chunk goes. */
+export interface ChunkOutput {
+  /** Bytes for the sink so far. */
+  readonly bytes: number;
+  /** Bytes taken so far; others than `bytes` where they are compressed. */
+  readonly contentBytes: number;
+  /** Takes all that waits in `drain`. */
+  take(drain: Drain): Promise<void>;
+  /** Hands over what is left and marks the chunk. `isLast`: the target ends with it. */
+  mark(facts: Omit<ChunkFacts, 'bytes'>, isLast: boolean): Promise<'marked' | 'already'>;
+  /** Waits until no call of ours is under way any more, as far as we wait for calls. */
+  settle(): Promise<void>;
+}
+
 /**
  * Gathers a chunk's output into whole parts and hands them to the sink, some in flight while the next is filled. The last part is
  * kept back, full or not, for the mark.
  */
-export class PartOutput {
+export class PartOutput implements ChunkOutput {
   readonly #context: CopyContext;
   readonly #chunk: OpenChunk;
   readonly #signal: AbortSignal;
@@ -35,6 +49,10 @@ export class PartOutput {
 
   /** Bytes taken so far. */
   get bytes(): number {
+    return this.#bytes;
+  }
+
+  get contentBytes(): number {
     return this.#bytes;
   }
 

@@ -1,14 +1,20 @@
 import { firstLine } from '@dmg/base';
+import { extentsOf, sourceBytesOf } from '@dmg/connector-api';
 import { createTranscoder, sumHashes, type Transcoder } from '@dmg/formats';
 import type { DelimitedTextFormat, Mark, PlanTarget, SourceObject, Translator } from '@dmg/model';
 import type { PooledBuffer } from './buffer-pool.ts';
+import { ByteTranscoder } from './byte-transcoder.ts';
+import { type CopyCodecs, codecsOf, sourceCodecOf } from './codecs.ts';
 import { tableTranslator } from './column-plan.ts';
+import { chunkOutput } from './compressed-output.ts';
+import { contentEstimate } from './content-cutting.ts';
+import { ContentReader } from './content-reader.ts';
 import { type CopyContext, readExactly } from './copy-context.ts';
 import { engineErrors } from './errors.ts';
 import { OpenChunk } from './open-chunk.ts';
-import { PartOutput } from './part-output.ts';
+import { type ChunkOutput, PartOutput } from './part-output.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
-import { locate, SourceReader, totalBytes } from './source-reader.ts';
+import { type BlockReader, locate, SourceReader, totalBytes } from './source-reader.ts';
 import { isTransient } from './store-calls.ts';
 import type { SkippedRows } from './skipped-rows.ts';
 import { contiguousMarks } from './tiling.ts';
@@ -83,8 +89,8 @@ class RowRun {
   readonly #context: CopyContext;
   readonly #target: PlanTarget;
   readonly #signal: AbortSignal;
-  readonly #sourceFormat: DelimitedTextFormat;
-  readonly #sinkFormat: DelimitedTextFormat;
+  /** Undefined where bytes are compressed or decompressed and nobody looks into them. */
+  readonly #formats: { readonly source: DelimitedTextFormat; readonly sink: DelimitedTextFormat } | undefined;
   readonly #translator: Translator | undefined;
   readonly #columns = new Map<number, SourceColumns>();
   readonly #blockBytes: number;
@@ -92,7 +98,8 @@ class RowRun {
   #inputs: readonly PooledBuffer[] = [];
   #headerBuffer: PooledBuffer | undefined;
   readonly #freeOutputs: PooledBuffer[] = [];
-  #reader: { index: number; reader: SourceReader } | undefined;
+  readonly #codecs: CopyCodecs;
+  #reader: { index: number; reader: BlockReader } | undefined;
   /** Rows of the current chunk that were left out, where that is wanted. */
   #skipped: SkippedRows | undefined;
   /** Counted as progress but not marked yet; taken back when the run ends before they are. */
@@ -101,16 +108,14 @@ class RowRun {
   constructor(context: CopyContext, target: PlanTarget, signal: AbortSignal) {
     const source = context.activity.source.format;
     const sink = context.sink.table?.text ?? context.activity.sink.format;
-    if (source.type !== 'DelimitedText' || sink.type !== 'DelimitedText') {
-      throw engineErrors.FORMATS_MIXED.create({ source: source.type, sink: sink.type });
-    }
+    if (source.type === 'DelimitedText' && sink.type === 'DelimitedText') this.#formats = { source, sink };
+    else if (context.plan.representation === 'rows') throw engineErrors.FORMATS_MIXED.create({ source: source.type, sink: sink.type });
     const { translator } = context.activity;
     this.#translator = target.columns === undefined ? translator : tableTranslator(translator, { source: undefined, sink: target.columns });
     this.#context = context;
+    this.#codecs = codecsOf(context.activity);
     this.#target = target;
     this.#signal = signal;
-    this.#sourceFormat = source;
-    this.#sinkFormat = sink;
     this.#blockBytes = Math.min(blockBytesMax, Math.max(1, ...target.sources.map((object) => object.sizeBytes)));
   }
 
@@ -118,7 +123,7 @@ class RowRun {
   async open(): Promise<void> {
     const { pool, plan, progress, clock } = this.#context;
     const inputBytes = blocks * pool.sizeFor(this.#blockBytes) + headerBytes;
-    const wanted = totalBytes(this.#target) > plan.partBytes / 2 ? outputsMax : 1;
+    const wanted = contentEstimate(this.#target) > plan.partBytes / 2 ? outputsMax : 1;
     const affordable = Math.floor((pool.capacityBytes - inputBytes) / pool.sizeFor(plan.partBytes));
     const outputs = Math.max(1, Math.min(wanted, affordable));
     const times = (count: number, bytes: number): number[] => Array.from({ length: count }, () => bytes);
@@ -133,7 +138,8 @@ class RowRun {
   /** Copies and marks one chunk; returns where the next one starts, or undefined when another writer has this one. */
   async copyChunk(at: RowPosition): Promise<RowPosition | undefined> {
     const chunk = await OpenChunk.open({ context: this.#context, target: this.#target, chunk: at.chunk, signal: this.#signal });
-    const output = new PartOutput({ context: this.#context, chunk, free: this.#freeOutputs, signal: this.#signal });
+    const parts = new PartOutput({ context: this.#context, chunk, free: this.#freeOutputs, signal: this.#signal });
+    const output = chunkOutput(parts, { compression: this.#codecs.sink, target: this.#target, chunk: at.chunk });
     this.#skipped = this.#context.logs.skippedRows({ target: this.#target.target, chunk: at.chunk, sourceStart: at.position });
     try {
       return await this.#fillChunk(at, output);
@@ -145,7 +151,7 @@ class RowRun {
     }
   }
 
-  async #fillChunk(at: RowPosition, output: PartOutput): Promise<RowPosition | undefined> {
+  async #fillChunk(at: RowPosition, output: ChunkOutput): Promise<RowPosition | undefined> {
     const { cutting } = this.#target;
     if (cutting.kind !== 'sequential') throw new Error('rows are cut sequentially');
     const limit = at.position + cutting.chunkBytes;
@@ -157,14 +163,14 @@ class RowRun {
       const transcoder = await this.#transcoderAt(place, {
         limitPosition: limit - sourceStart,
         // Only a target's first output is its header; sources that hold nothing may come before it.
-        writeHeader: at.chunk === 0 && output.bytes === 0,
+        writeHeader: at.chunk === 0 && output.contentBytes === 0,
         startRow: this.#target.sources.length === 1 ? at.rows : undefined,
       });
       await this.#transcode(transcoder, place, output);
       const { boundary } = transcoder;
       rows += boundary.rows;
       hashes.push(boundary.hash);
-      const reached = sourceStart + boundary.sourcePosition;
+      const reached = sourceStart + this.#positionAfter(place.index, boundary.sourcePosition);
       if (reached <= end && totalBytes(this.#target) > 0) {
         throw new Error(`no row ends after byte ${end} of ${this.#target.path}`);
       }
@@ -173,9 +179,9 @@ class RowRun {
     }
     const skipped = await this.#skipped?.end(this.#signal) ?? 0;
     const facts = { rows, ...(skipped === 0 ? {} : { rowsSkipped: skipped }), hash: sumHashes(hashes) };
-    const result = await output.mark({ ...facts, sourceStart: at.position, sourceEnd: end });
+    const result = await output.mark({ ...facts, sourceStart: at.position, sourceEnd: end }, end >= totalBytes(this.#target));
     if (result === 'already') return undefined;
-    this.#readUnmarked -= end - at.position;
+    this.#readUnmarked -= sourceBytesOf(this.#target, { sourceStart: at.position, sourceEnd: end });
     this.#context.progress.rowsMarked(rows);
     return { chunk: at.chunk + 1, position: end, rows: at.rows + rows + skipped };
   }
@@ -185,12 +191,14 @@ class RowRun {
     options: { limitPosition: number; writeHeader: boolean; startRow: number | undefined },
   ): Promise<Transcoder> {
     const object = this.#object(place.index);
+    if (this.#context.plan.representation === 'bytes' || this.#formats === undefined) {
+      return new ByteTranscoder({ startPosition: place.offset, limitPosition: options.limitPosition });
+    }
     if (place.offset === 0) await this.#checkSameColumns(place.index);
     const columns = place.offset > 0 ? await this.#columnsOf(place.index) : undefined;
     const translator = this.#translator;
     return createTranscoder({
-      source: this.#sourceFormat,
-      sink: this.#sinkFormat,
+      ...this.#formats,
       fileName: object.path,
       startPosition: place.offset,
       writeHeader: options.writeHeader,
@@ -199,11 +207,11 @@ class RowRun {
       ...(columns === undefined || columns.count === 0 ? {} : { columnCount: columns.count }),
       ...(options.startRow === undefined ? {} : { startRow: options.startRow }),
       ...(this.#skipped === undefined ? {} : { onSkippedRow: this.#skipped.take }),
-      ...(options.limitPosition < object.sizeBytes ? { limitPosition: options.limitPosition } : {}),
+      ...(options.limitPosition < (extentsOf(this.#target)[place.index] ?? 0) ? { limitPosition: options.limitPosition } : {}),
     });
   }
 
-  async #transcode(transcoder: Transcoder, place: { index: number; offset: number }, output: PartOutput): Promise<void> {
+  async #transcode(transcoder: Transcoder, place: { index: number; offset: number }, output: ChunkOutput): Promise<void> {
     const reader = await this.#readerAt(place);
     while (!transcoder.finished) {
       const block = await reader.block();
@@ -217,13 +225,15 @@ class RowRun {
   }
 
   /** The reader stands at `place` already when the chunk before ended there in the same source. */
-  async #readerAt(place: { index: number; offset: number }): Promise<SourceReader> {
+  async #readerAt(place: { index: number; offset: number }): Promise<BlockReader> {
     if (this.#reader?.index === place.index) return this.#reader.reader;
     await this.#reader?.reader.close(new Error('the source was read to its end'));
-    const reader = new SourceReader({
+    const object = this.#object(place.index);
+    const codec = sourceCodecOf(this.#codecs, object);
+    const file = new SourceReader({
       context: this.#context,
-      object: this.#object(place.index),
-      position: place.offset,
+      object,
+      position: codec === undefined ? place.offset : 0,
       buffers: this.#inputs,
       blockBytes: this.#blockBytes,
       signal: this.#signal,
@@ -231,8 +241,19 @@ class RowRun {
         this.#readUnmarked += bytes;
       },
     });
+    const reader = codec === undefined ? file : new ContentReader({
+      file, fileName: object.path, codec, position: place.offset, extentBytes: extentsOf(this.#target)[place.index] ?? 0,
+      signal: this.#signal,
+    });
     this.#reader = { index: place.index, reader };
     return reader;
+  }
+
+  /** A compressed source that was read to its end takes up all of its extent. */
+  #positionAfter(index: number, position: number): number {
+    const reader = this.#reader?.reader;
+    const isEnd = reader instanceof ContentReader && reader.contentEnd === position;
+    return isEnd ? extentsOf(this.#target)[index] ?? position : position;
   }
 
   /** Without a mapping, merged files are laid one under the other, so that all must have the columns of the first. */
@@ -253,14 +274,14 @@ class RowRun {
     const known = this.#columns.get(index);
     if (known !== undefined) return known;
     const buffer = this.#headerBuffer;
-    if (buffer === undefined) throw new Error('the run was not opened');
+    if (buffer === undefined || this.#formats === undefined) throw new Error('the run was not opened, or not for rows');
     const object = this.#object(index);
-    const columns = await readSourceColumns(object, this.#sourceFormat, async (position, bytes) => {
+    const columns = await readSourceColumns(object, this.#formats.source, async (position, bytes) => {
       const block = await readExactly(this.#context, { object, position, bytes, buffer }, this.#signal);
       // Read for a second time, so that it does not count as progress.
       this.#context.progress.undo(bytes, 0);
       return block;
-    });
+    }, sourceCodecOf(this.#codecs, object));
     this.#columns.set(index, columns);
     return columns;
   }

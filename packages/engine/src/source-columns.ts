@@ -1,4 +1,4 @@
-import { createHeaderReader } from '@dmg/formats';
+import { createDecompressor, createHeaderReader, type SourceCodec } from '@dmg/formats';
 import type { DelimitedTextFormat, SourceObject } from '@dmg/model';
 
 /** Columns of a text file. */
@@ -12,16 +12,47 @@ export interface SourceColumns {
 /** Size of the pieces in which a header is read; the whole header need not fit into one. */
 export const headerBytes = 64 * 1024;
 
-/** Reads the columns of a file from its beginning, with `read`, which gives exactly so many bytes from a position on. */
+/** Gives exactly so many bytes of a file from a position on. */
+type ReadBytes = (position: number, bytes: number) => Promise<Uint8Array>;
+
+/** Reads the columns of a file from its beginning, or of what it holds when it is decompressed. */
 export async function readSourceColumns(
-  object: SourceObject, format: DelimitedTextFormat, read: (position: number, bytes: number) => Promise<Uint8Array>,
+  object: SourceObject, format: DelimitedTextFormat, read: ReadBytes, codec?: SourceCodec,
 ): Promise<SourceColumns> {
+  if (codec !== undefined) return readContentColumns(object, format, read, codec);
   const reader = createHeaderReader(format, object.path);
   for (let position = 0, done = false; !done; position += headerBytes) {
     const bytes = Math.min(headerBytes, Math.max(0, object.sizeBytes - position));
     const block = await read(position, bytes);
     const atEnd = position + bytes >= object.sizeBytes;
     done = reader.push(block, atEnd) || atEnd;
+  }
+  return { names: reader.header, count: reader.columnCount };
+}
+
+async function readContentColumns(
+  object: SourceObject, format: DelimitedTextFormat, read: ReadBytes, codec: SourceCodec,
+): Promise<SourceColumns> {
+  const reader = createHeaderReader(format, object.path);
+  let position = 0;
+  const decompressor = createDecompressor({
+    codec,
+    fileName: object.path,
+    read: async () => {
+      const bytes = Math.min(headerBytes, object.sizeBytes - position);
+      if (bytes <= 0) return undefined;
+      const block = await read(position, bytes);
+      position += bytes;
+      return block;
+    },
+  });
+  try {
+    for (let done = false; !done;) {
+      const block = await decompressor.next();
+      done = reader.push(block ?? new Uint8Array(0), block === undefined) || block === undefined;
+    }
+  } finally {
+    decompressor.close();
   }
   return { names: reader.header, count: reader.columnCount };
 }

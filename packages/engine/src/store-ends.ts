@@ -7,6 +7,7 @@ import { CopyLogs } from './copy-logs.ts';
 import { engineErrors } from './errors.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { CopySecrets } from './overlap.ts';
+import { readingArchives } from './reading-archives.ts';
 import type { StoreCalls } from './store-calls.ts';
 
 export interface StoreEndsOptions {
@@ -44,7 +45,7 @@ export class StoreEnds {
       if (isTable && connector.openTableSource !== undefined) {
         return { kind: 'table', table: await whole(callSignal, connector.openTableSource(end, context)) };
       }
-      return { kind: 'objects', objects: await whole(callSignal, connector.openSource(end, context)) };
+      return { kind: 'objects', objects: readingArchives(this.#options.job.activity, await whole(callSignal, connector.openSource(end, context))) };
     });
     return this.#source;
   }

@@ -2,25 +2,15 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { textOf } from '@dmg/connector-api';
 import type { CopyActivity, CopyEnd, SourceObject } from '@dmg/model';
+import { type CopyCodecs, codecsOf } from './codecs.ts';
+import { compressedName, contentName } from './content-names.ts';
+import { copyBehaviorOf } from './copy-behavior.ts';
 import { engineErrors } from './errors.ts';
-
-export type CopyBehavior = 'PreserveHierarchy' | 'FlattenHierarchy' | 'MergeFiles';
 
 /** One target to be, before it is cut into chunks. */
 export interface TargetLayout {
   readonly path: string;
   readonly sources: readonly SourceObject[];
-}
-
-/** `copyBehavior` of the sink's store settings, compared without case. Default: PreserveHierarchy. */
-export function copyBehaviorOf(activity: CopyActivity): CopyBehavior {
-  const value = activity.sink.settings.copyBehavior ?? '';
-  const known: readonly CopyBehavior[] = ['PreserveHierarchy', 'FlattenHierarchy', 'MergeFiles'];
-  if (value === '') return 'PreserveHierarchy';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const found = known.find((name) => name.toLowerCase() === text.toLowerCase());
-  if (found === undefined) throw engineErrors.COPY_BEHAVIOR.create({ value: text });
-  return found;
 }
 
 /**
@@ -34,15 +24,16 @@ export function layoutTargets(options: { jobId: string; activity: CopyActivity; 
   const fileName = typeof named === 'string' && named !== '' ? named : undefined;
   const first = sources[0];
   if (first === undefined) return [];
-  if (behavior === 'MergeFiles') return [{ path: fileName ?? mergedName(jobId, first.path), sources }];
+  const codecs = codecsOf(activity);
+  if (behavior === 'MergeFiles') return [{ path: fileName ?? mergedName(jobId, first.path, codecs), sources }];
   if (fileName !== undefined) {
     if (sources.length > 1) throw engineErrors.ONE_NAME_FOR_MANY.create({ files: sources.length, path: fileName });
     return [{ path: fileName, sources }];
   }
-  const layouts = sources.map((source) => ({
-    path: behavior === 'FlattenHierarchy' ? flatName(source.path) : source.path,
-    sources: [source],
-  }));
+  const layouts = sources.map((source) => {
+    const name = contentName(source.path, codecs);
+    return { path: compressedName(behavior === 'FlattenHierarchy' ? flatName(name) : name, codecs), sources: [source] };
+  });
   checkDistinct(layouts);
   return layouts;
 }
@@ -53,7 +44,8 @@ export function streamTargetPath(activity: CopyActivity, table: string): string 
   if (named !== undefined && named !== '') return named;
   // What would be a folder, or is no character of a file name, stands for itself no more.
   const name = table.replaceAll(/[/\\\p{Cc}]/gu, '_').replace(/^\.+/, '_');
-  return `${name === '' ? 'table' : name}${textOf(activity.sink.settings, 'fileExtension') ?? '.txt'}`;
+  const extension = textOf(activity.sink.settings, 'fileExtension') ?? '.txt';
+  return compressedName(`${name === '' ? 'table' : name}${extension}`, codecsOf(activity));
 }
 
 /** A table by the location of its dataset: `tableName` as it stands, else schema and table, between double quotes where they need it. */
@@ -83,8 +75,8 @@ function flatName(path: string): string {
   return `${name}_${digest(path)}${ext}`;
 }
 
-function mergedName(jobId: string, firstPath: string): string {
-  return `data_${digest(jobId)}${posix.extname(firstPath)}`;
+function mergedName(jobId: string, firstPath: string, codecs: CopyCodecs): string {
+  return compressedName(`data_${digest(jobId)}${posix.extname(contentName(firstPath, codecs))}`, codecs);
 }
 
 function digest(text: string): string {
