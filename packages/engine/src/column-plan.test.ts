@@ -27,6 +27,15 @@ test('without mappings: by name, exactly or else in another case, where that is 
   assert.deepEqual(planColumns(undefined, file([]), target), table);
 });
 
+test('a column that the table numbers by itself is written where it is named, and has no place', () => {
+  const numbered = { path: 't', columns: [{ ...column('key', 'Int32'), numbered: true }, ...table] };
+  assert.deepEqual(planColumns(undefined, bare(5), numbered), table);
+  assert.deepEqual(planColumns(undefined, file([]), numbered), table);
+  assert.deepEqual(namesOf(planColumns(undefined, file(['key', 'at']), numbered)), ['key', 'at']);
+  const first = translatorOf([{ source: { ordinal: 1 }, sink: { ordinal: 1 } }]);
+  assert.deepEqual(namesOf(planColumns(first, file(['a']), numbered)), ['Id']);
+});
+
 test('mappings name columns by name or ordinal on either side, and stand in their order', () => {
   const mapped = (...mappings: Parameters<typeof translatorOf>[0]): string[] =>
     namesOf(planColumns(translatorOf(mappings), file(['a', 'b', 'at']), target));

@@ -40,14 +40,20 @@ export function planColumns(translator: Translator | undefined, source: SourceSh
 
 function unmapped(source: SourceShape, target: TargetShape): readonly TableColumn[] {
   // Nothing will be copied: any columns that the table has will do.
-  if (source.count === 0) return target.columns ?? [];
+  if (source.count === 0) return counted(target.columns ?? []);
   if (target.columns === undefined) return Array.from({ length: source.count }, (_, index) => createdFrom(source, index));
-  const { columns } = target;
-  if (source.names !== undefined) return source.names.map((name) => findSink({ name }, source, target, columns));
+  const { columns: all } = target;
+  if (source.names !== undefined) return source.names.map((name) => findSink({ name }, source, target, all));
+  const columns = counted(all);
   if (source.count === columns.length) return columns;
   throw engineErrors.COLUMN_COUNTS_DIFFER.create({
     source: source.path, found: source.count, table: target.path, expected: columns.length, tableColumns: listed(columns),
   });
+}
+
+/** Columns that have a place of their own; the others are meant by name only. */
+function counted(columns: readonly TableColumn[]): readonly TableColumn[] {
+  return columns.filter((column) => column.numbered !== true);
 }
 
 function mapped(mapping: ColumnMapping, source: SourceShape, target: TargetShape): TableColumn {
@@ -89,8 +95,8 @@ function findSink(ref: ColumnRef, source: SourceShape, target: TargetShape, colu
   });
   const { name } = ref;
   if (name === undefined) {
-    const found = columns[(ref.ordinal ?? 0) - 1];
-    if (found === undefined) throw fail(`number ${ref.ordinal ?? '?'}`, `the table has ${columns.length} columns`);
+    const found = counted(columns)[(ref.ordinal ?? 0) - 1];
+    if (found === undefined) throw fail(`number ${ref.ordinal ?? '?'}`, `the table has ${counted(columns).length} columns`);
     return found;
   }
   const exact = columns.find((column) => column.name === name);

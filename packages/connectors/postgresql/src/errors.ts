@@ -47,6 +47,32 @@ export const postgresqlErrors = defineErrors('POSTGRESQL', {
     message: 'Cannot write to {path}: the server stored {stored} of {sent} rows of a chunk.',
     fix: 'Look for a trigger of the table that leaves rows out or for one that adds some, and disable it for the copy.',
   },
+  MOVED_DIFFER: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot finish the copy to {path}: the server moved {stored} of {sent} staged rows into the table.',
+    fix: 'Look for a trigger or rule of the table that leaves rows out, and disable it for the copy. The table is as it was.',
+  },
+  STAGE_LOST: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot finish the copy to {path}: its staging table {stage} is gone.',
+    fix: 'Somebody has removed it. Leave tables named dmg_stage_… alone while a copy runs, then run the pipeline again.',
+  },
+  KEY_NOT_UNIQUE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot upsert into {path}: it has no unique index on the key ({keys}).',
+    fix: 'Run CREATE UNIQUE INDEX ON {table} ({keys}); or name the columns of another unique index in upsertSettings.keys.',
+  },
+  KEY_TWICE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot upsert into {path}: the source has more than one row with the same key ({keys}).',
+    fix: 'Copy one row of each key, by a query as SELECT DISTINCT ON ({keys}) … ORDER BY {keys}, … , or name more key columns. The table '
+      + 'is as it was.',
+  },
+  RIGHTS_MISSING: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot write to {path}: the user {user} lacks rights there.',
+    fix: 'Let the owner run: {grants}',
+  },
   CHUNKS_DIFFER: {
     category: 'system', retry: 'never', scope: 'job',
     message: 'Cannot write to {path}: chunk {chunk} does not begin or end where its neighbours do.',

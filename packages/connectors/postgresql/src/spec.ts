@@ -3,7 +3,6 @@ import type { ConnectorSpec, ObjectSpec, PropertySpec } from '@dmg/model';
 const noEffect = 'Kept for compatibility.';
 const noEntra = 'Entra identities are not supported yet; give username and password, or a connection string';
 const noClientCertificate = 'client certificates are not supported yet; give username and password';
-const noUpsert = 'rows are only added, none is replaced; copy into a table of its own and merge it there';
 
 const connectionString: PropertySpec = {
   name: 'connectionString', type: 'secret', excludes: ['server', 'port', 'database', 'username'],
@@ -127,25 +126,42 @@ const sources: readonly ObjectSpec[] = [
 ];
 
 const writeDetails: readonly PropertySpec[] = [
-  { name: 'preCopyScript', type: 'string', description: 'SQL that runs once, in the transaction that makes the copy\'s plan durable.' },
+  {
+    name: 'preCopyScript', type: 'string',
+    description: 'SQL that runs once: in the transaction that makes the copy\'s plan durable, or, where rows are staged, in the one that '
+      + 'moves them into the table.',
+  },
   {
     name: 'tableOption', type: 'string', values: ['none', 'autoCreate'], default: 'none',
     description: 'autoCreate: make the table when it is absent, with the columns of the source.',
   },
   {
-    name: 'writeMode', type: 'string', values: ['direct', 'staged'], default: 'direct',
-    refused: 'staged tables are not built yet; rows are written into the table itself, each chunk in one transaction',
-    description: 'direct: into the table itself. staged: into a table of its own, which appears whole.',
+    name: 'writeMode', type: 'string', values: ['direct', 'staged'],
+    description: 'direct (when left out): into the table itself, chunk by chunk. staged: into a table of the copy\'s own, from which one '
+      + 'transaction moves all rows at the end. An upsert is always staged.',
   },
   {
-    name: 'writeMethod', type: 'string', values: ['BulkInsert', 'CopyCommand'], refusedValues: { Upsert: noUpsert },
-    ignored: 'rows are always written with COPY', description: 'How rows are written.',
+    name: 'writeMethod', type: 'string', values: ['BulkInsert', 'CopyCommand', 'Upsert'],
+    description: 'Upsert: rows replace those with the same key. BulkInsert and CopyCommand: rows are added, always with COPY.',
   },
   {
-    name: 'writeBehavior', type: 'string', values: ['insert'], refusedValues: { upsert: noUpsert },
-    ignored: 'rows are always added', description: 'What becomes of rows that are there already.',
+    name: 'writeBehavior', type: 'string', values: ['insert', 'upsert'],
+    description: 'upsert: the same as writeMethod Upsert. insert: rows are added.',
   },
-  { name: 'upsertSettings', type: 'any', refused: noUpsert, description: 'Keys by which rows are replaced.' },
+  {
+    name: 'upsertSettings', type: 'object', description: 'For an upsert.',
+    properties: [
+      { name: 'keys', type: 'any', description: 'Columns by which rows are the same, as ["id"]; the primary key when left out.' },
+      { name: 'interimSchemaName', type: 'string', description: 'Schema in which the rows are staged; that of the table when left out.' },
+      {
+        name: 'useTempDB', type: 'boolean', ignored: 'rows are staged in a table that several sessions can write', description: noEffect,
+      },
+    ],
+  },
+  {
+    name: 'interimSchemaName', type: 'string',
+    description: 'For writeMode staged: schema in which the rows are staged; that of the table when left out.',
+  },
   { name: 'writeBatchSize', type: 'integer', minimum: 0, ignored: 'a transaction holds one chunk of the source', description: noEffect },
   { name: 'writeBatchTimeout', type: 'string', ignored: 'the timeout of the activity counts', description: noEffect },
 ];

@@ -123,7 +123,13 @@ test('linked services, datasets and pipelines of tables go through the unmodifie
   const newest = await job('newest', 5, {
     from: 'Orders2', to: 'OrdersAzure',
     source: newer({ type: 'PostgreSqlV2Source', partitionOption: 'DynamicRange', partitionSettings: { partitionColumnName: 'id' } }),
-    sink: newer({ type: 'PostgreSqlSink' }),
+    sink: newer({
+      type: 'PostgreSqlSink', writeMethod: 'upsert', upsertSettings: { keys: ['id'], useTempDB: false, interimSchemaName: 'interim' },
+      writeMode: 'staged',
+    }),
+  });
+  assert.deepEqual(newest.sink.settings, {
+    tableOption: 'none', writeMode: 'staged', writeMethod: 'Upsert', upsertSettings: { keys: ['id'], interimSchemaName: 'interim' },
   });
   assert.deepEqual(newest.source.settings, {
     partitionOption: 'DynamicRange', partitionSettings: { partitionColumnName: 'id' }, consistency: 'snapshot',
@@ -136,11 +142,8 @@ test('what the client can say and the gateway cannot do is refused with the reas
   const { client } = fixture;
   const refusedSink = (sink: CopySinkUnion, reason: RegExp): Promise<void> =>
     assert.rejects(run(fixture, 'p', { from: 'Csv', to: 'Orders', source: { type: 'DelimitedTextSource' }, sink }), reason);
-  const upsert = /sink\.writeMethod is Upsert, which is not supported: rows are only added/;
-  await refusedSink({ type: 'AzurePostgreSqlSink', writeMethod: 'Upsert' }, upsert);
-  const staged = /sink\.writeMode is not supported: staged tables are not built yet/;
-  await refusedSink({ type: 'AzurePostgreSqlSink', writeMode: 'staged' }, staged);
-  await refusedSink({ type: 'AzurePostgreSqlSink', upsertSettings: { keys: ['id'] } }, /sink\.upsertSettings is not supported/);
+  await refusedSink({ type: 'AzurePostgreSqlSink', writeMode: 'odd' }, /sink\.writeMode is "odd"; allowed are direct, staged/);
+  await refusedSink({ type: 'AzurePostgreSqlSink', upsertSettings: 'id' } as CopySinkUnion, /sink\.upsertSettings must be an object/);
   const binary = /sink\.type is BinarySink, but the dataset is PostgreSqlTable; use AzurePostgreSqlSink or PostgreSqlSink/;
   await refusedSink({ type: 'BinarySink' }, binary);
   await assert.rejects(

@@ -36,6 +36,6 @@ export function isPlainType(nativeType: string): boolean {
   return plainType.test(nativeType);
 }
 
-const name = String.raw`(?:[\p{L}_][\p{L}\p{N}_$]*|"[^"\0]+")`;
+const name = String.raw`(?:[\p{L}_][\p{L}\p{N}_$]*|"(?:[^"\0]|"")+")`;
 /** `schema.name`, further words (`double precision`), modifiers, more words (`without time zone`), brackets. */
 const plainType = new RegExp(String.raw`^${name}(?:\.${name})?[\p{L} ]*(?:\(\d+(?:,-?\d+)?\))?[\p{L} ]*(?:\[\])*$`, 'u');

@@ -5,14 +5,17 @@ import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { quoteIdentifier, quoteTableName, type TableName } from '../table-name.ts';
 import { CopyIn } from './copy-in.ts';
-import { jobClosed, type JobTables } from './job-tables.ts';
+import { jobClosed, type JobTables, stands } from './job-tables.ts';
 import type { SinkSessions } from './sink-sessions.ts';
 import { begin, rollback } from './transaction.ts';
 
 export interface CopyChunkOptions {
   readonly sessions: SinkSessions;
   readonly tables: JobTables;
-  readonly table: TableName;
+  /** The table that rows are copied into. */
+  readonly into: TableName;
+  /** That is the target itself. */
+  readonly direct: boolean;
   readonly plan: Plan;
   readonly target: PlanTarget;
   readonly ref: ChunkRef;
@@ -33,11 +36,11 @@ export async function openCopyChunk(options: CopyChunkOptions, signal: AbortSign
   const session = await sessions.take(signal);
   try {
     const call = { what: 'write', path: target.path, signal };
-    const { inserted, phase } = await sessions.endingBlockers(session, blockerPatienceMs, async () => {
+    const { inserted, ...standing } = await sessions.endingBlockers(session, { patienceMs: blockerPatienceMs }, async () => {
       await begin(session, call);
       return tables.insertMark(session, plan, ref, attemptId, signal);
     });
-    if (phase !== 'open') throw jobClosed(plan.jobId, phase);
+    if (!stands(standing, plan)) throw jobClosed(plan.jobId, standing);
     if (!inserted) {
       await rollback(session);
       sessions.give(session);
@@ -81,7 +84,7 @@ class CopyChunk implements ChunkWriter {
     // A source without columns has no rows; there is no COPY of no columns.
     if (columns.length === 0) return;
     const names = columns.map((column) => quoteIdentifier(column.name)).join(', ');
-    this.#copy = new CopyIn(`COPY ${quoteTableName(options.table)} (${names}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`);
+    this.#copy = new CopyIn(`COPY ${quoteTableName(options.into)} (${names}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -89,7 +92,8 @@ class CopyChunk implements ChunkWriter {
     if (copy === undefined) return;
     this.#release = this.#session.hold();
     this.#session.client.query(copy);
-    await this.#options.sessions.endingBlockers(this.#session, this.#options.blockerPatienceMs, () => this.#io(signal, () => copy.started));
+    const patience = { patienceMs: this.#options.blockerPatienceMs };
+    await this.#options.sessions.endingBlockers(this.#session, patience, () => this.#io(signal, () => copy.started));
   }
 
   async writePart(part: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -105,7 +109,7 @@ class CopyChunk implements ChunkWriter {
     try {
       const { target, sessions, blockerPatienceMs } = this.#options;
       if (stored !== facts.rows) throw postgresqlErrors.ROWS_DIFFER.create({ path: target.path, stored, sent: facts.rows });
-      await sessions.endingBlockers(this.#session, blockerPatienceMs, () => this.#commit(facts, signal));
+      await sessions.endingBlockers(this.#session, { patienceMs: blockerPatienceMs }, () => this.#commit(facts, signal));
       this.#over = true;
       sessions.give(this.#session);
       return 'marked';
@@ -128,8 +132,9 @@ class CopyChunk implements ChunkWriter {
     if (target.cutting.kind === 'sequential' && (await tables.contradicts(session, plan, ref, facts, signal))) {
       throw postgresqlErrors.CHUNKS_DIFFER.create({ path: target.path, chunk: ref.chunk });
     }
-    const { phase, generation, sameTable } = await tables.readForCommit(session, plan.jobId, this.#options.table, signal);
-    if (phase !== 'open' || generation !== plan.generation) throw jobClosed(plan.jobId, phase);
+    const { into, direct } = this.#options;
+    const { sameTable, ...standing } = await tables.readForCommit(session, plan.jobId, direct ? into : undefined, signal);
+    if (!stands(standing, plan)) throw jobClosed(plan.jobId, standing);
     if (!sameTable) throw connectorErrors.TARGET_CHANGED.create({ path: target.path });
     // Deferred constraints are checked here, for all rows of the chunk.
     await session.query({ what: 'write', path: target.path, doing: 'write', signal, limitMs: session.statementLimitMs }, 'COMMIT');

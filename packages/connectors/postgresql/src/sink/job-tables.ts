@@ -307,8 +307,8 @@ export function stateOf(record: JobRecord | undefined): SinkState {
 }
 
 export function jobClosed(jobId: string, { phase, generation }: Standing): Error {
-  const words: Readonly<Record<Phase, string>> = { none: 'not begun', open: `in generation ${generation}`, done: 'done', aborted: 'aborted' };
-  return connectorErrors.JOB_CLOSED.create({ jobId, phase: words[phase] });
+  const words: Partial<Record<Phase, string>> = { none: 'not begun', open: `in generation ${generation}` };
+  return connectorErrors.JOB_CLOSED.create({ jobId, phase: words[phase] ?? phase });
 }
 
 /** True when `plan` is the one that may be carried out. */

@@ -5,6 +5,7 @@ import { connectionSettingsOf } from '../connection-settings.ts';
 import { tableOf } from '../table-name.ts';
 import { PostgresTableSink, type TableSinkSettings } from './postgres-table-sink.ts';
 import { sessionTag } from './session-tag.ts';
+import { writeModeOf } from './write-mode.ts';
 
 /** Reads what the activity says of the sink. Throws `BAD_SETTING`. */
 export function tableSinkSettings(end: CopyEnd): TableSinkSettings {
@@ -18,11 +19,9 @@ export function tableSinkSettings(end: CopyEnd): TableSinkSettings {
   if (option !== 'none' && option !== 'autocreate') {
     throw connectorErrors.BAD_SETTING.create({ name: 'tableOption', reason: 'it is unknown', remedy: 'Use none or autoCreate.' });
   }
-  const mode = (textOf(end.settings, 'writeMode') ?? 'direct').toLowerCase();
-  if (mode !== 'direct') {
-    throw connectorErrors.BAD_SETTING.create({ name: 'writeMode', reason: `${mode} is not supported`, remedy: 'Use direct.' });
-  }
-  return { table, preCopyScript: textOf(end.settings, 'preCopyScript') ?? '', autoCreate: option === 'autocreate' };
+  return {
+    table, preCopyScript: textOf(end.settings, 'preCopyScript') ?? '', autoCreate: option === 'autocreate', mode: writeModeOf(end),
+  };
 }
 
 /** Opens the sink of one attempt. Nothing is asked of the server yet. */

@@ -8,18 +8,24 @@ import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, type TableName } from '../table-name.ts';
 import { openCopyChunk } from './copy-chunk.ts';
-import { jobClosed, JobTables, stateOf } from './job-tables.ts';
-import { runScript } from './pre-copy-script.ts';
+import { DirectWay } from './direct-way.ts';
+import { jobClosed, JobTables, stands, stateOf } from './job-tables.ts';
+import { rightsMissing } from './rights.ts';
 import { jobTagPrefix } from './session-tag.ts';
 import { SinkSessions } from './sink-sessions.ts';
-import { checkColumns, createTable, readTable, writableColumns } from './target-table.ts';
+import { StagedWay } from './staged-way.ts';
+import { sweep } from './sweep.ts';
+import { readTable, writableColumns } from './target-table.ts';
 import { inTransaction } from './transaction.ts';
+import type { WriteMode } from './write-mode.ts';
+import type { WriteWay } from './write-way.ts';
 
 export interface TableSinkSettings {
   readonly table: TableName;
-  /** SQL that runs once, together with the plan; empty for none. */
+  /** SQL that runs once, together with the plan, or with the end of a staged copy; empty for none. */
   readonly preCopyScript: string;
   readonly autoCreate: boolean;
+  readonly mode: WriteMode;
 }
 
 export interface TableSinkOptions extends TableSinkSettings {
@@ -61,32 +67,39 @@ const abortPatienceMs = 300;
 const explainLimitMs = 2000;
 
 /**
- * A table as a sink, written directly: a chunk's rows appear when it is committed, and stay when the job fails. Plan, marks and phase
- * are rows of two tables in the schema of the target (`job-tables.ts`); DESIGN-RULES 3 and 4 say why each step is where it is.
+ * A table as a sink. Plan, marks and phase are rows of two tables in the schema of the target (`job-tables.ts`); where the rows of chunks
+ * go, and when they show, is the way's business. DESIGN-RULES 3 and 4 say why each step is where it is.
  */
 export class PostgresTableSink implements Sink {
   readonly limits = limits;
   readonly atomicPublish = 'yes';
   readonly table: TableIntake;
+  readonly beginGeneration?: (plan: Plan, signal: AbortSignal) => Promise<Plan>;
   readonly #options: TableSinkOptions;
   readonly #path: string;
   readonly #sessions: SinkSessions;
   readonly #tables: JobTables;
+  readonly #way: WriteWay;
 
   constructor(options: TableSinkOptions) {
-    const { open, clock, logger, job, table } = options;
+    const { open, clock, logger, job, table, mode } = options;
     this.#options = options;
     this.#path = formatTableName(table);
     this.#sessions = new SinkSessions({ open, clock, logger, tagPrefix: jobTagPrefix(job.jobId), idleMax: parallelChunks + 1 });
     this.#tables = new JobTables(table.schema, logger);
+    this.#way = mode.kind === 'direct' ? new DirectWay(options)
+      : new StagedWay({ ...options, ...mode, jobs: this.#tables.jobs, jobId: job.jobId });
+    // Rows that are in the target itself cannot be told from others any more.
+    if (mode.kind === 'staged') this.beginGeneration = (plan, signal) => this.#insertPlan(plan, 'nextGeneration', signal);
     this.table = { text, path: this.#path, columns: (path, signal) => this.#columns(path, signal) };
   }
 
   async state(signal: AbortSignal): Promise<SinkState> {
-    return this.#sessions.use(signal, async (session) => {
-      if (!(await this.#tables.exist(session, signal))) return stateOf(undefined);
-      return stateOf(await this.#tables.read(session, this.#jobId, signal));
-    });
+    try {
+      return await this.#state(signal);
+    } catch (error) {
+      throw await this.#explained(error, signal);
+    }
   }
 
   /** The base of a table is its object id: when it has another one at the end, rows that were written are gone. */
@@ -99,34 +112,18 @@ export class PostgresTableSink implements Sink {
   }
 
   /**
-   * One transaction: the plan, the table if it is to be made, the pre-copy script, the check of the columns. So the script runs once,
-   * with the plan, and a second attempt cannot take away what the first one has copied.
+   * One transaction: the plan, and what belongs to it (see `WriteWay`). So a pre-copy script runs once, with the plan, and a second
+   * attempt cannot take away what the first one has copied.
    */
-  async insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
-    signal.throwIfAborted();
-    for (const target of plan.targets) this.#checkPath(target.path);
-    const session = await this.#sessions.take(signal);
-    try {
-      await this.#tables.create(session, signal);
-      const inserted = await this.#sessions.endingBlockers(session, this.#patienceMs, () => this.#insert(session, plan, signal));
-      if (inserted) return plan;
-      const standing = stateOf(await this.#tables.read(session, this.#jobId, signal));
-      if (standing.plan === undefined) throw jobClosed(this.#jobId, standing.phase);
-      return standing.plan;
-    } catch (error) {
-      throw await this.#explained(error, signal);
-    } finally {
-      // A script may have changed settings of the session.
-      if (this.#options.preCopyScript === '') this.#sessions.give(session);
-      else await this.#sessions.drop(session);
-    }
+  insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
+    return this.#insertPlan(plan, 'first', signal);
   }
 
   async marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
     return this.#sessions.use(signal, async (session) => {
-      if (!(await this.#tables.exist(session, signal))) throw jobClosed(this.#jobId, 'none');
-      const { phase, marks } = await this.#tables.marks(session, plan, target.target, signal);
-      if (phase !== 'open') throw jobClosed(this.#jobId, phase);
+      if (!(await this.#tables.exist(session, signal))) throw jobClosed(this.#jobId, { phase: 'none', generation: 0 });
+      const { marks, ...standing } = await this.#tables.marks(session, plan, target.target, signal);
+      if (!stands(standing, plan)) throw jobClosed(this.#jobId, standing);
       return chooseMarks(target, marks);
     });
   }
@@ -134,35 +131,36 @@ export class PostgresTableSink implements Sink {
   openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
     const target = plan.targets[ref.target];
     if (target === undefined) throw new RangeError(`the plan has no target ${ref.target}`);
-    const { table, clock, job } = this.#options;
+    const { clock, job, mode } = this.#options;
     return openCopyChunk({
-      sessions: this.#sessions, tables: this.#tables, table, plan, target, ref, clock, attemptId: job.attemptId,
+      sessions: this.#sessions, tables: this.#tables, plan, into: this.#way.intoTable(plan, target), direct: mode.kind === 'direct',
+      target, ref, clock, attemptId: job.attemptId,
       blockerPatienceMs: this.#patienceMs, explained: (error, caller) => this.#explained(error, caller),
     }, signal);
   }
 
   async finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {
-    const call = { what: 'finish the copy to', path: this.#path, signal };
-    try {
-      return await this.#sessions.use(signal, async (session) => {
-        if (!(await this.#tables.exist(session, signal))) throw this.#marksMissing(plan, []);
-        return this.#sessions.endingBlockers(session, this.#patienceMs, () =>
-          inTransaction(session, call, () => this.#finish(session, { plan, receipt }, signal)));
-      });
-    } catch (error) {
-      throw await this.#explained(error, signal);
-    }
+    // Deferred constraints are checked at the end of the transaction, for all rows that it has moved.
+    const call = { what: 'finish the copy to', path: this.#path, doing: 'write', signal } as const;
+    return this.#explaining(signal, async (session) => {
+      if (!(await this.#tables.exist(session, signal))) throw this.#marksMissing(plan, []);
+      return this.#sessions.endingBlockers(session, { patienceMs: this.#patienceMs, sparing: 'atWork' }, () =>
+        inTransaction(session, call, () => this.#finish(session, { plan, receipt }, signal)));
+    });
   }
 
   async abort(signal: AbortSignal): Promise<SinkState> {
     const state = await this.#sessions.use(signal, async (session): Promise<SinkState> => {
       if (!(await this.#tables.createForAbort(session, signal))) return { phase: 'aborted', plan: undefined, receipt: undefined };
-      await this.#sessions.endingBlockers(session, abortPatienceMs, () =>
+      await this.#sessions.endingBlockers(session, { patienceMs: abortPatienceMs }, () =>
         this.#tables.setAborted(session, this.#jobId, this.#options.job.attemptId, signal));
       return stateOf(await this.#tables.read(session, this.#jobId, signal));
     });
     // They cannot commit any more; what they still hold and do is for nothing.
-    if (state.phase === 'aborted') await this.#sessions.endOthers(signal);
+    if (state.phase !== 'aborted') return state;
+    await this.#sessions.endOthers(signal);
+    // In a transaction of its own: a chunk holds its staging table while it waits for the job's row.
+    await this.#sessions.use(signal, (session) => this.#way.clear(session, undefined, signal));
     return state;
   }
 
@@ -184,41 +182,53 @@ export class PostgresTableSink implements Sink {
     return found === undefined ? undefined : writableColumns(found);
   }
 
-  /** False when a plan stands, or the job is closed. */
-  async #insert(session: Session, plan: Plan, signal: AbortSignal): Promise<boolean> {
-    const { table, preCopyScript, autoCreate, job } = this.#options;
+  async #state(signal: AbortSignal): Promise<SinkState> {
+    return this.#sessions.use(signal, async (session) => {
+      if (!(await this.#tables.exist(session, signal))) return stateOf(undefined);
+      return stateOf(await this.#tables.read(session, this.#jobId, signal));
+    });
+  }
+
+  async #insertPlan(plan: Plan, which: 'first' | 'nextGeneration', signal: AbortSignal): Promise<Plan> {
+    signal.throwIfAborted();
+    for (const target of plan.targets) this.#checkPath(target.path);
+    const patience = { patienceMs: this.#patienceMs, sparing: 'atWork' } as const;
+    return this.#explaining(signal, async (session) => {
+      await this.#tables.create(session, signal);
+      const inserted = await this.#sessions.endingBlockers(session, patience, () => this.#insert(session, plan, which, signal));
+      if (inserted) {
+        if (which === 'nextGeneration') await this.#way.clear(session, plan, signal);
+        else await sweep(session, { jobs: this.#tables.jobs, chunks: this.#tables.chunks, logger: this.#options.logger }, signal);
+        return plan;
+      }
+      const record = await this.#tables.read(session, this.#jobId, signal);
+      const standing = stateOf(record).plan;
+      if (standing === undefined) throw jobClosed(this.#jobId, record ?? { phase: 'none', generation: 0 });
+      return standing;
+    });
+  }
+
+  /** False when this plan or a later one stands, or the job is closed. */
+  async #insert(session: Session, plan: Plan, which: 'first' | 'nextGeneration', signal: AbortSignal): Promise<boolean> {
+    const { attemptId } = this.#options.job;
     return inTransaction(session, { what: 'write the plan of', path: this.#path, signal }, async () => {
-      if (!(await this.#tables.insert(session, plan, job.attemptId, signal))) return false;
-      const [first] = plan.targets;
-      if (autoCreate && first !== undefined && (await readTable(session, table, signal)) === undefined) {
-        const wanted = plan.targets.find((target) => (target.columns ?? []).length > 0)?.columns ?? [];
-        await createTable(session, table, wanted, signal);
-      }
-      await runScript(session, { path: this.#path, script: preCopyScript }, signal);
-      if (first === undefined) return true;
-      const made = await readTable(session, table, signal);
-      if (made === undefined) throw postgresqlErrors.TABLE_MISSING.create({ path: this.#path, store: session.store });
-      const checked = new Set<string>();
-      for (const { columns = [] } of plan.targets) {
-        const key = JSON.stringify(columns.map((column) => column.name));
-        if (columns.length > 0 && !checked.has(key)) checkColumns(table, made, columns);
-        checked.add(key);
-      }
-      await this.#tables.setTable(session, plan.jobId, made.oid, signal);
+      const changed = which === 'first' ? await this.#tables.insert(session, plan, attemptId, signal)
+        : await this.#tables.setGeneration(session, plan, attemptId, signal);
+      if (!changed) return false;
+      await this.#tables.setTable(session, plan.jobId, await this.#way.prepare(session, plan, signal), signal);
       return true;
     });
   }
 
   async #finish(session: Session, { plan, receipt }: { plan: Plan; receipt: Receipt }, signal: AbortSignal): Promise<Receipt> {
-    const record = await this.#tables.read(session, this.#jobId, signal, 'locked');
+    const record = await this.#tables.readLocked(session, this.#jobId, this.#way.endsSlowly ? 'patient' : 'impatient', signal);
     if (record === undefined) throw this.#marksMissing(plan, []);
     const state = stateOf(record);
     if (state.receipt !== undefined) return state.receipt;
-    if (state.plan === undefined) throw jobClosed(this.#jobId, state.phase);
+    if (state.plan === undefined || !stands(record, plan)) throw jobClosed(this.#jobId, record);
     const { marks } = await this.#tables.marks(session, state.plan, undefined, signal);
     if (missingOf(state.plan, marks) > 0) throw this.#marksMissing(state.plan, marks);
-    const { sameTable } = await this.#tables.readForCommit(session, this.#jobId, this.#options.table, signal);
-    if (!sameTable && state.plan.targets.length > 0) throw connectorErrors.TARGET_CHANGED.create({ path: this.#path });
+    await this.#way.publish(session, { plan: state.plan, marks, tableOid: record.tableOid ?? undefined }, signal);
     await this.#tables.setDone(session, receipt, this.#jobId, signal);
     return receipt;
   }
@@ -227,18 +237,49 @@ export class PostgresTableSink implements Sink {
     return connectorErrors.MARKS_MISSING.create({ jobId: this.#jobId, missing: missingOf(plan, marks) });
   }
 
-  /** A session that was ended from outside: perhaps because the job is closed. */
+  /** Work in a session that a script may run in, with errors explained. */
+  async #explaining<T>(signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+    let session: Session | undefined;
+    try {
+      session = await this.#sessions.take(signal);
+      return await work(session);
+    } catch (error) {
+      throw await this.#explained(error, signal);
+    } finally {
+      // A script may have changed settings of the session.
+      if (session !== undefined && this.#options.preCopyScript === '') this.#sessions.give(session);
+      else if (session !== undefined) await this.#sessions.drop(session);
+    }
+  }
+
+  /** An error that may have come about because the job is closed, or that the server words too briefly. */
   async #explained(error: unknown, signal: AbortSignal): Promise<unknown> {
-    if (signal.aborted || !isDmgError(error) || error.retry === 'never') return error;
-    if (hasCode(error, connectorErrors.MARKS_MISSING.code)) return error;
+    if (signal.aborted || !isDmgError(error) || hasCode(error, connectorErrors.MARKS_MISSING.code)) return error;
+    const denied = hasCode(error, connectorErrors.ACCESS_DENIED.code);
+    // The staging table of an earlier generation is gone.
+    const mayBeClosed = error.retry !== 'never' || hasCode(error, postgresqlErrors.TABLE_MISSING.code);
+    if (!denied && !mayBeClosed) return error;
     try {
       const limit = { clock: this.#options.clock, limitMs: explainLimitMs, what: `read the state of the job in ${this.#path}`, signal };
-      const { phase } = await withDeadline(limit, (given) => this.state(given));
-      return phase === 'open' || phase === 'none' ? error : jobClosed(this.#jobId, phase);
+      return await withDeadline(limit, async (given) => (await (denied ? this.#rightsMissing(given) : this.#closed(given))) ?? error);
     } catch {
       // The store cannot be asked now, which is what `error` says already.
       return error;
     }
+  }
+
+  async #closed(signal: AbortSignal): Promise<Error | undefined> {
+    const { phase } = await this.#state(signal);
+    return phase === 'open' || phase === 'none' ? undefined : jobClosed(this.#jobId, { phase, generation: 0 });
+  }
+
+  async #rightsMissing(signal: AbortSignal): Promise<Error | undefined> {
+    const { mode, table, autoCreate } = this.#options;
+    const staged = mode.kind === 'staged' ? mode : undefined;
+    return this.#sessions.use(signal, (session) => rightsMissing(session, {
+      table, autoCreate, jobs: this.#tables.jobs, chunks: this.#tables.chunks, upsert: staged?.upsert !== undefined,
+      stageSchema: staged === undefined ? undefined : staged.interimSchema ?? table.schema,
+    }, signal));
   }
 
   #checkPath(path: string): void {

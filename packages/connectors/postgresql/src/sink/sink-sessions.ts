@@ -16,8 +16,18 @@ export interface SinkSessionsOptions {
  * Ends a session of this job ($1: prefix of the tag) that is not one of ours ($2: process ids). A CASE, since the parts of a condition
  * may be evaluated in any order. Tags of other users' sessions are null.
  */
-const endUnlessOurs = `CASE WHEN left(a.application_name, length($1)) = $1 AND a.pid <> ALL ($2::int[])
+const endUnlessOurs = (also = ''): string => `CASE WHEN left(a.application_name, length($1)) = $1 AND a.pid <> ALL ($2::int[])${also}
   THEN pg_terminate_backend(a.pid) END`;
+
+/** The server does something for it that is not waiting for its client, or did so a moment ago: it may be frozen only later. */
+const atWork = ` AND NOT (a.state = 'active' AND a.wait_event_type IS DISTINCT FROM 'Client')
+  AND a.state_change < clock_timestamp() - interval '100 milliseconds'`;
+
+export interface Patience {
+  readonly patienceMs: number;
+  /** Sessions for which the server is at work are left alone: it ends by itself, or their client is told that it is gone. */
+  readonly sparing?: 'atWork';
+}
 
 /** The sessions of one sink: opened when needed, lent to one task at a time, kept for the next one, and all ended by `close`. */
 export class SinkSessions {
@@ -70,16 +80,16 @@ export class SinkSessions {
   }
 
   /**
-   * Runs `work`, during which `session` may wait for a lock. When it takes longer than `patienceMs`, sessions of this job that hold
+   * Runs `work`, during which `session` may wait for a lock. When it takes longer than the patience, sessions of this job that hold
    * the lock and are not ours are ended: a frozen attempt, or one of ours whose connection has been lost, does so for good
    * (DESIGN-RULES 14).
    */
-  async endingBlockers<T>(session: Session, patienceMs: number, work: () => Promise<T>): Promise<T> {
+  async endingBlockers<T>(session: Session, patience: Patience, work: () => Promise<T>): Promise<T> {
     let timer: Timer | undefined;
     let over = false;
     const arm = (): void => {
-      timer = this.#options.clock.after(patienceMs, () => {
-        const search = this.#endBlockers(session).finally(() => {
+      timer = this.#options.clock.after(patience.patienceMs, () => {
+        const search = this.#endBlockers(session, patience).finally(() => {
           this.#searches.delete(search);
           if (!over) arm();
         });
@@ -99,7 +109,7 @@ export class SinkSessions {
   async endOthers(signal: AbortSignal): Promise<void> {
     const ended = await this.use(signal, (session) => session.query(
       { what: 'end sessions of an earlier attempt at', signal },
-      `SELECT pid FROM (SELECT a.pid::text AS pid, ${endUnlessOurs} AS ended FROM pg_catalog.pg_stat_activity a) s WHERE ended`,
+      `SELECT pid FROM (SELECT a.pid::text AS pid, ${endUnlessOurs()} AS ended FROM pg_catalog.pg_stat_activity a) s WHERE ended`,
       [this.#options.tagPrefix, this.#ownPids()],
     ));
     if (ended.length > 0) this.#options.logger.info({ sessions: ended.length }, 'sessions of other attempts of this job were ended');
@@ -118,13 +128,13 @@ export class SinkSessions {
   }
 
   /** Never throws: whoever waits goes on waiting, up to its own limits. */
-  async #endBlockers(waiting: Session): Promise<void> {
+  async #endBlockers(waiting: Session, { sparing }: Patience): Promise<void> {
     const { logger, tagPrefix } = this.#options;
     const { signal } = new AbortController();
     try {
       const found = await this.use(signal, (session) => session.query(
         { what: 'look for the holders of a lock at', signal },
-        `SELECT a.pid::text AS pid, a.application_name AS name, (${endUnlessOurs})::text AS ended
+        `SELECT a.pid::text AS pid, a.application_name AS name, (${endUnlessOurs(sparing === undefined ? '' : atWork)})::text AS ended
          FROM unnest(pg_blocking_pids($3::int)) AS b(pid) JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid`,
         [tagPrefix, this.#ownPids(), waiting.processId],
       ));

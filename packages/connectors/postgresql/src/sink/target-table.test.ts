@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import { hasCode, isDmgError } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
-import { interimTypes, type TableColumn } from '@dmg/model';
+import { interimTypes, type JsonObject, type Plan, type TableColumn } from '@dmg/model';
 import { postgresqlErrors } from '../errors.ts';
 import { startPostgres } from '../testing/postgres-server.ts';
 import { allMarks, column, never, planOf, receiptOf, SinkBench, writeChunk } from '../testing/sink-bench.ts';
 import { createdType, isPlainType } from './column-type.ts';
+import type { PostgresTableSink } from './postgres-table-sink.ts';
 
 const server = await startPostgres({ after });
 
@@ -18,7 +19,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   return error;
 }
 
-test('Columns are told in order, without those that take no values.', async (t) => {
+test('Columns are told in order, without those that take no values; those that are numbered always are meant by name only.', async (t) => {
   await server.query(`
     CREATE TYPE mood AS ENUM ('good', 'bad');
     CREATE DOMAIN code AS varchar(4) NOT NULL;
@@ -31,6 +32,7 @@ test('Columns are told in order, without those that take no values.', async (t) 
   const path = 'public."Odd.Name"';
   assert.equal(sink.table.path, path);
   assert.deepEqual(await sink.table.columns(path, never), [
+    { name: 'id', type: 'Int32', nativeType: 'integer', nullable: false, numbered: true },
     { name: 'Ä "b"', type: 'Decimal', nativeType: 'numeric(15,2)', nullable: false },
     { name: 'at', type: 'DateTimeOffset', nativeType: 'timestamp with time zone', nullable: true },
     { name: 'm', type: 'String', nativeType: 'mood[]', nullable: true },
@@ -59,7 +61,6 @@ test('What cannot be written is refused with the plan, by name and with a remedy
   const bench = new SinkBench(t, server);
   const wrong: [columns: string[], reason: RegExp][] = [
     [['a', 'nope', 'Nope'], /full_of: it has no columns "nope", "Nope"/],
-    [['a', 'id'], /column "id" takes no values: it is an identity column/],
     [['a', 'g'], /column "g" takes no values: it is generated/],
     [['b'], /no source column fills column "a", which must not be null and has no default/],
     [['a', 'b', 'a'], /column "a" would be written twice/],
@@ -93,9 +94,41 @@ test('A schema that may not be written into is named, and ends the job.', async 
   t.after(() => server.admin('DROP SCHEMA closed CASCADE'));
   const sink = new SinkBench(t, server).sink({ attempt: 'a', schema: 'closed' });
   const error = await failure(sink.insertPlan(planOf({ chunks: 1, path: 'closed.t' }), never));
-  assert.ok(hasCode(error, connectorErrors.ACCESS_DENIED.code), error.message);
-  assert.match(error.message, /closed\.dmg_job/);
+  assert.ok(hasCode(error, postgresqlErrors.RIGHTS_MISSING.code) && isDmgError(error), error.message);
+  assert.match(error.message, /closed\.t: the user dmg/);
+  assert.equal(error.fix, 'Let the owner run: GRANT CREATE ON SCHEMA "closed" TO "dmg";');
   assert.equal((await sink.abort(never)).phase, 'aborted');
+});
+
+test('Tables of ours that belong to another user are named with what has to be granted.', async (t) => {
+  await server.admin(`CREATE SCHEMA shared AUTHORIZATION dmg; CREATE ROLE second LOGIN PASSWORD '${server.password}'`);
+  t.after(() => server.admin('DROP SCHEMA shared CASCADE; DROP OWNED BY second; DROP ROLE second'));
+  await server.query('CREATE TABLE shared.t (id int PRIMARY KEY, v text)');
+  const bench = new SinkBench(t, server);
+  const planOfJob = (jobId: string): Plan => planOf({ chunks: 1, jobId, path: 'shared.t' });
+  await bench.sink({ attempt: 'a', jobId: 'first', schema: 'shared' }).insertPlan(planOfJob('first'), never);
+  const open = (jobId: string, settings: JsonObject = {}): PostgresTableSink =>
+    bench.sink({ attempt: 'a', jobId, schema: 'shared', user: 'second', settings });
+  const upsert = { writeMethod: 'Upsert' };
+  const fix = async (settings: JsonObject): Promise<string> => {
+    const error = await failure(open('second', settings).insertPlan(planOfJob('second'), never));
+    assert.ok(isDmgError(error) && hasCode(error, postgresqlErrors.RIGHTS_MISSING.code), error.message);
+    return error.fix;
+  };
+  const ours = 'GRANT SELECT, INSERT, UPDATE, DELETE ON "shared"."dmg_job" TO "second"; '
+    + 'GRANT SELECT, INSERT, UPDATE, DELETE ON "shared"."dmg_chunk" TO "second";';
+  const usage = 'GRANT USAGE ON SCHEMA "shared" TO "second";';
+  assert.equal(await fix({}), `Let the owner run: ${ours} GRANT INSERT ON "shared"."t" TO "second"; ${usage}`);
+  await server.query(`${ours} ${usage}`);
+  const needed = 'GRANT INSERT, SELECT, UPDATE ON "shared"."t" TO "second"; GRANT CREATE ON SCHEMA "shared" TO "second";';
+  assert.equal(await fix(upsert), `Let the owner run: ${needed}`);
+  // What the message says is enough.
+  await server.query(needed);
+  const sink = open('second', upsert);
+  const plan = await sink.insertPlan(planOfJob('second'), never);
+  await writeChunk(sink, plan, { target: 0, chunk: 0 }, [[1, 'x']]);
+  await sink.finish(plan, receiptOf('a', 'second'), never);
+  assert.deepEqual(await server.query('SELECT id FROM shared.t'), [{ id: 1 }]);
 });
 
 test('A table is made from the types of the source, once, however many jobs want it.', async (t) => {

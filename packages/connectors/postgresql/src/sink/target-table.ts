@@ -1,5 +1,5 @@
 import { connectorErrors } from '@dmg/connector-api';
-import type { TableColumn } from '@dmg/model';
+import type { Plan, TableColumn } from '@dmg/model';
 import type { Row, Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, quoteIdentifier, quoteTableName, type TableName } from '../table-name.ts';
@@ -7,7 +7,7 @@ import { toInterimType } from '../source/interim-types.ts';
 import { lockClass } from './advisory-lock.ts';
 import { createdType, isPlainType } from './column-type.ts';
 
-/** A column as the catalogue has it. */
+/** A column as the catalogue has it; `numbered` is one that the server numbers always: a value can be inserted, but not set. */
 export interface CatalogueColumn extends TableColumn {
   /** Why it takes no values; undefined when it does. */
   readonly refusal: string | undefined;
@@ -61,16 +61,16 @@ function columnOf(row: Row): CatalogueColumn[] {
     type: toInterimType(row.base ?? ''),
     nativeType: row.type ?? '',
     nullable: row.required !== 'true',
-    refusal: row.generated !== '' ? 'it is generated from other columns'
-      : identity === 'a' ? 'it is an identity column, generated always' : undefined,
+    refusal: row.generated !== '' ? 'it is generated from other columns' : undefined,
     filled: row.required !== 'true' || row.has_default === 'true' || identity !== '',
+    ...(identity === 'a' ? { numbered: true } : {}),
   }];
 }
 
 /** Columns that take values, in the table's order, as `TableIntake.columns` gives them. */
 export function writableColumns(table: CatalogueTable): TableColumn[] {
   return table.columns.filter((column) => column.refusal === undefined)
-    .map(({ name, type, nativeType, nullable }) => ({ name, type, ...(nativeType === undefined ? {} : { nativeType }), nullable }));
+    .map(({ refusal: _refusal, filled: _filled, ...column }) => column);
 }
 
 /** Why rows with these columns cannot be written into the table at all, and what to do; undefined when they can. */
@@ -103,28 +103,55 @@ function listed(columns: readonly { readonly name: string }[]): string {
   return `${columns.length === 1 ? 'column' : 'columns'} ${shown}${columns.length > 10 ? ' …' : ''}`;
 }
 
-/** Throws where the table cannot take these columns. */
-export function checkColumns(name: TableName, table: CatalogueTable, wanted: readonly TableColumn[]): void {
+function checkColumns(name: TableName, table: CatalogueTable, wanted: readonly TableColumn[]): void {
   const problem = columnProblem(table, wanted);
   if (problem !== undefined) throw connectorErrors.TARGET_BLOCKED.create({ path: formatTableName(name), ...problem });
 }
 
+/** Throws where the table cannot take the columns of every target. */
+export function checkPlanColumns(name: TableName, table: CatalogueTable, plan: Plan): void {
+  const checked = new Set<string>();
+  for (const { columns = [] } of plan.targets) {
+    const key = JSON.stringify(columns.map((column) => column.name));
+    if (columns.length > 0 && !checked.has(key)) checkColumns(name, table, columns);
+    checked.add(key);
+  }
+}
+
+export interface NewTable {
+  readonly name: TableName;
+  readonly columns: readonly TableColumn[];
+  /** Columns that together are different in every row. */
+  readonly unique?: readonly string[];
+}
+
 /** Makes the table with these columns. A type of the source's that this server does not have becomes a plain one. */
-export async function createTable(
-  session: Session, name: TableName, columns: readonly TableColumn[], signal: AbortSignal,
-): Promise<void> {
+export async function createTable(session: Session, { name, columns, unique }: NewTable, signal: AbortSignal): Promise<void> {
   const path = formatTableName(name);
   if (columns.length === 0) {
     throw postgresqlErrors.COLUMN_MISSING.create({ path, reason: 'it cannot be created, since no source has any column' });
   }
-  const known = await knownTypes(session, columns, signal);
-  const parts = columns.map((column) =>
-    `${quoteIdentifier(column.name)} ${createdType(column, known)}${column.nullable ? '' : ' NOT NULL'}`);
+  const types = await columnTypes(session, columns, signal);
+  const parts = types.map((column) => `${quoteIdentifier(column.name)} ${column.type}${column.required ? ' NOT NULL' : ''}`);
+  if (unique !== undefined) parts.push(`UNIQUE (${unique.map(quoteIdentifier).join(', ')})`);
   const table = quoteTableName(name);
   const call = { what: 'create', path, signal };
   // Two jobs that make the same table would otherwise meet at the keys of the catalogue.
   await session.query(call, 'SELECT pg_advisory_xact_lock($1, hashtext($2))', [lockClass, table]);
   await session.query(call, `CREATE TABLE IF NOT EXISTS ${table} (\n  ${parts.join(',\n  ')}\n)`);
+}
+
+/** A column as a statement that makes a table writes it. */
+export interface StagedColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly required: boolean;
+}
+
+/** What the columns of a new table are. */
+export async function columnTypes(session: Session, columns: readonly TableColumn[], signal: AbortSignal): Promise<StagedColumn[]> {
+  const known = await knownTypes(session, columns, signal);
+  return columns.map((column) => ({ name: column.name, type: createdType(column, known), required: !column.nullable }));
 }
 
 async function knownTypes(session: Session, columns: readonly TableColumn[], signal: AbortSignal): Promise<ReadonlySet<string>> {

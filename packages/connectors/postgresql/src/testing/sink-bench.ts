@@ -24,12 +24,14 @@ export class SinkBench {
 
   sink(options: {
     attempt: string; jobId?: string; table?: string; schema?: string; settings?: JsonObject; port?: number; callLimitMs?: number;
-    blockerPatienceMs?: number;
+    blockerPatienceMs?: number; user?: string;
   }): PostgresTableSink {
-    const { attempt, jobId = 'job-1', table = 't', schema, settings = {}, port, callLimitMs, blockerPatienceMs } = options;
+    const { attempt, jobId = 'job-1', table = 't', schema, settings = {}, port, callLimitMs, blockerPatienceMs, user } = options;
     const end: CopyEnd = {
       connector: 'postgresql',
-      connection: { ...this.#server.connection, ...(port === undefined ? {} : { port }) },
+      connection: {
+        ...this.#server.connection, ...(port === undefined ? {} : { port }), ...(user === undefined ? {} : { username: user }),
+      },
       location: { table, ...(schema === undefined ? {} : { schema }) },
       settings,
       format: { type: 'Table' },

@@ -1,0 +1,56 @@
+import { connectorErrors } from '@dmg/connector-api';
+import type { Plan } from '@dmg/model';
+import type { Session } from '../client.ts';
+import { postgresqlErrors } from '../errors.ts';
+import { formatTableName, type TableName } from '../table-name.ts';
+import { runScript } from './pre-copy-script.ts';
+import { checkPlanColumns, createTable, readTable } from './target-table.ts';
+import type { WriteWay } from './write-way.ts';
+
+export interface DirectWayOptions {
+  readonly table: TableName;
+  readonly preCopyScript: string;
+  readonly autoCreate: boolean;
+}
+
+/** Chunks are copied into the target itself; the script and the making of the table belong to the plan. */
+export class DirectWay implements WriteWay {
+  readonly endsSlowly = false;
+  readonly #options: DirectWayOptions;
+  readonly #path: string;
+
+  constructor(options: DirectWayOptions) {
+    this.#options = options;
+    this.#path = formatTableName(options.table);
+  }
+
+  async prepare(session: Session, plan: Plan, signal: AbortSignal): Promise<string | undefined> {
+    const { table, preCopyScript, autoCreate } = this.#options;
+    const [first] = plan.targets;
+    if (autoCreate && first !== undefined && (await readTable(session, table, signal)) === undefined) {
+      const wanted = plan.targets.find((target) => (target.columns ?? []).length > 0)?.columns ?? [];
+      await createTable(session, { name: table, columns: wanted }, signal);
+    }
+    await runScript(session, { path: this.#path, script: preCopyScript }, signal);
+    if (first === undefined) return undefined;
+    const made = await readTable(session, table, signal);
+    if (made === undefined) throw postgresqlErrors.TABLE_MISSING.create({ path: this.#path, store: session.store });
+    checkPlanColumns(table, made, plan);
+    return made.oid;
+  }
+
+  intoTable(): TableName {
+    return this.#options.table;
+  }
+
+  async publish(session: Session, { plan, tableOid }: { plan: Plan; tableOid: string | undefined }, signal: AbortSignal): Promise<void> {
+    if (plan.targets.length === 0) return;
+    const found = await readTable(session, this.#options.table, signal);
+    if (found === undefined || found.oid !== tableOid) throw connectorErrors.TARGET_CHANGED.create({ path: this.#path });
+  }
+
+  /** Rows that are in stay. */
+  async clear(): Promise<void> {
+    return undefined;
+  }
+}
