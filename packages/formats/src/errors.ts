@@ -62,6 +62,22 @@ export const formatErrors = defineErrors('FORMATS', {
     message: 'Cannot read row {row} of {file} as {encoding}: {reason} at byte {position} (column {column}).',
     fix: 'Set encodingName of the source dataset to the encoding in which the file is written.',
   },
+  JSON_SYNTAX: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read object {row} of {file}: at byte {position} {reason}.',
+    fix: 'Correct the file. It must hold JSON objects one after the other, or one array of objects. '
+      + 'A mapping says which properties are wanted where not every object has the same.',
+  },
+  JSON_TOO_LARGE: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read object {row} of {file}: from byte {position} on it is over {limitBytes} bytes.',
+    fix: 'Write smaller objects; look for a brace or a quote that is never closed.',
+  },
+  JSON_NO_COLUMNS: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot read {file}: its first object, at byte {position}, has no property, so that nobody knows which columns there are.',
+    fix: 'Give a mapping that names the properties to be copied.',
+  },
   HEADER_NEEDED: {
     category: 'system', retry: 'never', scope: 'attempt',
     message: 'Cannot read {file} from byte {position} on: the names of its columns were not given.',

@@ -3,6 +3,8 @@ export const fieldQuoted = 1;
 /** The field holds doubled quotes or escapes; `unescapeField` removes them. */
 export const fieldEscaped = 2;
 export const fieldNull = 4;
+/** The field is JSON other than a string: a number, `true`, `false`, an object or an array. */
+export const fieldLiteral = 8;
 
 /** Room for a row whose number of columns is not known yet; `makeRoom` is for those that need more. */
 const firstRoom = 256;
@@ -39,6 +41,8 @@ export class RecordBatch {
   flags = new Uint8Array(0);
   /** Offset after each record's row delimiter. */
   recordEnds = new Uint32Array(0);
+  /** Offset of each record, where it does not begin with its first field. */
+  recordStarts = new Uint32Array(0);
   fault: ScanFault | undefined;
   /** The field in which the bytes end where a record is incomplete, or too large: its column, from 0, and its first byte. */
   openColumn = 0;

@@ -2,6 +2,7 @@ import type { DelimitedTextFormat } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
 import { compileDialect, type Dialect } from './dialect.ts';
 import { formatErrors } from './errors.ts';
+import type { RecordWriter, WrittenColumn } from './record-writer.ts';
 import { nullMark, primeA, primeB, RowHashSum, seedA, seedB, valueEnd } from './row-hash.ts';
 
 /** The byte forces quotes around the value. */
@@ -27,7 +28,7 @@ export function encodeHeader(format: DelimitedTextFormat, names: readonly string
  * otherwise be read differently (or always, with `quoteAllText`). Methods return false when a value cannot be written so that
  * it would be read back the same, which happens only without `quoteChar`.
  */
-export class RowWriter {
+export class RowWriter implements RecordWriter {
   readonly output = new ByteBuffer(64 * 1024);
   readonly hashes = new RowHashSum();
   readonly #dialect: Dialect;
@@ -63,6 +64,13 @@ export class RowWriter {
       );
     }
   }
+
+  begin(columns: readonly WrittenColumn[], header: boolean): void {
+    if (header) this.writeHeader(columns.map((column) => column.name));
+  }
+
+  /** Rows are all there is. */
+  end(): void {}
 
   beginRow(): void {
     this.#rowStart = this.output.length;

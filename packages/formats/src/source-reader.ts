@@ -5,6 +5,7 @@ import { compileDialect, type Dialect } from './dialect.ts';
 import { formatErrors } from './errors.ts';
 import { columnsMax, fieldEscaped, fieldQuoted, type RecordBatch } from './record-batch.ts';
 import { type RecordRange, RecordScanner, unescapeField } from './record-scanner.ts';
+import type { RecordReader } from './record-reader.ts';
 import { type DecodingFault, firstInvalidUtf8, SourceDecoder, textEncodingOf } from './text-encoding.ts';
 
 /** A row is held as it is read and as it is written: two of these and the buffers of a copy are within the memory that a copy may take. */
@@ -34,8 +35,9 @@ export interface SourceReaderOptions {
  * Reads a delimited file from its start, or from a record boundary on: byte order mark, skipped lines, header, then batches of
  * records, each with source positions. `next` is called until it returns undefined; then `append` more.
  */
-export class SourceReader {
+export class SourceReader implements RecordReader {
   readonly dialect: Dialect;
+  readonly sharesFields = false;
   readonly fileName: string;
   /** Columns of a record; 0 until it is known. */
   columns = 0;
@@ -137,8 +139,12 @@ export class SourceReader {
     const end = batch.ends[field] ?? 0;
     if ((flags & fieldEscaped) === 0) return Buffer.from(bytes.subarray(start, end)).toString('utf8');
     const target = new Uint8Array(end - start);
-    const length = unescapeField(this.dialect, (flags & fieldQuoted) !== 0, { bytes, start, end }, target);
-    return Buffer.from(target.subarray(0, length)).toString('utf8');
+    return Buffer.from(target.subarray(0, this.unescape(batch, field, target))).toString('utf8');
+  }
+
+  unescape(batch: RecordBatch, field: number, target: Uint8Array): number {
+    const range = { bytes: this.#work.bytes, start: batch.starts[field] ?? 0, end: batch.ends[field] ?? 0 };
+    return unescapeField(this.dialect, ((batch.flags[field] ?? 0) & fieldQuoted) !== 0, range, target);
   }
 
   /** Source position of a byte of the batch. */

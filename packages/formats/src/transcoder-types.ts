@@ -1,9 +1,9 @@
 import type { DmgError } from '@dmg/base';
-import type { DelimitedTextFormat, Translator } from '@dmg/model';
+import type { InterimType, RowFormat, Translator } from '@dmg/model';
 
 export interface TranscoderOptions {
-  readonly source: DelimitedTextFormat;
-  readonly sink: DelimitedTextFormat;
+  readonly source: RowFormat;
+  readonly sink: RowFormat;
   readonly translator?: Translator;
   /** For error messages. */
   readonly fileName: string;
@@ -19,13 +19,21 @@ export interface TranscoderOptions {
    * text, and its first value may begin with any character.
    */
   readonly bareColumns?: readonly string[];
+  /** Their types, in the same order, where they are known. */
+  readonly bareTypes?: readonly InterimType[];
+  /** JSON from a position over 0: whether the file is one array, as a `HeaderReader` found it. */
+  readonly inArray?: boolean;
   /** Source position of the first byte that will be pushed: 0, or a record boundary that an earlier transcoder reported. */
   readonly startPosition?: number;
   /** Records before `startPosition`, so that errors name the file's row. */
   readonly startRow?: number;
   /** Ends at the first record boundary at or after this source position. Default: at the end of the source. */
   readonly limitPosition?: number;
-  /** Writes the sink's header before the first record. Only chunk 0 of a target does so. Default false. */
+  /** Rows of the target before those of this transcoder: JSON arrays have commas between them. Default 0. */
+  readonly rowsBefore?: number;
+  /** Source position at which the target ends; `Infinity`: where the source ends. Absent: something else follows. A JSON array is closed there. */
+  readonly endsAt?: number;
+  /** Writes the sink's header, or opens its array, before the first record. Only chunk 0 of a target does so. Default false. */
   readonly writeHeader?: boolean;
   /** Size limit of one record, so that memory stays bounded. Default 48 MiB. */
   readonly recordBytesMax?: number;
@@ -59,7 +67,7 @@ export interface RecordBoundary {
 }
 
 /**
- * Reads delimited text and writes delimited text. The caller's duties:
+ * Reads rows of one text and writes them as another. The caller's duties:
  *
  * 1. Create it with `startPosition` 0, or at a boundary that another transcoder of the same options reported.
  * 2. `push` the source's bytes from there on, in order, blocks of any size (1 MiB is good). Push the last block of the source
@@ -88,4 +96,8 @@ export interface HeaderReader {
   readonly header: readonly string[] | undefined;
   /** 0 when the file is empty. */
   readonly columnCount: number;
+  /** JSON: whether the file is one array. */
+  readonly inArray: boolean | undefined;
+  /** Source position after the header, or after the first record where there is no header. */
+  readonly position: number;
 }

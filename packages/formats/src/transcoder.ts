@@ -1,16 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { type DmgError, isDmgError } from '@dmg/base';
-import type { DelimitedTextFormat, Translator } from '@dmg/model';
+import type { Translator } from '@dmg/model';
 import { ByteBuffer } from './byte-buffer.ts';
-import { compileDialect, type Dialect } from './dialect.ts';
 import { formatErrors } from './errors.ts';
 import { checkTranslator, type CompiledColumn, compileMapping } from './mapping.ts';
-import { fieldEscaped, fieldNull, fieldQuoted, type RecordBatch } from './record-batch.ts';
-import { unescapeField } from './record-scanner.ts';
-import { RowWriter } from './row-writer.ts';
-import { SourceReader } from './source-reader.ts';
+import { fieldEscaped, fieldLiteral, fieldNull, fieldQuoted, type RecordBatch } from './record-batch.ts';
+import { openReader, openWriter } from './record-ends.ts';
+import type { RecordReader } from './record-reader.ts';
+import type { RecordWriter } from './record-writer.ts';
 import { firstInvalidUtf8, isWritableEncoding, textEncodingOf } from './text-encoding.ts';
-import type { HeaderReader, RecordBoundary, Transcoder, TranscoderOptions } from './transcoder-types.ts';
+import type { RecordBoundary, Transcoder, TranscoderOptions } from './transcoder-types.ts';
 
 /** Longest part of a skipped row that is kept. */
 const skippedBytesMax = 1024 * 1024;
@@ -22,22 +21,25 @@ const shownCharacters = 40;
  * once; columns that are not found show with the first `push`.
  */
 export function createTranscoder(options: TranscoderOptions): Transcoder {
-  return new DelimitedTextTranscoder(options);
+  return new RowTranscoder(options);
 }
 
-class DelimitedTextTranscoder implements Transcoder {
-  readonly #reader: SourceReader;
-  readonly #writer: RowWriter;
-  readonly #source: Dialect;
+class RowTranscoder implements Transcoder {
+  readonly #reader: RecordReader;
+  readonly #writer: RecordWriter;
   readonly #translator: Translator | undefined;
   readonly #fileName: string;
   readonly #writeHeader: boolean;
+  readonly #endsAt: number | undefined;
+  readonly #bareTypes: TranscoderOptions['bareTypes'];
   readonly #checksText: boolean;
+  readonly #isJson: boolean;
   readonly #converted = new ByteBuffer(256);
   readonly #unescaped = new ByteBuffer(256);
   readonly #onSkippedRow: TranscoderOptions['onSkippedRow'];
   readonly #refusedRows: TranscoderOptions['refusedRows'];
   #columns: readonly CompiledColumn[] | undefined;
+  #hasBegun = false;
   #rows = 0;
   #rowsSkipped = 0;
   /** Rows that could be written, with those that the sink has refused. */
@@ -50,29 +52,19 @@ class DelimitedTextTranscoder implements Transcoder {
       );
     }
     checkTranslator(options.translator);
+    this.#isJson = options.sink.type === 'Json';
     this.#translator = options.translator;
     this.#fileName = options.fileName;
-    this.#writeHeader = options.writeHeader === true && options.sink.firstRowAsHeader;
-    this.#reader = new SourceReader({
-      format: options.source,
-      fileName: options.fileName,
-      startPosition: options.startPosition ?? 0,
-      startRow: options.startRow ?? 0,
-      limitPosition: options.limitPosition ?? Infinity,
-      recordBytesMax: options.recordBytesMax,
-      names: options.header,
-      columnCount: options.columnCount,
-      bareColumns: options.bareColumns,
-      ...(options.onSkippedRow === undefined ? {} : {
-        onFaultyRecord: (error, start, end) => this.#skip(error, this.#reader.row + 1, start, end),
-      }),
-    });
+    this.#writeHeader = options.writeHeader === true && (options.sink.type === 'Json' || options.sink.firstRowAsHeader);
+    this.#endsAt = options.endsAt;
+    this.#bareTypes = options.bareTypes;
+    this.#reader = openReader(options, (error, start, end) => this.#skip(error, this.#reader.row + 1, start, end));
     this.#onSkippedRow = options.onSkippedRow;
     this.#refusedRows = options.refusedRows;
-    this.#source = this.#reader.dialect;
-    // What is not UTF-8 has been made so by the reader.
-    this.#checksText = options.validText === true && textEncodingOf(options.source.encodingName) === 'utf-8';
-    this.#writer = new RowWriter(compileDialect(options.sink), { quoteAllText: options.sink.quoteAllText });
+    // What is not UTF-8 has been made so by the reader, and JSON is valid text or refused.
+    this.#checksText = (options.validText === true || options.sink.type === 'Json') && options.source.type !== 'Json'
+      && textEncodingOf(options.source.encodingName) === 'utf-8';
+    this.#writer = openWriter(options);
   }
 
   get finished(): boolean {
@@ -97,6 +89,7 @@ class DelimitedTextTranscoder implements Transcoder {
       if (batch === undefined) break;
       this.#writeBatch(batch);
     }
+    if (this.finished) this.#end();
   }
 
   drainInto(target: Uint8Array, offset: number): number {
@@ -107,7 +100,21 @@ class DelimitedTextTranscoder implements Transcoder {
     const source = { count: this.#reader.columns, names: this.#reader.names };
     const columns = compileMapping(this.#translator, source, this.#fileName);
     this.#columns = columns;
-    if (this.#writeHeader) this.#writer.writeHeader(columns.map((column) => column.sinkName));
+    this.#begin(columns);
+  }
+
+  #begin(columns: readonly CompiledColumn[]): void {
+    this.#hasBegun = true;
+    this.#writer.begin(columns.map(({ sinkName: name, sinkType, sourceIndex, converter }) => ({
+      name, type: (converter === undefined ? this.#bareTypes?.[sourceIndex] : undefined) ?? sinkType,
+    })), this.#writeHeader);
+  }
+
+  #end(): void {
+    // A file without any row has no header, but the sink's array has its brackets.
+    if (!this.#hasBegun && this.#isJson) this.#begin([]);
+    const { position } = this.#reader;
+    this.#writer.end(this.#endsAt !== undefined && (position >= this.#endsAt || this.#endsAt === Infinity));
   }
 
   #writeBatch(batch: RecordBatch): void {
@@ -140,7 +147,7 @@ class DelimitedTextTranscoder implements Transcoder {
       if ((flag & fieldNull) !== 0) {
         writer.writeNull();
       } else if ((flag & fieldEscaped) === 0 && column.converter === undefined) {
-        const written = writer.writeValue(bytes, starts[field] as number, ends[field] as number);
+        const written = writer.writeValue(bytes, starts[field] as number, ends[field] as number, (flag & fieldLiteral) !== 0);
         if (!written) throw this.#unwritable(batch, record, field, column);
       } else {
         this.#writeSlowly(batch, record, field, column);
@@ -161,8 +168,9 @@ class DelimitedTextTranscoder implements Transcoder {
       this.#writer.dropRow();
       const first = record * batch.columns;
       const last = first + batch.columns - 1;
-      const start = (batch.starts[first] ?? 0) - ((batch.flags[first] ?? 0) & fieldQuoted);
-      const end = (batch.ends[last] ?? 0) + ((batch.flags[last] ?? 0) & fieldQuoted);
+      const whole = batch.recordStarts[record];
+      const start = whole ?? (batch.starts[first] ?? 0) - ((batch.flags[first] ?? 0) & fieldQuoted);
+      const end = whole === undefined ? (batch.ends[last] ?? 0) + ((batch.flags[last] ?? 0) & fieldQuoted) : batch.recordEnds[record] ?? 0;
       this.#skip(error, this.#reader.row - batch.records + record + 1, start, end);
     }
   }
@@ -182,17 +190,16 @@ class DelimitedTextTranscoder implements Transcoder {
     let end = batch.ends[field] ?? 0;
     const flag = batch.flags[field] ?? 0;
     if ((flag & fieldEscaped) !== 0) {
-      const quoted = (flag & fieldQuoted) !== 0;
-      if (this.#onSkippedRow !== undefined) {
-        // The row may have to be shown as it stands.
+      if (this.#onSkippedRow !== undefined || this.#reader.sharesFields) {
+        // The row may have to be shown as it stands, or holds what others hold too.
         this.#unescaped.clear();
         this.#unescaped.reserve(end - start);
-        end = unescapeField(this.#source, quoted, { bytes, start, end }, this.#unescaped.bytes);
+        end = this.#reader.unescape(batch, field, this.#unescaped.bytes);
         start = 0;
         bytes = this.#unescaped.bytes;
       } else {
         // In place, since a value may be as large as a record. What is left over becomes as many characters as it was, for positions.
-        end = start + unescapeField(this.#source, quoted, { bytes, start, end }, bytes.subarray(start));
+        end = start + this.#reader.unescape(batch, field, bytes.subarray(start));
         bytes.fill(0x20, end, batch.ends[field]);
         batch.ends[field] = end;
         batch.flags[field] = flag & ~fieldEscaped;
@@ -205,7 +212,7 @@ class DelimitedTextTranscoder implements Transcoder {
       start = this.#converted.start;
       end = this.#converted.end;
     }
-    if (!this.#writer.writeValue(bytes, start, end)) throw this.#unwritable(batch, record, field, column);
+    if (!this.#writer.writeValue(bytes, start, end, false)) throw this.#unwritable(batch, record, field, column);
   }
 
   #unwritable(batch: RecordBatch, record: number, field: number, column: CompiledColumn): Error {
@@ -236,43 +243,4 @@ class DelimitedTextTranscoder implements Transcoder {
       reason,
     });
   }
-}
-
-/** For chunks that do not start at 0: reads the names and the number of columns from the beginning of the file. */
-export function createHeaderReader(format: DelimitedTextFormat, fileName: string): HeaderReader {
-  const reader = new SourceReader({
-    format, fileName, startPosition: 0, startRow: 0, limitPosition: 1, recordBytesMax: undefined, names: undefined, columnCount: undefined,
-    bareColumns: undefined,
-  });
-  return {
-    push(block, atEnd) {
-      reader.append(block, atEnd);
-      reader.next();
-      return reader.columns > 0 || reader.finished;
-    },
-    get header() {
-      return reader.names;
-    },
-    get columnCount() {
-      return reader.columns;
-    },
-  };
-}
-
-/**
- * True when source bytes are sink bytes already: same dialect, encoding and header, nothing to skip, map, convert or re-quote.
- * Such a copy needs no transcoder (which would still write line ends, quotes and nulls in its own way).
- */
-export function copiesBytes(options: { source: DelimitedTextFormat; sink: DelimitedTextFormat; translator?: Translator }): boolean {
-  const { source, sink, translator } = options;
-  return source.columnDelimiter === sink.columnDelimiter
-    && source.rowDelimiter === sink.rowDelimiter
-    && source.quoteChar === sink.quoteChar
-    && source.escapeChar === sink.escapeChar
-    && source.nullValue === sink.nullValue
-    && source.firstRowAsHeader === sink.firstRowAsHeader
-    && textEncodingOf(source.encodingName) === textEncodingOf(sink.encodingName)
-    && source.skipLineCount === 0
-    && !sink.quoteAllText
-    && (translator?.mappings.length ?? 0) === 0;
 }
