@@ -20,10 +20,11 @@ export function toInterimType(typeName: string): InterimType {
 
 /**
  * How a column is read so that its text means the same everywhere: booleans as words for other stores, amounts of money without
- * the currency of the server's locale.
+ * the currency of the server's locale, documents with the declarations that the server's own output leaves out.
  */
 export function readExpression(column: string, typeName: string, text: 'csv' | 'own'): string {
   if (typeName === 'money') return `${column}::pg_catalog.numeric`;
+  if (typeName === 'xml') return `${column}::pg_catalog.text`;
   if (typeName === 'bool' && text === 'csv') return `${column}::pg_catalog.text`;
   return column;
 }
