@@ -57,6 +57,13 @@ export const cliErrors = defineErrors('CLI', {
     message: 'Cannot delete the node {node} of the gateway {gateway}: it is alive ({status}, {running} jobs running).',
     fix: 'Let it finish with `dmg node drain {node} --wait`, stop it, and delete it then; or give --force: others take over what it runs.',
   },
+  NO_RECEIPT: {
+    category: 'config',
+    retry: 'never',
+    scope: 'job',
+    message: 'Cannot find a receipt in {file}: {reason}.',
+    fix: 'Give what `dmg receipt show RUN` or `dmg runs RUN --json` wrote. Only copies that succeeded have a receipt.',
+  },
   ALREADY_UP_REFUSED: {
     category: 'config',
     retry: 'never',

@@ -7,6 +7,7 @@ import { apply } from './commands/apply.ts';
 import * as gateway from './commands/gateway.ts';
 import * as gatewayNodes from './commands/gateway-nodes.ts';
 import { node, type NodeFlags } from './commands/node.ts';
+import { showReceipts, verifyReceipts } from './commands/receipt.ts';
 import { cancel, run, runs } from './commands/runs.ts';
 import { top } from './commands/top.ts';
 import { up } from './commands/up.ts';
@@ -134,6 +135,19 @@ program
   .command('cancel <run>')
   .description('cancel a run')
   .action((runId: string) => withContext((context, output) => cancel(runId, context, output)));
+
+const receiptCommand = program.command('receipt').description('what finished copies say of themselves');
+receiptCommand
+  .command('show <run>')
+  .description('the receipts of a run, one for each copy that succeeded')
+  .action((runId: string) => withContext((context, output) => showReceipts(runId, context, output)));
+receiptCommand
+  .command('verify <file>')
+  .description('check saved receipts: digest, shape, sums; exit code 0 when all hold, 1 when one does not, 2 when there is none')
+  .option('--reread <folder>', 'read the files of the sink again below this folder, as they stand on this machine, and compare')
+  .action(async (file: string, flags: { reread?: string }) => {
+    process.exitCode = await verifyReceipts(file, flags.reread, outputOf());
+  });
 
 const gatewayCommand = program.command('gateway').description('logical gateways (integration runtimes)');
 gatewayCommand

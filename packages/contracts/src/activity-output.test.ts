@@ -26,6 +26,8 @@ test('output has the field names of Data Factory, and the receipt', () => {
     sourcePeakConnections: 2, sinkPeakConnections: 2,
     copyDuration: 2, throughput: 1000, errors: [], effectiveIntegrationRuntime: 'gw', usedParallelCopies: 2,
     durationInQueue: { integrationRuntimeQueue: 2 }, dataConsistencyVerification: { VerificationResult: 'NotVerified' },
+    billingReference: { activityType: 'DataMovement', billableDuration: [{ meterType: 'SelfhostedIR', duration: 0.000556, unit: 'Hours' }] },
+    perfRecommendation: [],
   });
   assert.deepEqual(shown, receipt);
   assert.deepEqual(Array.isArray(executionDetails) && executionDetails.length, 1);
@@ -46,8 +48,31 @@ test('files are counted where there are files, rows in any case', () => {
 test('a verification is claimed only where the sink was read again', () => {
   const result = (verification: Receipt['verification']): unknown =>
     copyActivityOutput({ ...receipt, verification }, details, { ...facts, validateDataConsistency: true }).dataConsistencyVerification;
-  assert.deepEqual(result('acknowledged'), { VerificationResult: 'Unsupported' });
-  assert.deepEqual(result('reread'), { VerificationResult: 'Verified' });
+  assert.deepEqual(result('acknowledged'), { VerificationResult: 'Unsupported', InconsistentData: 'None' });
+  assert.deepEqual(result('reread'), { VerificationResult: 'Verified', InconsistentData: 'None' });
+});
+
+test('where time went, what was skipped, and where the log stands', () => {
+  const skipped = { ...receipt, rowsRead: 2005, rowsSkipped: 2000, filesSkipped: 1 };
+  const busy = { ...details, firstByteMs: 1200, memoryWaitMs: 1400, sourcePeakConnections: 3, sinkPeakConnections: 4 };
+  const log = { path: 'c/logs/run/', form: 'rows' } as const;
+  const waiting = { ...facts, queuedMs: 90_000, validateDataConsistency: true, log };
+  const output = copyActivityOutput(skipped, busy, waiting);
+  assert.deepEqual([output.filesSkipped, output.rowsSkipped, output.sourcePeakConnections, output.sinkPeakConnections], [1, 2000, 3, 4]);
+  assert.deepEqual([output.redirectRowPath, output.logFilePath], ['c/logs/run/', undefined]);
+  assert.deepEqual(output.dataConsistencyVerification, { VerificationResult: 'Unsupported', InconsistentData: 'Skipped' });
+  const rules = (output.perfRecommendation as unknown as { RuleName: string }[]).map(({ RuleName }) => RuleName);
+  assert.deepEqual(rules, ['SelfHostedIRLongQueue', 'SkipIncompatibleRows', 'BuffersExhausted']);
+  const [execution] = output.executionDetails as unknown as { detailedDurations: unknown; profile: { transfer: { details: unknown } } }[];
+  assert.deepEqual(execution?.detailedDurations, { queuingDuration: 90, timeToFirstByte: 2, transferDuration: 2 });
+  assert.deepEqual(execution?.profile.transfer.details, {
+    timeToFirstByte: 2, listingSource: { type: 'FileServer', workingDuration: 1 }, readingFromSource: { type: 'FileServer', workingDuration: 1 },
+    writingToSink: { type: 'AzureBlobStorage', workingDuration: 1 }, waitingForMemory: { workingDuration: 2 },
+    finishing: { type: 'AzureBlobStorage', workingDuration: 1 },
+  });
+  const session = copyActivityOutput(receipt, details, { ...facts, log: { path: 'p/', form: 'session' } });
+  assert.deepEqual([session.logFilePath, session.redirectRowPath], ['p/', undefined]);
+  assert.equal('redirectRowPath' in copyActivityOutput(receipt, details, { ...facts, log }), false);
 });
 
 test('errors name who must act', () => {

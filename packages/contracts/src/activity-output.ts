@@ -16,6 +16,8 @@ export interface CopyOutputFacts {
   readonly startedAt: string;
   readonly queuedMs: number;
   readonly durationMs: number;
+  /** Where the copy's log stands; undefined: it writes none. `rows`: skipped rows alone. */
+  readonly log?: { readonly path: string; readonly form: 'rows' | 'session' };
 }
 
 /** True where rows are counted; false where bytes are copied as they are. */
@@ -37,10 +39,10 @@ export function copyActivityOutput(receipt: Receipt, details: AttemptDetails, fa
     dataWritten: receipt.bytesWritten,
     ...(filesIn ? { filesRead: receipt.filesRead } : {}),
     ...(filesOut ? { filesWritten: receipt.filesWritten } : {}),
-    ...(filesIn ? { filesSkipped: 0 } : {}),
+    ...(filesIn ? { filesSkipped: receipt.filesSkipped ?? 0 } : {}),
     ...(isTabular(facts) ? rows : {}),
-    sourcePeakConnections: details.parallelCopies,
-    sinkPeakConnections: details.parallelCopies,
+    sourcePeakConnections: details.sourcePeakConnections ?? details.parallelCopies,
+    sinkPeakConnections: details.sinkPeakConnections ?? details.parallelCopies,
     copyDuration: seconds(facts.durationMs),
     throughput,
     errors: [],
@@ -48,11 +50,23 @@ export function copyActivityOutput(receipt: Receipt, details: AttemptDetails, fa
     usedParallelCopies: details.parallelCopies,
     durationInQueue: { integrationRuntimeQueue: seconds(facts.queuedMs) },
     executionDetails: [executionDetails(details, facts)],
+    billingReference: billingReference(facts),
+    perfRecommendation: perfRecommendations(receipt, details, facts),
+    ...logFields(receipt, facts),
     // `Verified` is said only where the sink was read again; a check of what was handed over is on the receipt.
     dataConsistencyVerification: {
       VerificationResult: !facts.validateDataConsistency ? 'NotVerified' : receipt.verification === 'reread' ? 'Verified' : 'Unsupported',
+      // A copy that finds inconsistent data fails, unless it may leave such files out.
+      ...(facts.validateDataConsistency ? { InconsistentData: (receipt.filesSkipped ?? 0) > 0 ? 'Skipped' : 'None' } : {}),
     },
-    receipt: { ...receipt, attempts: [...receipt.attempts], finishedBy: { ...receipt.finishedBy } },
+    receipt: receiptJson(receipt),
+  };
+}
+
+function receiptJson({ targets, ...receipt }: Receipt): JsonObject {
+  const listed = targets?.map(({ path, chunks }) => ({ path, chunks: chunks.map((chunk) => ({ ...chunk })) }));
+  return {
+    ...receipt, attempts: [...receipt.attempts], finishedBy: { ...receipt.finishedBy }, ...(listed === undefined ? {} : { targets: listed }),
   };
 }
 
@@ -72,14 +86,52 @@ function executionDetails(details: AttemptDetails, facts: CopyOutputFacts): Json
         status: 'Completed',
         duration: seconds(transferMs),
         details: {
+          ...(details.firstByteMs === undefined ? {} : { timeToFirstByte: seconds(details.firstByteMs) }),
           listingSource: { type: facts.sourceType, workingDuration: seconds(details.planMs) },
           readingFromSource: { type: facts.sourceType, workingDuration: seconds(details.readMs) },
           writingToSink: { type: facts.sinkType, workingDuration: seconds(details.writeMs) },
+          waitingForMemory: { workingDuration: seconds(details.memoryWaitMs ?? 0) },
+          finishing: { type: facts.sinkType, workingDuration: seconds(details.finishMs) },
         },
       },
     },
-    detailedDurations: { queuingDuration: seconds(facts.queuedMs), transferDuration: seconds(transferMs) },
+    detailedDurations: {
+      queuingDuration: seconds(facts.queuedMs),
+      ...(details.firstByteMs === undefined ? {} : { timeToFirstByte: seconds(details.firstByteMs) }),
+      transferDuration: seconds(transferMs),
+    },
   };
+}
+
+/** Data Factory names the log of skipped rows by its own field. */
+function logFields(receipt: Receipt, { log }: CopyOutputFacts): JsonObject {
+  if (log === undefined || (log.form === 'rows' && receipt.rowsSkipped === 0)) return {};
+  return log.form === 'rows' ? { redirectRowPath: log.path } : { logFilePath: log.path };
+}
+
+/** Whoever reads it finds the shape that Data Factory gives; nothing is billed here. */
+function billingReference({ durationMs }: CopyOutputFacts): JsonObject {
+  const duration = Math.round((durationMs / 3_600_000) * 1e6) / 1e6;
+  return { activityType: 'DataMovement', billableDuration: [{ meterType: 'SelfhostedIR', duration, unit: 'Hours' }] };
+}
+
+const longQueueMs = 60_000;
+const manySkippedRows = 1000;
+
+/** What could make the next run quicker, from where the time of this one went. */
+function perfRecommendations(receipt: Receipt, details: AttemptDetails, facts: CopyOutputFacts): JsonObject[] {
+  const tips: JsonObject[] = [];
+  const tip = (rule: string, text: string): void => void tips.push({ Tip: text, ReferUrl: '', RuleName: rule });
+  if (facts.queuedMs > longQueueMs && facts.queuedMs > facts.durationMs) {
+    tip('SelfHostedIRLongQueue', 'The copy waited longer than it ran. Raise the limit of concurrent jobs of the nodes, or add a node.');
+  }
+  if (receipt.rowsSkipped > manySkippedRows) {
+    tip('SkipIncompatibleRows', `${receipt.rowsSkipped} rows were skipped, which takes time. Correct them at the source or change the mapping.`);
+  }
+  if ((details.memoryWaitMs ?? 0) > details.copyMs / 2 && details.copyMs > 1000) {
+    tip('BuffersExhausted', 'The copy waited mostly for free buffers, which slow parts of the sink held. Lower parallelCopies.');
+  }
+  return tips;
 }
 
 export interface ActivityError {

@@ -1,4 +1,7 @@
-import type { ConnectorSpec, DataFormat, JsonObject, Translator } from '@dmg/model';
+import type { AdditionalColumn, ConnectorSpec, DataFormat, JsonObject, Translator } from '@dmg/model';
+import { readAdditionalColumns } from './additional-columns.ts';
+import { readArchiveFolders } from './compression.ts';
+import { type LogProperties, readLogProperties } from './log-properties.ts';
 import { type ObjectReader, valueOr } from './object-reader.ts';
 import {
   findSpec, readSpecProperties, readSpecType, type SpecMatch, specObjects, type SpecPart, specTypes,
@@ -22,6 +25,9 @@ export interface SourceProperties {
   /** Undefined where the user gave no store settings. */
   readonly store: StoreSettings | undefined;
   readonly skipLineCount: number;
+  readonly additionalColumns: readonly AdditionalColumn[];
+  /** Files of an archive keep its name as their folder; undefined: nothing was said of it. */
+  readonly archiveFolders: boolean | undefined;
 }
 
 export interface SinkProperties {
@@ -40,6 +46,8 @@ export interface CopyProperties {
   readonly translator: Translator | undefined;
   readonly parallelCopies: number;
   readonly validateDataConsistency: boolean;
+  readonly skipIncompatibleRows: boolean;
+  readonly log: LogProperties | undefined;
 }
 
 export function readCopyProperties(reader: ObjectReader, specs: readonly ConnectorSpec[]): CopyProperties {
@@ -55,28 +63,20 @@ export function readCopyProperties(reader: ObjectReader, specs: readonly Connect
       reader.at('enableStaging'), 'is not supported: staged copies are not built; leave it out',
     );
   }
-  if (valueOr(reader.boolean('enableSkipIncompatibleRow'), false)) {
-    reader.findings.problem(
-      reader.at('enableSkipIncompatibleRow'), 'is not supported: a row that cannot be copied fails the copy; leave it out',
-    );
+  const skips = reader.boolean('enableSkipIncompatibleRow');
+  const skipIncompatibleRows = valueOr(skips, false);
+  if (skipIncompatibleRows && sink?.format === 'Binary') {
+    reader.findings.warn(reader.at('enableSkipIncompatibleRow'), 'has no effect: Binary data has no rows');
   }
   reader.allow('stagingSettings');
-  reader.refuse(['redirectIncompatibleRowSettings'], 'rows are not skipped yet');
   reader.refuse(['skipErrorFile'], 'files are not skipped; a file that cannot be copied fails the copy');
-  refuseLogs(reader);
+  const log = readLogProperties(reader, skipIncompatibleRows || skips.state === 'deferred');
   reader.refuse(['preserve', 'preserveRules'], 'attributes and permissions are not carried over');
   reader.finish();
   if (translator !== undefined && translator.mappings.length > 0 && sink?.format === 'Binary') {
     reader.findings.problem(reader.at('translator'), 'maps columns, but Binary data has none; use DelimitedText datasets');
   }
-  return { source, sink, translator, parallelCopies, validateDataConsistency };
-}
-
-function refuseLogs(reader: ObjectReader): void {
-  const settings = reader.object('logSettings');
-  const enabled = settings === undefined ? false : valueOr(settings.boolean('enableCopyActivityLog'), true);
-  if (enabled) reader.findings.problem(reader.at('logSettings'), 'is not supported: session logs are not written yet; leave it out');
-  reader.refuse(['logStorageSettings'], 'session logs are not written yet');
+  return { source, sink, translator, parallelCopies, validateDataConsistency, skipIncompatibleRows, log };
 }
 
 const noRetryHere = 'transient errors of a store are always tried again; the policy of the activity counts further tries';
@@ -84,24 +84,31 @@ const noRetryHere = 'transient errors of a store are always tried again; the pol
 function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[]): SourceProperties | undefined {
   const type = reader?.type(['BinarySource', 'DelimitedTextSource', ...specTypes(specs, 'sources')]);
   if (reader === undefined || type === undefined) return undefined;
-  reader.refuse(['additionalColumns'], 'no columns are added yet');
+  const additionalColumns = readAdded(reader, type, findSpec(specs, 'sources', type) !== undefined);
   reader.ignore(['sourceRetryCount', 'sourceRetryWait'], noRetryHere);
   reader.allow('disableMetricsCollection');
   const table = findSpec(specs, 'sources', type);
-  if (table !== undefined) return { type, format: 'Table', store: readTableEnd(reader, table), skipLineCount: 0 };
+  if (table !== undefined) return { type, format: 'Table', store: readTableEnd(reader, table), skipLineCount: 0, additionalColumns, archiveFolders: undefined };
   const format = type === 'BinarySource' ? 'Binary' : 'DelimitedText';
   const store = readStore(reader, 'readSettings', specs);
   const settings = reader.object('formatSettings');
   let skipLineCount = 0;
+  let archiveFolders: boolean | undefined;
   if (settings !== undefined) {
     settings.type([`${format}ReadSettings`]);
-    settings.refuse(['compressionProperties'], 'compressed files are not decompressed yet');
+    archiveFolders = readArchiveFolders(settings);
     if (format === 'DelimitedText') skipLineCount = valueOr(settings.integer('skipLineCount', { minimum: 0 }), 0);
     settings.finish();
   }
   reader.ignore(['maxConcurrentConnections', 'recursive'], 'it belongs into storeSettings');
   reader.finish();
-  return { type, format, store, skipLineCount };
+  return { type, format, store, skipLineCount, additionalColumns, archiveFolders };
+}
+
+function readAdded(reader: ObjectReader, type: string, isTable: boolean): readonly AdditionalColumn[] {
+  if (type !== 'BinarySource') return readAdditionalColumns(reader, isTable ? 'table' : 'files');
+  reader.refuse(['additionalColumns'], 'Binary data has no columns; use DelimitedText datasets');
+  return [];
 }
 
 /** A source or sink of a table, which has its settings itself. */

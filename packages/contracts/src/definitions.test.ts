@@ -43,12 +43,13 @@ describe('datasets', () => {
     wrong('typeProperties.quoteChar', '""', 'quoteChar must be one ASCII character');
     wrong('typeProperties.firstRowAsHeader', 'true', 'firstRowAsHeader must be true or false, not a string');
     wrong('typeProperties.encodingName', 'UTF-61', 'allowed are', 'UTF-16LE');
-    wrong('typeProperties.compressionCodec', 'gzip', 'compressionCodec is not supported');
+    wrong('typeProperties.compressionCodec', 'snappy', 'compressionCodec is "snappy"', 'allowed are None, GZip, Deflate, ZipDeflate');
+    wrong('typeProperties.compressionLevel', 'Best', 'compressionLevel is', 'Fastest');
     wrong('typeProperties.nullValue', 5, 'nullValue must be a string, not a number');
     wrong('typeProperties', undefined, 'properties.typeProperties is missing');
     refuses(
-      () => parse(withValue(documents.anyIn, 'properties.typeProperties.compression', { type: 'GZip' })), 'INVALID_DEFINITION',
-      'compression.type is not supported',
+      () => parse(withValue(documents.anyIn, 'properties.typeProperties.compression', { type: 'TarGZip' })), 'INVALID_DEFINITION',
+      'compression.type is "TarGZip", and tar archives are not unpacked',
     );
     parse(withValue(text, 'properties.typeProperties.compressionCodec', 'None'));
     parse(withValue(documents.anyIn, 'properties.typeProperties.compression', {}));
@@ -134,12 +135,11 @@ describe('pipelines', () => {
       'copyBehavior is "Merge"; allowed are PreserveHierarchy, FlattenHierarchy, MergeFiles',
     );
     wrong('typeProperties.enableStaging', true, 'enableStaging is not supported');
-    wrong('typeProperties.enableSkipIncompatibleRow', true, 'enableSkipIncompatibleRow is not supported');
     wrong('typeProperties.skipErrorFile', { fileMissing: true }, 'skipErrorFile is not supported');
-    wrong('typeProperties.logSettings', { enableCopyActivityLog: true }, 'logSettings is not supported');
-    wrong('typeProperties.redirectIncompatibleRowSettings', { path: 'x' }, 'redirectIncompatibleRowSettings is not supported');
+    wrong('typeProperties.logSettings', { enableCopyActivityLog: true }, 'logLocationSettings is missing');
+    wrong('typeProperties.redirectIncompatibleRowSettings', { path: 'x' }, 'redirectIncompatibleRowSettings.linkedServiceName is missing');
     wrong('typeProperties.preserve', ['ACL'], 'preserve is not supported');
-    wrong('typeProperties.source.additionalColumns', [{ name: 'a' }], 'additionalColumns is not supported');
+    wrong('typeProperties.source.additionalColumns', [{ name: 'a' }], 'additionalColumns is not supported: Binary data has no columns');
     wrong('state', 'Inactive', 'state is Inactive');
     wrong('policy', { timeout: 'soon' }, 'policy.timeout is "soon"', '0.12:00:00');
     wrong('policy', { timeout: '00:00:00' }, 'policy.timeout must be longer');

@@ -1,6 +1,7 @@
 export { type ActivityError, activityError, copyActivityOutput, type CopyOutputFacts, isTabular } from './activity-output.ts';
 export { parseDataset } from './dataset.ts';
 export { contractErrors } from './errors.ts';
+export { logPathOf } from './log-properties.ts';
 export { supportedExpressions } from './expression.ts';
 export { parseJsonText } from './json-text.ts';
 export { parseLinkedService } from './linked-service.ts';

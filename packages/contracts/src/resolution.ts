@@ -1,4 +1,5 @@
-import type { ConnectorSpec, CopyActivity, CopyEnd, DataFormat, JsonObject, JsonValue } from '@dmg/model';
+import type { ConnectorSpec, CopyActivity, CopyEnd, CopyLog, JsonObject, JsonValue } from '@dmg/model';
+import { withArchiveFolders } from './compression.ts';
 import {
   type CopyProperties, defaultSettings, readCopyProperties, type SinkProperties, type SourceProperties, type StoreSettings,
 } from './copy-properties.ts';
@@ -6,6 +7,7 @@ import { type DatasetContent, readDatasetContent, typePropertiesOf } from './dat
 import { bindParameters } from './definition.ts';
 import { evaluateDeep, type Scope } from './expression.ts';
 import { Findings, isTooDeep, shownName } from './findings.ts';
+import { resolveLog } from './log-properties.ts';
 import { isObject, ObjectReader, propertyOf } from './object-reader.ts';
 import { readPolicy } from './pipeline.ts';
 import { specTypes } from './spec-object.ts';
@@ -153,18 +155,28 @@ class ActivityResolver {
     this.#checkType(`${path}.sink.type`, 'sinks', copy.sink, sink);
     const mixed = mixProblem(source.content.format.type, sink.content.format.type);
     if (mixed !== undefined) this.#findings.problem(path, mixed);
-    const { skipLineCount = 0 } = copy.source ?? {};
+    const { skipLineCount = 0, additionalColumns = [], archiveFolders } = copy.source ?? {};
     const { quoteAllText = false, fileExtension } = copy.sink ?? {};
     const sinkSettings = this.#settings(copy.sink?.store, sink, 'writeSettings');
     return {
       type: 'Copy',
-      source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), { skipLineCount }),
+      source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), { skipLineCount }, archiveFolders),
       // The engine names files by it where the sink dataset gives no file name.
       sink: this.#copyEnd(sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, { quoteAllText }),
       ...(copy.translator === undefined || sink.content.format.type === 'Binary' ? {} : { translator: copy.translator }),
+      ...(additionalColumns.length === 0 ? {} : { additionalColumns }),
       parallelCopies: copy.parallelCopies,
       validateDataConsistency: copy.validateDataConsistency,
+      ...(copy.skipIncompatibleRows && sink.content.format.type !== 'Binary' ? { skipIncompatibleRows: true } : {}),
+      ...this.#log(copy),
     };
+  }
+
+  #log({ log }: CopyProperties): { log?: CopyLog } {
+    if (log === undefined) return {};
+    const { lookup, specs } = this.#options;
+    const resolved = resolveLog(log, { linkedService: lookup.linkedService(log.linkedServiceName), specs, findings: this.#findings });
+    return resolved === undefined ? {} : { log: resolved };
   }
 
   #checkType(path: string, part: 'sources' | 'sinks', given: SourceProperties | SinkProperties | undefined, end: End): void {
@@ -188,9 +200,11 @@ class ActivityResolver {
     return {};
   }
 
-  #copyEnd(end: End, settings: JsonObject, own: { skipLineCount?: number; quoteAllText?: boolean }): CopyEnd {
+  #copyEnd(
+    end: End, settings: JsonObject, own: { skipLineCount?: number; quoteAllText?: boolean }, archiveFolders?: boolean,
+  ): CopyEnd {
     const { format: given } = end.content;
-    const format: DataFormat = given.type === 'DelimitedText' ? { ...given, ...own } : given;
+    const format = withArchiveFolders(given.type === 'DelimitedText' ? { ...given, ...own } : given, archiveFolders);
     return {
       connector: end.connector.name, connection: end.linkedService.connection, location: end.content.location, settings, format,
     };

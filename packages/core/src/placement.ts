@@ -62,7 +62,8 @@ export function placeJobs(waiting: readonly WaitingJob[], nodes: readonly Placem
  * further jobs of a kind of which too many wait for a node that can run them.
  */
 export function placementKind(job: Job): string {
-  return [job.activity.source, job.activity.sink].map(storeOf).join(' > ');
+  const { source, sink, log } = job.activity;
+  return [source, sink, ...(log === undefined ? [] : [log.store])].map(storeOf).join(' > ');
 }
 
 function storeOf(end: CopyEnd): string {

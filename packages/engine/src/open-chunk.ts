@@ -106,7 +106,9 @@ export class OpenChunk {
     const result = await calls.once({ what: `write ${this.#target.path}`, bytes, signal }, (callSignal) => {
       const call = whilePinned(buffer, () => work(callSignal));
       this.#underWay.add(call);
+      const over = progress.began('sink');
       const ended = (): void => {
+        over();
         this.#underWay.delete(call);
       };
       call.then(ended, ended);

@@ -2,6 +2,7 @@ import { connectorErrors, missingChunks, sourceBytesOf } from '@dmg/connector-ap
 import { type Mark, type Plan, type PlanTarget, type Receipt, receiptDigest } from '@dmg/model';
 import { sumHashes } from '@dmg/formats';
 import { engineErrors } from './errors.ts';
+import { receiptTargets } from './receipt-targets.ts';
 
 /** Where the mark of a stream starts that was read under the snapshot of the plan; 0 otherwise. */
 export const underSnapshot = 1;
@@ -15,6 +16,7 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
   if (missing > 0) throw connectorErrors.MARKS_MISSING.create({ jobId: plan.jobId, missing });
   const invalid = (chunk: number, reason: string): Error => engineErrors.MARKS_INVALID.create({ path: target.path, chunk, reason });
   const counted: Mark[] = [];
+  if (target.cutting.kind === 'ranges' && plan.representation === 'rows') return rowRangeMarks(target, marks, invalid);
   if (target.cutting.kind === 'ranges') {
     const ranges = new Map(target.cutting.chunks.map((range) => [range.chunk, range]));
     for (const mark of marks) {
@@ -40,6 +42,24 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
   return counted;
 }
 
+/**
+ * A chunk of rows starts with the first row in its range and ends with its last one, which may reach beyond it: each has to start where
+ * the one before it has ended, so that a row delimiter that ends no row cannot have been taken for one.
+ */
+function rowRangeMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk: number, reason: string) => Error): Mark[] {
+  const counted = marks.toSorted((a, b) => a.chunk - b.chunk);
+  let position = 0;
+  for (const [index, mark] of counted.entries()) {
+    if (mark.chunk !== index) throw invalid(mark.chunk, 'the plan has no such chunk, or it is marked twice');
+    if (mark.sourceStart !== position) {
+      throw engineErrors.ROWS_OVERLAP.create({ source: target.sources[0]?.path ?? '', position: mark.sourceStart, end: position });
+    }
+    position = mark.sourceEnd;
+  }
+  if (position !== target.sources[0]?.sizeBytes) throw invalid(counted.length - 1, 'it does not end where the file ends');
+  return counted;
+}
+
 /** Every stream is marked once, from its beginning. How long it was, its mark alone says. */
 function streamMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk: number, reason: string) => Error): Mark[] {
   const counted = marks.toSorted((a, b) => a.chunk - b.chunk);
@@ -53,18 +73,20 @@ function streamMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk
 }
 
 /** The chain of marks of a target under sequential cutting that a new attempt can go on from, and where it ends. */
-export function contiguousMarks(marks: readonly Mark[]): { chain: Mark[]; position: number; rows: number } {
+export function contiguousMarks(marks: readonly Mark[]): { chain: Mark[]; position: number; rows: number; rowsWritten: number } {
   const chain: Mark[] = [];
   let position = 0;
   let rows = 0;
+  let rowsWritten = 0;
   for (const mark of marks.toSorted((a, b) => a.chunk - b.chunk)) {
     // A version that was cut from another position belongs to a chain that lost: it does not count.
     if (mark.chunk !== chain.length || mark.sourceStart !== position) continue;
     chain.push(mark);
     position = mark.sourceEnd;
     rows += mark.rows + (mark.rowsSkipped ?? 0);
+    rowsWritten += mark.rows;
   }
-  return { chain, position, rows };
+  return { chain, position, rows, rowsWritten };
 }
 
 /** True when the chunks of different attempts make one whole: they can be read again, or under one snapshot only, or there is only one. */
@@ -119,6 +141,7 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
     chunks: marks.length,
     hash: sumHashes(marks.map((mark) => mark.hash)),
     attempts: [...new Set(marks.map((mark) => mark.attemptId))].toSorted(),
+    ...receiptTargets(plan, request.marks),
     finishedBy: request.finishedBy,
     finishedAt: new Date(request.finishedAtMs).toISOString(),
   };

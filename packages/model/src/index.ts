@@ -11,7 +11,8 @@ export {
   type InterimType, interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings, type JsonFormat, jsonFilePatterns, type RowFormat,
 } from './formats.ts';
 export {
-  type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job, type JobOrigin, type JobPolicy,
+  type AdditionalColumn, type AdditionalValue, type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job,
+  type JobOrigin, type JobPolicy,
 } from './job.ts';
 export { type CopyLog, copyLogFolder } from './copy-log.ts';
 export type { JsonObject, JsonValue } from './json.ts';
@@ -22,6 +23,8 @@ export type {
 export type {
   ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject, TableColumn,
 } from './plan.ts';
-export { type Consistency, type Guarantee, type Receipt, receiptDigest, type VerificationLevel } from './receipt.ts';
+export {
+  type Consistency, type Guarantee, type Receipt, type ReceiptChunk, receiptChunksMax, receiptDigest, type ReceiptTarget, type VerificationLevel,
+} from './receipt.ts';
 export { type GatewayStatus, type Judgement, type NodeStatus, nodeStatuses, type RunStatus, terminalRunStatuses } from './status.ts';
 export { compareVersions } from './version.ts';

@@ -28,10 +28,32 @@ export interface Receipt {
   readonly attempts: readonly string[];
   /** The attempt that finished, its node and the epoch under which it was dispatched. */
   readonly finishedBy: { readonly attemptId: string; readonly nodeName: string; readonly epoch: string };
+  /** Each target and its chunks, where there are few (see `receiptChunksMax`): whoever has the receipt can add them up again. */
+  readonly targets?: readonly ReceiptTarget[];
+  /** What the hashes of chunks are: CRC-32 of the bytes as they were written, or a hash of their content (sums of rows, as a rule). */
+  readonly hashOf?: 'writtenBytes' | 'content';
   /** ISO 8601, wall clock of the finishing node. */
   readonly finishedAt: string;
   /** SHA-256 of the receipt without this member, as canonical JSON; 64 hex digits. Absent in receipts of earlier versions. */
   readonly digest?: string;
+}
+
+export const receiptChunksMax = 200;
+
+export interface ReceiptTarget {
+  readonly path: string;
+  /** In the order in which they stand in the target. */
+  readonly chunks: readonly ReceiptChunk[];
+}
+
+/** As its mark said. */
+export interface ReceiptChunk {
+  readonly sourceStart: number;
+  readonly sourceEnd: number;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly rowsSkipped?: number;
+  readonly hash: string;
 }
 
 /** The digest that a receipt must carry: SHA-256 over all its other members, whatever their order; 64 hex digits. */

@@ -15,7 +15,7 @@ interface PipelineRun {
   readonly message?: string;
 }
 
-interface ActivityRun {
+export interface ActivityRun {
   readonly activityName: string;
   readonly activityType: string;
   readonly status: string;
@@ -24,7 +24,7 @@ interface ActivityRun {
   readonly output?: Readonly<Record<string, unknown>>;
 }
 
-interface RunState {
+export interface RunState {
   readonly pipelineRun: PipelineRun;
   readonly activities: readonly ActivityRun[];
 }
@@ -83,7 +83,7 @@ async function follow(runId: string, context: Context, output: Output, signal: A
   }
 }
 
-async function readState(runId: string, context: Context, signal?: AbortSignal): Promise<RunState> {
+export async function readState(runId: string, context: Context, signal?: AbortSignal): Promise<RunState> {
   return { pipelineRun: await getRun(context, runId, signal), activities: await activityRuns(context, runId, signal) };
 }
 

@@ -45,8 +45,8 @@ export async function findStoreId(
  * absolute path (a Windows share, a mistake) is not among them: the connector refuses it with the reason.
  */
 export function localRootsOf(job: Job): string[] {
-  const { source, sink } = job.activity;
-  const roots = [source, sink].flatMap(({ connector, connection }) => {
+  const { source, sink, log } = job.activity;
+  const roots = [source, sink, ...(log === undefined ? [] : [log.store])].flatMap(({ connector, connection }) => {
     const host = connector === fileSpec.name ? textOf(connection, 'host') : undefined;
     return host?.startsWith('/') === true ? [posix.normalize(host).replace(/(?<=.)\/+$/, '')] : [];
   });

@@ -1,6 +1,6 @@
 import type { Fault } from '@dmg/base';
-import { activityError, copyActivityOutput, isTabular } from '@dmg/contracts';
-import type { AttemptOutcome, AttemptProgress, ConnectorSpec, CopyActivity, CopyEnd } from '@dmg/model';
+import { activityError, copyActivityOutput, isTabular, logPathOf } from '@dmg/contracts';
+import { type AttemptOutcome, type AttemptProgress, type ConnectorSpec, type CopyActivity, type CopyEnd, copyLogFolder } from '@dmg/model';
 import type { ActivityRunRow } from '../database/schema.ts';
 import { outcomeOf } from '../tracking/run-records.ts';
 
@@ -20,7 +20,9 @@ export function outputOf(facts: OutputFacts): Readonly<Record<string, unknown>> 
   const timing = timingOf(facts);
   const gatewayName = row.node_name === null ? facts.gatewayName : `${facts.gatewayName} (${row.node_name})`;
   const note = row.note === null ? {} : { note: JSON.parse(row.note) as unknown };
-  const { source, sink, validateDataConsistency } = JSON.parse(row.activity) as CopyActivity;
+  const { source, sink, log, validateDataConsistency } = JSON.parse(row.activity) as CopyActivity;
+  const origin = { activityName: row.name, activityRunId: row.activity_run_id };
+  const logFacts = log === undefined ? {} : { log: { form: log.form, path: logPathOf(log, copyLogFolder(log, origin)) } };
   const formats: Formats = { sourceFormat: source.format.type, sinkFormat: sink.format.type };
   if (outcome?.kind === 'succeeded') {
     const output = copyActivityOutput(outcome.receipt, outcome.details, {
@@ -32,6 +34,7 @@ export function outputOf(facts: OutputFacts): Readonly<Record<string, unknown>> 
       startedAt: new Date(timing.startMs ?? facts.nowMs).toISOString(),
       queuedMs: timing.queueMs,
       durationMs: timing.copyMs ?? 0,
+      ...logFacts,
     });
     return { ...output, ...note };
   }

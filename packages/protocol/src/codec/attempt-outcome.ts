@@ -56,14 +56,23 @@ export function decodeOutcome(field: string, wire: AttemptOutcome__Output | null
   }
 }
 
-function encodeDetails({ planMs, copyMs, finishMs, readMs, writeMs, parallelCopies }: AttemptDetails): WireDetails {
+function encodeDetails(details: AttemptDetails): WireDetails {
+  const { planMs, copyMs, finishMs, readMs, writeMs, parallelCopies, memoryWaitMs = 0, firstByteMs = 0 } = details;
   return {
     planMs, copyMs, finishMs, readMs, writeMs, parallelCopies: writeCount('AttemptDetails.parallel_copies', parallelCopies),
+    memoryWaitMs, firstByteMs,
+    sourcePeakConnections: writeCount('AttemptDetails.source_peak_connections', details.sourcePeakConnections ?? 0),
+    sinkPeakConnections: writeCount('AttemptDetails.sink_peak_connections', details.sinkPeakConnections ?? 0),
   } satisfies Required<WireDetails>;
 }
 
 function decodeDetails(wire: AttemptDetails__Output | null): AttemptDetails {
-  const { planMs, copyMs, finishMs, readMs, writeMs, parallelCopies } = readMessage('Succeeded.details', wire);
+  const { planMs, copyMs, finishMs, readMs, writeMs, parallelCopies, ...later } = readMessage('Succeeded.details', wire);
+  // Nodes of earlier versions do not say these, and 0 says nothing.
+  const memoryWaitMs = readMeasure('AttemptDetails.memory_wait_ms', later.memoryWaitMs);
+  const firstByteMs = readMeasure('AttemptDetails.first_byte_ms', later.firstByteMs);
+  const sourcePeakConnections = readCount('AttemptDetails.source_peak_connections', later.sourcePeakConnections);
+  const sinkPeakConnections = readCount('AttemptDetails.sink_peak_connections', later.sinkPeakConnections);
   return {
     planMs: readMeasure('AttemptDetails.plan_ms', planMs),
     copyMs: readMeasure('AttemptDetails.copy_ms', copyMs),
@@ -71,5 +80,9 @@ function decodeDetails(wire: AttemptDetails__Output | null): AttemptDetails {
     readMs: readMeasure('AttemptDetails.read_ms', readMs),
     writeMs: readMeasure('AttemptDetails.write_ms', writeMs),
     parallelCopies: readCount('AttemptDetails.parallel_copies', parallelCopies),
+    ...(memoryWaitMs === 0 ? {} : { memoryWaitMs }),
+    ...(firstByteMs === 0 ? {} : { firstByteMs }),
+    ...(sourcePeakConnections === 0 ? {} : { sourcePeakConnections }),
+    ...(sinkPeakConnections === 0 ? {} : { sinkPeakConnections }),
   };
 }

@@ -27,6 +27,22 @@ export interface AttemptDetails {
    * How many chunks were copied at once.
    */
   'parallelCopies'?: (number);
+  /**
+   * Milliseconds in which chunks waited for free part buffers.
+   */
+  'memoryWaitMs'?: (number | string);
+  /**
+   * Milliseconds from the start of the attempt to the first byte of its source; 0: it read none.
+   */
+  'firstByteMs'?: (number | string);
+  /**
+   * Most calls to the source that were under way at once.
+   */
+  'sourcePeakConnections'?: (number);
+  /**
+   * Most calls to the sink that were under way at once.
+   */
+  'sinkPeakConnections'?: (number);
 }
 
 export interface AttemptDetails__Output {
@@ -54,4 +70,20 @@ export interface AttemptDetails__Output {
    * How many chunks were copied at once.
    */
   'parallelCopies': (number);
+  /**
+   * Milliseconds in which chunks waited for free part buffers.
+   */
+  'memoryWaitMs': (number);
+  /**
+   * Milliseconds from the start of the attempt to the first byte of its source; 0: it read none.
+   */
+  'firstByteMs': (number);
+  /**
+   * Most calls to the source that were under way at once.
+   */
+  'sourcePeakConnections': (number);
+  /**
+   * Most calls to the sink that were under way at once.
+   */
+  'sinkPeakConnections': (number);
 }
