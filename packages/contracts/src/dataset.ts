@@ -1,6 +1,7 @@
 import {
   type BinaryFormat, type ConnectorSpec, type DataFormat, type DelimitedTextFormat, type JsonObject, type JsonValue, textEncodingNames,
 } from '@dmg/model';
+import { readCompression, readCompressionCodec } from './compression.ts';
 import { openDefinition, readParameters, readReference, unboundParameters } from './definition.ts';
 import { isExpression, type Scope } from './expression.ts';
 import { Findings } from './findings.ts';
@@ -102,28 +103,13 @@ function checkPath(reader: ObjectReader, location: JsonObject): void {
   }
 }
 
-const noCompression = 'compressed files are not decompressed or compressed yet; leave it out or use None';
-
 function readBinary(reader: ObjectReader): BinaryFormat {
-  const compression = reader.object('compression');
-  if (compression !== undefined) {
-    refuseCodec(compression, 'type');
-    compression.allow('level');
-    compression.finish();
-  }
-  return { type: 'Binary' };
-}
-
-function refuseCodec(reader: ObjectReader, name: string): void {
-  const codec = reader.string(name);
-  if (
-    codec.state === 'given' && !/^\s*(none)?\s*$/i.test(codec.value)
-  ) reader.findings.problem(reader.at(name), `is not supported: ${noCompression}`);
+  const compression = readCompression(reader);
+  return { type: 'Binary', ...(compression === undefined ? {} : { compression }) };
 }
 
 function readDelimitedText(reader: ObjectReader): DelimitedTextFormat {
-  refuseCodec(reader, 'compressionCodec');
-  reader.allow('compressionLevel');
+  const compression = readCompressionCodec(reader);
   const columnDelimiter = valueOr(reader.string('columnDelimiter'), ',');
   const rowDelimiter = valueOr(reader.string('rowDelimiter'), '');
   const quoteChar = readCharacter(reader, 'quoteChar', '"');
@@ -140,6 +126,7 @@ function readDelimitedText(reader: ObjectReader): DelimitedTextFormat {
     encodingName: valueOr(encodingName, '') || 'UTF-8',
     skipLineCount: 0,
     quoteAllText: false,
+    ...(compression === undefined ? {} : { compression }),
   };
 }
 
