@@ -40,7 +40,6 @@ export function placeAssistants(
   const online = nodes.filter((node) => node.status === 'Online');
   const free = new Map(online.map((node) => [node.nodeId, waiting > 0 ? 0 : Math.max(0, node.freeSlots)]));
   const cases = [...leads].sort((a, b) => a.sendNo - b.sendNo || (a.jobId < b.jobId ? -1 : 1)).map((lead) => new Case(lead));
-  const assignments: AssistAssignment[] = [];
   for (;;) {
     let chosen: { one: Case; nodeId: string } | undefined;
     for (const one of cases) {
@@ -50,13 +49,13 @@ export function placeAssistants(
     }
     if (chosen === undefined) break;
     free.set(chosen.nodeId, (free.get(chosen.nodeId) ?? 0) - 1);
-    assignments.push(chosen.one.take(chosen.nodeId, 'assist'));
+    chosen.one.take(chosen.nodeId, 'assist');
   }
   for (const one of cases) {
     const nodeId = one.wantsKeeper ? freest(one.candidates(online, 'keep'), free) : undefined;
-    if (nodeId !== undefined) assignments.push(one.take(nodeId, 'keep'));
+    if (nodeId !== undefined) one.take(nodeId, 'keep');
   }
-  return assignments;
+  return cases.flatMap((one) => one.taken);
 }
 
 /** One copy and what it has got, this round included. */
@@ -87,11 +86,15 @@ class Case {
       && !this.#assistants.some((one) => one.nodeId === nodeId && one.step === step));
   }
 
-  take(nodeId: string, step: AssistStep): AssistAssignment {
-    const { jobId, assistantsWanted } = this.#lead;
-    const index = freeIndex({ assistants: this.#assistants });
-    this.#assistants.push({ attemptId: '', nodeId, step, index });
-    return { jobId, nodeId, step, index, of: Math.max(assistantsWanted, index) + 1 };
+  take(nodeId: string, step: AssistStep): void {
+    this.#assistants.push({ attemptId: '', nodeId, step, index: step === 'keep' ? 0 : freeIndex({ assistants: this.#assistants }) });
+  }
+
+  /** What it has got in this round; those that copy begin as if all that copy now went on to the end. */
+  get taken(): AssistAssignment[] {
+    const { jobId, assistants: { length } } = this.#lead;
+    const highest = Math.max(0, ...this.#assistants.map(({ index }) => index));
+    return this.#assistants.slice(length).map(({ nodeId, step, index }) => ({ jobId, nodeId, step, index, of: highest + 1 }));
   }
 }
 

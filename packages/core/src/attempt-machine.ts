@@ -271,6 +271,7 @@ function shift(state: AttemptState, byMs: number): AttemptState {
  */
 function ended(state: AttemptState, outcome: AttemptOutcome, nowMs: number): AttemptTransition {
   if (outcome.kind === 'succeeded') return report(state, outcome);
+  if (isAssistStep(state.terms.step) && outcome.kind === 'cancelled') return report(state, { kind: 'stopped' });
   if (state.closeTried) return closed(state, sinkOf(outcome));
   if (state.terms.step === 'abort') {
     return report(state, outcome.kind === 'failed' ? { kind: 'cancelled', sink: sinkOf(outcome) } : outcome);

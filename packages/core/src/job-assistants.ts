@@ -59,7 +59,7 @@ export function assistantListed(
   if (record !== undefined && assistantOf(record, listed.attemptId) !== undefined) return { record, effects: [] };
   const isWanted = record !== undefined && record.state !== 'Ended' && nextStep(record) === 'copy' && fits(record, listed);
   if (!isWanted) return { record, effects: [{ type: 'dismiss', attemptId: listed.attemptId, nodeId: listed.nodeId }] };
-  const adopted: Assistant = { ...listed, index: freeIndex(record) };
+  const adopted: Assistant = { ...listed, index: listed.step === 'keep' ? 0 : freeIndex(record) };
   return { record: changed(record, context, { assistants: [...(record.assistants ?? []), adopted] }), effects: [{ type: 'write' }] };
 }
 

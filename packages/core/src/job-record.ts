@@ -56,7 +56,7 @@ export interface Assistant {
   readonly attemptId: string;
   readonly nodeId: string;
   readonly step: AssistStep;
-  /** Its place among all that copy the job; see `AssistShare`. */
+  /** Its place among all that copy the job, see `AssistShare`; 0 of a keeper. */
   readonly index: number;
 }
 

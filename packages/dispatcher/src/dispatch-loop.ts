@@ -2,12 +2,14 @@ import { firstLine, newId } from '@dmg/base';
 import {
   type JobContext, type JobEvent, type JobRecord, placeJobs, placementKind, type PlacementNode, takingNodes, type WorkerEvent,
 } from '@dmg/core';
-import { formatEpoch, type RefusalReason } from '@dmg/model';
+import { formatEpoch, isAssistStep } from '@dmg/model';
+import { AssistDesk } from './assist-desk.ts';
 import { EffectRunner } from './effect-runner.ts';
 import { dispatcherErrors } from './errors.ts';
-import { asWaitingJob, type JobEntry, JobTable } from './job-table.ts';
+import { asWaitingJob, type JobEntry, JobTable, keepAway } from './job-table.ts';
 import { KeptEnds } from './kept-ends.ts';
 import type { LedgerSession } from './ledger-session.ts';
+import { readFinalTries } from './list-check.ts';
 import type { Mail } from './mail.ts';
 import { dispatcherMetrics } from './metrics.ts';
 import type { DispatcherOptions, DispatcherSettings } from './options.ts';
@@ -43,6 +45,7 @@ export class DispatchLoop {
   readonly #endedAttempts = new Recent(rememberedMax);
   readonly #cancelWishes = new Recent(rememberedMax);
   readonly #keptEnds: KeptEnds;
+  readonly #assist: AssistDesk;
   readonly #onTick: () => void;
   /** The session that is about to begin, and the lists that have come for it. */
   #opening: { readonly session: LedgerSession; readonly lists: ListMail[] } | undefined;
@@ -68,6 +71,7 @@ export class DispatchLoop {
       gateway: reports, clock, random, logger, atOnce: settings.reportsAtOnce,
       acknowledged: (jobId, end) => this.post({ type: 'job', jobId, event: { type: 'reported', end } }),
     });
+    this.#assist = new AssistDesk({ table: this.table, clock, random, settings, step: (jobId, event) => this.#step(jobId, event) });
     const verify = (signedJob: string): ReturnType<DispatcherOptions['verify']> => options.verify(signedJob);
     this.receiver = new Receiver({
       clock, logger, meter, reports, verify, settleLimitMs: settings.settleLimitMs, onDeadLettered: hooks.onDeadLettered,
@@ -143,8 +147,7 @@ export class DispatchLoop {
     const { session } = this;
     if (session === undefined || !session.mayAct()) return;
     const { silentLimitMs } = this.#settings;
-    const nodeIds = new Set([...this.table.active()].flatMap(({ record }) => record.attempt?.nodeId ?? []));
-    for (const nodeId of nodeIds) {
+    for (const nodeId of this.table.nodesInUse()) {
       if (this.roster.isGone(nodeId)) this.#giveUp(nodeId, { reason: 'its process is gone', also: 'unanswered' });
       else if (this.roster.silentForMs(nodeId, session.epoch) >= silentLimitMs) this.#giveUp(nodeId, { reason: 'it is silent' });
     }
@@ -195,16 +198,10 @@ export class DispatchLoop {
       return this.roster.forsake(nodeId);
     }
     const { list } = result;
-    const finalTries = new Map<string, boolean>();
-    for (const { jobId, signedJob, tryNumber } of list.attempts) {
-      const known = this.table.get(jobId);
-      if (signedJob === undefined || (known !== undefined && known.record.tryNumber >= tryNumber)) continue;
-      try {
-        finalTries.set(jobId, (await this.#options.verify(signedJob)).finalTry);
-      } catch (error) {
-        this.#options.logger.error({ jobId, nodeId, reason: firstLine(error) }, 'worker runs a job that is not signed for us');
-      }
-    }
+    const finalTries = await readFinalTries(list.attempts, {
+      logger: this.#options.logger, verify: (signedJob) => this.#options.verify(signedJob),
+      knownTry: (jobId) => this.table.get(jobId)?.record.tryNumber,
+    });
     const mail: ListMail = { type: 'list', list, finalTries, session };
     if (this.#opening?.session === session) this.#opening.lists.push(mail);
     else this.post(mail);
@@ -227,6 +224,8 @@ export class DispatchLoop {
   #drain(): void {
     for (let mail = this.#mail.shift(); mail !== undefined; mail = this.#mail.shift()) this.#handle(mail);
     this.place();
+    const { session } = this;
+    if (this.leading && session?.mayAct() === true) this.#assist.place(() => this.#nodes(session));
     this.receiver.release();
     this.#options.meter.set(dispatcherMetrics.waiting, this.table.waitingForSlot());
   }
@@ -278,6 +277,7 @@ export class DispatchLoop {
   #onAnswered({ jobId, attemptId, nodeId, session, answer }: Mail & { type: 'answered' }): void {
     const entry = this.table.get(jobId);
     const current = entry?.record.attempt?.attemptId === attemptId;
+    const isAssistant = this.#assist.known(entry, attemptId, ++this.#now);
     if (answer === undefined) {
       if (entry !== undefined && current) entry.knownAt ??= ++this.#now;
       this.roster.doubt(nodeId);
@@ -288,7 +288,8 @@ export class DispatchLoop {
       if (entry !== undefined && current) this.#onAccepted(entry);
       return this.#step(jobId, { type: 'accepted', attemptId });
     }
-    if (entry !== undefined) this.#keepAway(entry, nodeId, answer);
+    if (entry !== undefined && isAssistant) this.#assist.refused(entry, nodeId, answer.reason);
+    else if (entry !== undefined) keepAway(entry, { nodeId, ...answer }, this.#settings, this.#options.clock.monotonicMs());
     this.#step(jobId, { type: 'refused', attemptId, reason: answer.reason, evidence: answer.evidence });
     if (answer.reason === 'ALREADY_RUNNING') this.greet(true);
     // The larger epoch may be our own: then the session under which it was dispatched is over already.
@@ -301,16 +302,6 @@ export class DispatchLoop {
     const { waitingSinceMs } = entry;
     entry.waitingSinceMs = undefined;
     if (waitingSinceMs !== undefined) this.#options.meter.observe(dispatcherMetrics.waitSeconds, (nowMs - waitingSinceMs) / 1000);
-  }
-
-  /** What a refusal says of this job on this node, not of the node. */
-  #keepAway(entry: JobEntry, nodeId: string, { reason, evidence }: { reason: RefusalReason; evidence: string }): void {
-    const { ineligibleMs, refusedMs } = this.#settings;
-    const delaysMs: Partial<Record<RefusalReason, number>> = {
-      NOT_ELIGIBLE: ineligibleMs, BAD_SIGNATURE: refusedMs, ALREADY_RUNNING: refusedMs,
-    };
-    const delayMs = delaysMs[reason];
-    if (delayMs !== undefined) entry.ineligible.set(nodeId, { reason: evidence, untilMs: this.#options.clock.monotonicMs() + delayMs });
   }
 
   /** Signs of life are mail only when they change something: a worker that does not obey us yet is greeted. */
@@ -339,10 +330,12 @@ export class DispatchLoop {
       if (!this.#isLive() && !isCurrent) return this.#keptEnds.add({ nodeId, event });
       const { tryNumber, outcome, startedAtMs: startedAtWallMs, endedAtMs: endedAtWallMs } = event;
       const nodeName = this.roster.nodeName(nodeId);
+      this.#assist.ended(entry, { nodeId, attemptId, outcome });
       return this.#step(jobId, { type: 'ended', attemptId, tryNumber, nodeName, outcome, startedAtWallMs, endedAtWallMs });
     }
     if (entry === undefined || !isCurrent) return;
     entry.progress = event.progress;
+    this.#assist.note(entry);
     if (entry.record.state !== 'Dispatched') return;
     entry.knownAt ??= ++this.#now;
     this.#step(jobId, { type: 'progress', attemptId });
@@ -361,15 +354,21 @@ export class DispatchLoop {
       this.#options.logger.info({ jobId: entry.jobId, attemptId: attempt.attemptId, nodeId }, 'attempt is gone, job waits again');
       this.#step(entry.jobId, { type: 'notListed', nodeId });
     }
+    this.#assist.gone(nodeId, (attemptId, knownAt) => !listed.has(attemptId) && knownAt !== undefined && knownAt < askedAt);
     for (const attempt of attempts) {
       const { jobId, attemptId, progress } = attempt;
       // It ended after the list was made.
       if (this.#endedAttempts.has(attemptId)) continue;
+      if (isAssistStep(attempt.step) && this.table.get(jobId) === undefined) {
+        void this.effects.speak(jobId, { type: 'dismiss', attemptId, nodeId });
+        continue;
+      }
       const finalTry = finalTries.get(jobId);
       const { signedJob: _unverified, ...rest } = attempt;
       const current = this.table.get(jobId)?.progress;
       this.#step(jobId, { type: 'listed', nodeId, attempt: finalTry === undefined ? rest : attempt, finalTry: finalTry ?? false, current });
       const entry = this.table.get(jobId);
+      this.#assist.known(entry, attemptId, askedAt);
       if (entry?.record.attempt?.attemptId !== attemptId) continue;
       entry.knownAt ??= askedAt;
       entry.progress ??= progress;
@@ -385,6 +384,7 @@ export class DispatchLoop {
     if (lost.length > 0) this.#options.logger.warn({ nodeId, jobs: lost.length, reason }, 'worker is given up, its jobs wait again');
     this.roster.forsake(nodeId);
     for (const entry of lost) this.#step(entry.jobId, { type: 'notListed', nodeId });
+    this.#assist.gone(nodeId, (_, knownAt) => also === 'unanswered' || knownAt !== undefined);
   }
 
   #nodes(session: LedgerSession): PlacementNode[] {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Chaos } from './testing/chaos.ts';
 
@@ -32,13 +33,16 @@ test('whatever fails, every job ends exactly once and in agreement with its sink
   const only = process.env['DMG_SIM_SEED'];
   const seeds = only === undefined ? Array.from({ length: seedCount }, (_, index) => index + 1) : [Number(only)];
   const ends = new Map<string, number>();
+  let assisted = 0;
   for (const seed of seeds) {
     try {
       const chaos = await run(seed);
+      assisted += chaos.assistants;
       for (const { end } of chaos.control.runs.values()) ends.set(end?.kind ?? '', (ends.get(end?.kind ?? '') ?? 0) + 1);
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }
   }
-  context.diagnostic(`${seeds.length} seeds: ${[...ends].map(([kind, number]) => `${number} ${kind}`).join(', ')}`);
+  if (only === undefined) assert.ok(assisted > seedCount / 3, `${assisted} assistants only`);
+  context.diagnostic(`${assisted} assistants; ${seeds.length} seeds: ${[...ends].map(([kind, number]) => `${number} ${kind}`).join(', ')}`);
 });

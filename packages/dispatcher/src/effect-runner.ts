@@ -1,6 +1,7 @@
 import { type Clock, firstLine, type Logger, type Meter, withDeadline } from '@dmg/base';
 import { type JobEffect, nextStep } from '@dmg/core';
 import type { Job } from '@dmg/model';
+import { assistantIn } from './assist-desk.ts';
 import type { JobEntry } from './job-table.ts';
 import type { LedgerSession } from './ledger-session.ts';
 import type { Mail } from './mail.ts';
@@ -23,6 +24,9 @@ export interface EffectRunnerOptions {
   /** Whether jobs are placed now. */
   isLeading(): boolean;
 }
+
+/** What an attempt is told. */
+type Spoken = JobEffect & { type: 'stop' | 'supersede' | 'dismiss' | 'tell' };
 
 /**
  * Does what the job machine asks for, in its order: what stands before `write` at once, what stands after it only when the ledger
@@ -65,7 +69,9 @@ export class EffectRunner {
       case 'report': return this.#options.reporter.add(entry.jobId, effect.end);
       case 'dispatch': return void this.#dispatch(entry, effect);
       case 'stop':
-      case 'supersede': return void this.#end(entry, effect);
+      case 'supersede':
+      case 'dismiss':
+      case 'tell': return void this.speak(entry.jobId, effect);
       case 'remove': return void this.#chain(entry, async () => void await this.#options.session()?.remove(entry.jobId));
     }
   }
@@ -81,7 +87,7 @@ export class EffectRunner {
     this.#options.post({ type: 'job', jobId: entry.jobId, event: { type: 'undispatched', attemptId } });
   }
 
-  async #dispatch(entry: JobEntry, { attemptId, nodeId, step }: JobEffect & { type: 'dispatch' }): Promise<void> {
+  async #dispatch(entry: JobEntry, { attemptId, nodeId, step, share }: JobEffect & { type: 'dispatch' }): Promise<void> {
     const { roster, clock, dispatchLimitMs: limitMs, post, meter, logger } = this.#options;
     const { jobId } = entry;
     const job = await this.#jobOf(entry);
@@ -90,7 +96,8 @@ export class EffectRunner {
     // From here to the call nothing else happens.
     const { record } = entry;
     const port = roster.port(nodeId);
-    const stillWanted = record.attempt?.attemptId === attemptId && record.state === 'Dispatched' && nextStep(record) === step;
+    const isCurrent = record.attempt?.attemptId === attemptId && record.state === 'Dispatched' && nextStep(record) === step;
+    const stillWanted = isCurrent || assistantIn(entry, attemptId) !== undefined;
     const mayDispatch = session?.mayAct() === true && this.#options.isLeading();
     if (job === undefined || port === undefined || session === undefined || !stillWanted || !mayDispatch) {
       this.#undispatched(entry, attemptId);
@@ -98,7 +105,7 @@ export class EffectRunner {
       return;
     }
     try {
-      const request = { job, signedJob: record.signedJob, attemptId, step, epoch: session.epoch };
+      const request = { job, signedJob: record.signedJob, attemptId, step, epoch: session.epoch, ...(share === undefined ? {} : { share }) };
       const answer = await withDeadline({ clock, limitMs, what: `dispatch a job to ${port.nodeName}` }, () => port.dispatch(request));
       const labels = answer.accepted ? { outcome: 'accepted', reason: 'none' } : { outcome: 'refused', reason: answer.reason };
       meter.add(dispatcherMetrics.jobs, 1, labels);
@@ -125,21 +132,23 @@ export class EffectRunner {
     }
   }
 
-  /** Ends an attempt on its worker. Nothing is done without the right to act: a new session learns from the lists what still runs. */
-  async #end(entry: JobEntry, { type, attemptId, nodeId }: JobEffect & { type: 'stop' | 'supersede' }): Promise<void> {
+  /** Says something to an attempt. Nothing is done without the right to act: a new session learns from the lists what still runs. */
+  async speak(jobId: string, effect: Spoken): Promise<void> {
     const { roster, clock, dispatchLimitMs: limitMs, logger } = this.#options;
+    const { type, attemptId, nodeId } = effect;
     const session = this.#options.session();
     while (session?.mayAct() !== true) if (!(await (session?.ready() ?? false))) return;
     const port = roster.port(nodeId);
     if (port === undefined) return;
     try {
       await withDeadline({ clock, limitMs, what: `${type} an attempt on ${port.nodeName}` }, async () => {
-        if (type === 'stop') await port.cancel(attemptId);
+        if (effect.type === 'stop') await port.cancel(attemptId);
+        else if (effect.type === 'tell') await port.tellAssistants?.(attemptId, effect.assistants);
         else await port.supersede?.(attemptId);
       });
     } catch (error) {
       // The node stops a cancelled one too, from its desired state; the next list brings up what still runs.
-      logger.warn({ jobId: entry.jobId, attemptId, nodeId, type, reason: firstLine(error) }, 'worker did not answer');
+      logger.warn({ jobId, attemptId, nodeId, type, reason: firstLine(error) }, 'worker did not answer');
     }
   }
 }

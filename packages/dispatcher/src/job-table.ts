@@ -1,6 +1,6 @@
-import type { AttemptProgress, Job } from '@dmg/model';
+import type { AttemptProgress, Job, RefusalReason } from '@dmg/model';
 import {
-  type JobContext, type JobEffect, type JobEnd, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
+  type Assistant, type JobContext, type JobEffect, type JobEnd, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
 } from '@dmg/core';
 
 /** A job's record and what is known of it beside the ledger. */
@@ -16,6 +16,10 @@ export interface JobEntry {
    * Only a list that was asked for later can say that the attempt is gone. Undefined: the answer is still to come.
    */
   knownAt: number | undefined;
+  /** The same for each assistant, by attempt. */
+  readonly assistantsKnownAt: Map<string, number>;
+  /** Nodes that get no assistant of this job before then. */
+  readonly assistRests: Map<string, number>;
   /** How far the current attempt was when it was heard of last. */
   progress: AttemptProgress | undefined;
   /** Nodes that may not run it for now. */
@@ -38,6 +42,8 @@ export class JobTable {
   readonly #open = new Map<string, JobEntry>();
   /** Jobs with a current attempt. */
   readonly #active = new Map<string, JobEntry>();
+  /** Jobs with assistants; they may be waiting for their next attempt. */
+  readonly #assisted = new Map<string, JobEntry>();
 
   constructor(isBeingReported: (jobId: string, end: JobEnd) => boolean) {
     this.#isBeingReported = isBeingReported;
@@ -80,21 +86,29 @@ export class JobTable {
     return count;
   }
 
-  /** How many attempts the dispatcher believes to be on a node. */
+  /** How many slots of a node the dispatcher believes to be taken by its attempts. */
   activeOn(nodeId: string): number {
     let count = 0;
     for (const entry of this.#active.values()) if (entry.record.attempt?.nodeId === nodeId) count += 1;
+    for (const { assistant } of this.assistantsOn(nodeId)) if (assistant.step === 'assist') count += 1;
     return count;
+  }
+
+  assistantsOn(nodeId: string): { readonly entry: JobEntry; readonly assistant: Assistant }[] {
+    if (this.#assisted.size === 0) return [];
+    return [...this.#assisted.values()].flatMap((entry) =>
+      (entry.record.assistants ?? []).filter((one) => one.nodeId === nodeId).map((assistant) => ({ entry, assistant })));
+  }
+
+  /** Nodes on which there should be an attempt of any kind. */
+  nodesInUse(): Set<string> {
+    const leading = [...this.#active.values()].flatMap(({ record }) => record.attempt?.nodeId ?? []);
+    return new Set([...leading, ...[...this.#assisted.values()].flatMap(({ record }) => (record.assistants ?? []).map((one) => one.nodeId))]);
   }
 
   /** Jobs whose current attempt is on a node. */
   on(nodeId: string): JobEntry[] {
     return [...this.#active.values()].filter((entry) => entry.record.attempt?.nodeId === nodeId);
-  }
-
-  /** Jobs with a current attempt, on whatever node. */
-  active(): IterableIterator<JobEntry> {
-    return this.#active.values();
   }
 
   /** How many jobs of this kind wait although no live node may run them. */
@@ -140,6 +154,7 @@ export class JobTable {
       this.#set(entry, restored(record), nowMs);
       entry.written = { epochN: record.epochN, version: record.version };
       entry.knownAt = 0;
+      for (const { attemptId } of record.assistants ?? []) entry.assistantsKnownAt.set(attemptId, 0);
     }
   }
 
@@ -155,8 +170,8 @@ export class JobTable {
 
   #add(record: JobRecord): JobEntry {
     const entry: JobEntry = {
-      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, progress: undefined, ineligible: new Map(),
-      stranded: undefined, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
+      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, assistantsKnownAt: new Map(),
+      assistRests: new Map(), progress: undefined, ineligible: new Map(), stranded: undefined, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
     };
     this.#entries.set(record.jobId, entry);
     return entry;
@@ -173,6 +188,11 @@ export class JobTable {
     else this.#open.set(entry.jobId, entry);
     if (record.attempt === undefined) this.#active.delete(entry.jobId);
     else this.#active.set(entry.jobId, entry);
+    if (record.assistants === undefined) this.#assisted.delete(entry.jobId);
+    else this.#assisted.set(entry.jobId, entry);
+    for (const attemptId of entry.assistantsKnownAt.keys()) {
+      if (!record.assistants?.some((one) => one.attemptId === attemptId)) entry.assistantsKnownAt.delete(attemptId);
+    }
     if (record.state === 'Ended') entry.verified = undefined;
     if (record.state === 'Waiting') {
       entry.waitingSinceMs ??= nowMs;
@@ -189,6 +209,7 @@ export class JobTable {
     this.#open.delete(entry.jobId);
     this.#waiting.delete(entry.jobId);
     this.#active.delete(entry.jobId);
+    this.#assisted.delete(entry.jobId);
   }
 }
 
@@ -197,6 +218,20 @@ export function asWaitingJob(entry: JobEntry, nowMs: number): WaitingJob {
   for (const [nodeId, { untilMs }] of entry.ineligible) if (untilMs <= nowMs) entry.ineligible.delete(nodeId);
   const ineligible = new Map([...entry.ineligible].map(([nodeId, { reason }]) => [nodeId, reason]));
   return { jobId: entry.jobId, sendNo: entry.record.sendNo, step: nextStep(entry.record), ineligible };
+}
+
+/** Notes what a refusal says of this job on this node, not of the node. */
+export function keepAway(
+  entry: JobEntry, refusal: { nodeId: string; reason: RefusalReason; evidence: string },
+  settings: { readonly ineligibleMs: number; readonly refusedMs: number }, nowMs: number,
+): void {
+  const { nodeId, reason, evidence } = refusal;
+  const { ineligibleMs, refusedMs } = settings;
+  const delaysMs: Partial<Record<RefusalReason, number>> = {
+    NOT_ELIGIBLE: ineligibleMs, BAD_SIGNATURE: refusedMs, ALREADY_RUNNING: refusedMs,
+  };
+  const delayMs = delaysMs[reason];
+  if (delayMs !== undefined) entry.ineligible.set(nodeId, { reason: evidence, untilMs: nowMs + delayMs });
 }
 
 function isNewer(a: JobRecord, b: JobRecord): boolean {

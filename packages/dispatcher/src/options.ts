@@ -67,6 +67,10 @@ export interface DispatcherSettings {
   readonly ineligibleMs: number;
   /** A node that refused because it is full or draining is asked again after this, unless it says before that a slot is free. */
   readonly refusedMs: number;
+  /** A copy that could use assistants gets the first one after this: most copies are over before. */
+  readonly assistAfterMs: number;
+  /** After an assistant ended, its node assists the same job again after this. */
+  readonly assistRestMs: number;
   /** Between two attempts to get a grant. */
   readonly grantBackoff: BackoffPolicy;
 }
@@ -91,5 +95,7 @@ export const defaultSettings: DispatcherSettings = {
   strandedMax: 1_000,
   ineligibleMs: 30_000,
   refusedMs: 1_000,
+  assistAfterMs: 1_000,
+  assistRestMs: 5_000,
   grantBackoff: { firstMs: 100, factor: 2, maxMs: 5_000 },
 };

@@ -1,8 +1,9 @@
 import { asDmgError, systemClock, systemRandom } from '@dmg/base';
-import { type CopyOptions, runAbort, runCopy } from '@dmg/engine';
-import { formatEpoch, type JsonObject } from '@dmg/model';
+import { assistCopy, type CopyOptions, keepSnapshot, runAbort, runCopy } from '@dmg/engine';
+import { type AttemptOutcome, formatEpoch, type JsonObject } from '@dmg/model';
 import { verifyJob } from '@dmg/security/signatures';
 import { createLogger } from '@dmg/telemetry/logger';
+import type { ExecutorTask } from '@dmg/worker';
 import { runExecutorProcess } from '@dmg/worker/executor-process';
 import { readExecutorConfig } from './config.ts';
 import { connectors } from './connectors.ts';
@@ -34,6 +35,22 @@ async function readCredentialKey(): Promise<JsonObject | undefined> {
   return privateJwk;
 }
 
+/** Assistants and keepers end without a word on the job: what they did stands at the sink, or is done by others. */
+async function runStep({ step, share }: ExecutorTask, options: CopyOptions): Promise<AttemptOutcome> {
+  switch (step) {
+    case 'copy': return runCopy(options);
+    case 'abort': return runAbort(options);
+    case 'keep': {
+      await keepSnapshot(options);
+      return { kind: 'stopped' };
+    }
+    case 'assist': {
+      const outcome = await assistCopy({ ...options, share: share ?? { index: 1, of: 2 } });
+      return outcome.kind === 'failed' ? { kind: 'failed', fault: outcome.fault, sink: 'open' } : { kind: 'stopped' };
+    }
+  }
+}
+
 runExecutorProcess({
   clock: systemClock,
   logger,
@@ -59,9 +76,10 @@ runExecutorProcess({
         logger: attemptLogger,
         meter: context.meter,
         onProgress: (progress) => context.progress(progress),
+        assistants: () => context.assistants(),
         signal: context.signal,
       };
-      return task.step === 'abort' ? await runAbort(common) : await runCopy(common);
+      return await runStep(task, common);
     } catch (error) {
       // Nothing has touched the sink yet; the host closes it where this was the last try.
       attemptLogger.error({ error: asDmgError(error) }, 'attempt could not begin');

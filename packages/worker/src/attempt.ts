@@ -6,8 +6,7 @@ import type { AttemptOutcome, AttemptProgress, AttemptStep, Job, RunningAttempt 
 import { workerErrors } from './errors.ts';
 import type { Departure, Executor } from './executor.ts';
 import type { ExecutorMessage } from './executor-messages.ts';
-import type { ExecutorPool } from './executor-pool.ts';
-import type { Occupant } from './occupant.ts';
+import type { AttemptHost, Occupant } from './occupant.ts';
 
 export interface AttemptOptions {
   readonly request: DispatchRequest;
@@ -16,7 +15,7 @@ export interface AttemptOptions {
   readonly step: AttemptStep;
   readonly nodeName: string;
   readonly executor: Executor;
-  readonly pool: ExecutorPool;
+  readonly pool: AttemptHost;
   readonly limits: AttemptLimits;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -83,6 +82,11 @@ export class Attempt implements Occupant {
     this.#feed({ type: 'stop', kind });
   }
 
+  /** How many assistants copy beside it now. */
+  tellAssistants(assistants: number): void {
+    if (this.#state.phase === 'running') this.#executor.tellAssistants(this.attemptId, assistants);
+  }
+
   /** To be called often: memory, silences and limits. */
   watch(pausedMs: number): void {
     if (pausedMs > 0) this.#feed({ type: 'hostPaused', pausedMs });
@@ -132,8 +136,9 @@ export class Attempt implements Occupant {
 
   #run(executor: Executor, step: AttemptStep): void {
     const { request, job, nodeName, limits } = this.#options;
-    const task = { signedJob: request.signedJob, jobId: job.jobId, attemptId: this.attemptId, step, epoch: request.epoch, nodeName };
-    executor.start(task, step === 'copy' ? job.policy.timeoutMs : limits.abortLimitMs);
+    const { signedJob, epoch, share } = request;
+    const task = { signedJob, jobId: job.jobId, attemptId: this.attemptId, step, epoch, nodeName, ...(share === undefined ? {} : { share }) };
+    executor.start(task, step === 'abort' ? limits.abortLimitMs : job.policy.timeoutMs);
   }
 
   #feed(event: AttemptEvent): void {

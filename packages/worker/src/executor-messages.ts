@@ -1,5 +1,5 @@
 import type { StopKind } from '@dmg/base';
-import type { AttemptOutcome, AttemptProgress, AttemptStep, Epoch } from '@dmg/model';
+import type { AssistShare, AttemptOutcome, AttemptProgress, AttemptStep, Epoch } from '@dmg/model';
 import { type CounterIncrement, readIncrements } from './counter-tally.ts';
 
 /**
@@ -13,6 +13,8 @@ export interface ExecutorTask {
   readonly jobId: string;
   readonly attemptId: string;
   readonly step: AttemptStep;
+  /** With the step `assist` only. */
+  readonly share?: AssistShare;
   readonly epoch: Epoch;
   readonly nodeName: string;
 }
@@ -24,7 +26,11 @@ export type HostMessage =
     }
   /** `timeoutMs`: limit of the work, measured by the executor's monotonic clock. */
   | { readonly type: 'start'; readonly task: ExecutorTask; readonly timeoutMs: number }
-  | { readonly type: 'stop'; readonly attemptId: string; readonly kind: StopKind };
+  | { readonly type: 'stop'; readonly attemptId: string; readonly kind: StopKind }
+  /** So many assistants copy beside the attempt now. */
+  | { readonly type: 'assistants'; readonly attemptId: string; readonly assistants: number };
+
+const hostMessageTypes: ReadonlySet<unknown> = new Set(['bind', 'start', 'stop', 'assistants']);
 
 export type ExecutorMessage =
   /** The name of the slot is bound. `troubles`: what could not be set up and is done without. */
@@ -57,5 +63,5 @@ export function readExecutorMessage(value: unknown): ExecutorMessage | undefined
 export function readHostMessage(value: unknown): HostMessage | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const message = value as HostMessage;
-  return message.type === 'bind' || message.type === 'start' || message.type === 'stop' ? message : undefined;
+  return hostMessageTypes.has(message.type) ? message : undefined;
 }

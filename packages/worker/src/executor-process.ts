@@ -15,6 +15,8 @@ export interface TaskContext {
    * move for a while for a known reason (a lock, a retry, a slow commit); it holds until the next call without it.
    */
   progress(progress: AttemptProgress, options?: { waiting?: boolean }): void;
+  /** How many assistants copy beside this attempt now, on other nodes. */
+  assistants(): number;
   /** Counts for the host, which knows of it half a second later and at the end of the attempt. Counters only. */
   readonly meter: Meter;
 }
@@ -48,6 +50,7 @@ export function runExecutorProcess(options: ExecutorProcessOptions): void {
 interface CurrentTask {
   readonly attemptId: string;
   readonly controller: AbortController;
+  assistants: number;
   latest: { progress: AttemptProgress; waiting: boolean } | undefined;
   sentAtMs: number;
   timer: Timer | undefined;
@@ -97,6 +100,9 @@ class ExecutorProcess {
       case 'stop':
         this.#stop(message.attemptId, message.kind);
         break;
+      case 'assistants':
+        if (this.#task?.attemptId === message.attemptId) this.#task.assistants = message.assistants;
+        break;
     }
   }
 
@@ -137,7 +143,7 @@ class ExecutorProcess {
     const { attemptId } = task;
     if (this.#task !== undefined) throw new Error('the host started a second task');
     const controller = new AbortController();
-    const current: CurrentTask = { attemptId, controller, latest: undefined, sentAtMs: -Infinity, timer: undefined };
+    const current: CurrentTask = { attemptId, controller, assistants: 0, latest: undefined, sentAtMs: -Infinity, timer: undefined };
     this.#task = current;
     let timedOut = false;
     const limit = timerOf(this.#clock, timeoutMs, () => {
@@ -149,6 +155,7 @@ class ExecutorProcess {
       outcome = await this.#options.run(task, {
         signal: controller.signal,
         meter: this.#tally,
+        assistants: () => current.assistants,
         progress: (progress, how) => this.#progress(current, progress, how?.waiting ?? false),
       });
     } catch (error) {

@@ -147,6 +147,10 @@ export class Executor {
     this.#send({ type: 'stop', attemptId, kind });
   }
 
+  tellAssistants(attemptId: string, assistants: number): void {
+    this.#send({ type: 'assistants', attemptId, assistants });
+  }
+
   kill(reason: string): void {
     if (this.#gone) return;
     this.#killedFor ??= reason;

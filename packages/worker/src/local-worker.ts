@@ -1,19 +1,22 @@
-import { type Clock, firstLine, type Logger, type Timer, withDeadline } from '@dmg/base';
+import type { Clock, Logger, Timer } from '@dmg/base';
 import type { DispatchAnswer, DispatchRequest, WorkerEvent, WorkerPort } from '@dmg/core';
 import {
-  type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, type Job, type RefusalReason, type RunningAttempt,
+  type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, isAssistStep, type Job, type RefusalReason,
+  type RunningAttempt,
 } from '@dmg/model';
 import { Attempt } from './attempt.ts';
 import { readAvailableMemory } from './available-memory.ts';
-import { addIncrements } from './counter-tally.ts';
+import { createProcesses } from './create-pool.ts';
 import { Drain } from './drain.ts';
+import { whyIneligible } from './eligibility.ts';
 import { workerErrors } from './errors.ts';
-import { ExecutorPool } from './executor-pool.ts';
+import type { ExecutorPool } from './executor-pool.ts';
+import { rivalryOf } from './job-rivals.ts';
+import type { Keepers } from './keepers.ts';
 import type { LocalWorkerOptions } from './local-worker-options.ts';
 import { MemoryGate } from './memory-gate.ts';
-import { attemptDurationMetric, attemptsMetric, dispatchesMetric, troublesMetric } from './metrics.ts';
+import { attemptDurationMetric, attemptsMetric, dispatchesMetric } from './metrics.ts';
 import { ProcessGauges } from './process-gauges.ts';
-import { RunDirectory } from './run-directory.ts';
 import { defaultWorkerTimes, type WorkerTimes } from './worker-times.ts';
 
 interface PendingDispatch {
@@ -22,8 +25,6 @@ interface PendingDispatch {
   cancelRequested: boolean;
   superseded: boolean;
 }
-
-const idleHeapMb = 64;
 
 /**
  * This node as a worker: decides which dispatches it takes, runs them in executor processes, and tells what becomes of them
@@ -37,6 +38,7 @@ export class LocalWorker implements WorkerPort {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #pool: ExecutorPool;
+  readonly #keepers: Keepers;
   readonly #memoryLimitBytes: number;
   readonly #memory: MemoryGate;
   readonly #drain: Drain;
@@ -72,34 +74,13 @@ export class LocalWorker implements WorkerPort {
         for (const attempt of this.#attempts.values()) attempt.stop('draining');
       },
     });
-    this.#pool = this.#createPool(options, budgetBytes);
-    this.#gauges = new ProcessGauges({
-      clock: options.clock, meter: options.meter, intervalMs: this.#times.residentIntervalMs, executorPids: () => this.#pool.pids,
+    const { pool, keepers } = createProcesses(options, {
+      budgetBytes, times: this.#times, logger: this.#logger, slotsChanged: (slots) => this.#emit({ type: 'slots', ...slots }),
     });
-  }
-
-  #createPool(options: LocalWorkerOptions, budgetBytes: number): ExecutorPool {
-    const { meter } = options;
-    const counters = new Map((options.executorCounters ?? []).map((metric) => [metric.name, metric]));
-    return new ExecutorPool({
-      nodeId: options.nodeId,
-      limit: options.concurrentJobsLimit,
-      launch: {
-        modulePath: options.executorModule,
-        execArgv: options.executorArguments ?? [],
-        oldSpaceMb: idleHeapMb + Math.ceil(budgetBytes / 1e6),
-        env: options.executorEnvironment, niceness: options.executorNiceness, takeLine: options.takeExecutorLine ?? (() => undefined),
-        takeCounts: (counts) => {
-          const unknown = addIncrements(meter, counters, counts);
-          if (unknown.length > 0) meter.add(troublesMetric, unknown.length, { what: 'counter' });
-        },
-      },
-      warm: options.warmExecutors ?? 2,
-      jobsPerExecutorMax: options.jobsPerExecutorMax ?? 50, retainedBytesMax: budgetBytes * 0.75,
-      times: this.#times,
-      runDirectory: new RunDirectory({ directory: options.runDirectory, nodeId: options.nodeId, logger: this.#logger }),
-      clock: options.clock, random: options.random, logger: this.#logger, meter,
-      slotsChanged: (slots) => this.#emit({ type: 'slots', ...slots }),
+    this.#pool = pool;
+    this.#keepers = keepers;
+    this.#gauges = new ProcessGauges({
+      clock: options.clock, meter: options.meter, intervalMs: this.#times.residentIntervalMs, executorPids: () => this.executorPids,
     });
   }
 
@@ -133,7 +114,7 @@ export class LocalWorker implements WorkerPort {
 
   /** Pids of the executors that are not gone. */
   get executorPids(): readonly number[] {
-    return this.#pool.pids;
+    return [...this.#pool.pids, ...this.#keepers.pids];
   }
 
   async hello(epoch: Epoch): ReturnType<WorkerPort['hello']> {
@@ -158,7 +139,7 @@ export class LocalWorker implements WorkerPort {
 
   async cancel(attemptId: string): Promise<void> {
     const pending = this.#pending.get(attemptId);
-    if (pending !== undefined) pending.cancelRequested = true;
+    if (pending !== undefined) cancelPending(pending);
     this.#attempts.get(attemptId)?.stop('cancelled');
   }
 
@@ -168,12 +149,16 @@ export class LocalWorker implements WorkerPort {
     this.#attempts.get(attemptId)?.stop('superseded');
   }
 
+  async tellAssistants(attemptId: string, assistants: number): Promise<void> {
+    this.#attempts.get(attemptId)?.tellAssistants(assistants);
+  }
+
   /** Cancels the job if it runs or is about to run here; false when it does not. Safe to repeat. */
   cancelJob(jobId: string): boolean {
     let found = false;
     for (const pending of this.#pending.values()) {
       if (pending.job.jobId !== jobId) continue;
-      pending.cancelRequested = true;
+      cancelPending(pending);
       found = true;
     }
     for (const attempt of this.#attempts.values()) {
@@ -209,6 +194,7 @@ export class LocalWorker implements WorkerPort {
     this.#drain.set(wanted);
     if (this.#drain.active === before) return;
     this.#logger.info({ graceMs: wanted?.graceMs, running: this.#attempts.size }, before ? 'drain taken back' : 'drain begins');
+    if (!before) this.#endAssistants();
     // Whoever holds back because it was refused is told that there is room again.
     if (before) this.#emit({ type: 'slots', ...this.slots });
   }
@@ -216,6 +202,7 @@ export class LocalWorker implements WorkerPort {
   /** The last drain: as `setDraining`, but there is no way back. Resolves when nothing runs any more; then the worker is closed. */
   async drain(graceMs: number): Promise<void> {
     this.#drain.last(graceMs);
+    this.#endAssistants();
     await this.#whenQuiet();
     this.#drain.end();
   }
@@ -238,7 +225,7 @@ export class LocalWorker implements WorkerPort {
       });
     });
     await late;
-    await this.#pool.finishClose();
+    await Promise.all([this.#pool.finishClose(), this.#keepers.close()]);
     this.#watchTimer?.cancel();
     this.#watchTimer = undefined;
     this.#gauges.stop();
@@ -249,7 +236,7 @@ export class LocalWorker implements WorkerPort {
     if (early !== undefined) return early;
     const job = await this.#options.verify(request.signedJob);
     if (job === undefined) return refuse('BAD_SIGNATURE', 'The signed job was not signed by the control plane of this gateway.');
-    const ineligible = await this.#whyIneligible(job);
+    const ineligible = await whyIneligible(job, this.#options, this.#times.eligibilityLimitMs);
     if (ineligible !== undefined) return refuse('NOT_ELIGIBLE', ineligible);
     // The world may have changed while the signature was checked; from here to the claim nothing waits.
     const late = this.#refusalNow(request) ?? this.#refusalOfJob(request, job);
@@ -258,22 +245,10 @@ export class LocalWorker implements WorkerPort {
     return short === undefined ? this.#claim(request, job) : refuse('NO_MEMORY', short);
   }
 
-  async #whyIneligible(job: Job): Promise<string | undefined> {
-    const { ineligible, clock } = this.#options;
-    if (ineligible === undefined) return undefined;
-    try {
-      const limitMs = this.#times.eligibilityLimitMs;
-      return await withDeadline({ clock, limitMs, what: 'find out whether this node may run the job' }, async () => ineligible(job));
-    } catch (error) {
-      this.#logger.warn({ jobId: job.jobId, reason: firstLine(error) }, 'eligibility of a job is not known');
-      return firstLine(error);
-    }
-  }
-
   /** A step that closes a sink takes next to nothing and is never kept waiting; where no slot is free, that is what is said. */
   #refusalForMemory(request: DispatchRequest): string | undefined {
     const { limit, used } = this.slots;
-    if (request.step === 'abort' || used + this.#pending.size >= limit) return undefined;
+    if (request.step === 'abort' || request.step === 'keep' || used + this.#pending.size >= limit) return undefined;
     return this.#memory.refusal([...this.#attempts.values()], this.#pending.size);
   }
 
@@ -289,18 +264,21 @@ export class LocalWorker implements WorkerPort {
   #refusalOfJob(request: DispatchRequest, job: Job): DispatchAnswer | 'repeated' | undefined {
     if (this.#attempts.has(request.attemptId)) return 'repeated';
     for (const attempt of this.#attempts.values()) {
-      if (attempt.job.jobId !== job.jobId) continue;
+      if (attempt.job.jobId !== job.jobId || rivalryOf(attempt.step, request.step) !== 'excludes') continue;
       const { attemptId, step } = attempt;
       return refuse('ALREADY_RUNNING', `Attempt ${attemptId} (${step}, try ${attempt.job.tryNumber}) of this job runs here.`);
     }
     for (const [attemptId, pending] of this.#pending) {
-      if (pending.job.jobId === job.jobId) return refuse('ALREADY_RUNNING', `Attempt ${attemptId} of this job is about to run here.`);
+      if (pending.job.jobId !== job.jobId || rivalryOf(pending.request.step, request.step) !== 'excludes') continue;
+      return refuse('ALREADY_RUNNING', `Attempt ${attemptId} of this job is about to run here.`);
     }
     return undefined;
   }
 
   #claim(request: DispatchRequest, job: Job): Promise<DispatchAnswer> {
     const { attemptId } = request;
+    const pool = request.step === 'keep' ? this.#keepers : this.#pool;
+    this.#makeWay(request, job);
     return new Promise((resolve) => {
       const pending: PendingDispatch = { request, job, cancelRequested: false, superseded: false };
       this.#pending.set(attemptId, pending);
@@ -308,7 +286,7 @@ export class LocalWorker implements WorkerPort {
         this.#pending.delete(attemptId);
         resolve(answer);
       };
-      const claimed = this.#pool.claim({
+      const claimed = pool.claim({
         attemptId,
         stillWanted: () => !pending.superseded && this.#refusalNow(request) === undefined,
         begin: (executor) => {
@@ -318,7 +296,7 @@ export class LocalWorker implements WorkerPort {
             // Cancelled before it began: an earlier attempt may have left something at the sink, so it is closed.
             step: pending.cancelRequested ? 'abort' : request.step,
             nodeName: this.nodeName,
-            pool: this.#pool,
+            pool,
             limits: { ...this.#times, memoryLimitBytes: this.#memoryLimitBytes },
             clock: this.#clock,
             logger: this.#logger,
@@ -336,6 +314,21 @@ export class LocalWorker implements WorkerPort {
       });
       if (!claimed) settle(refuse('NO_FREE_SLOT', this.#pool.fullEvidence()));
     });
+  }
+
+  /** Assistants of the job that is about to lead here end. */
+  #makeWay(request: DispatchRequest, job: Job): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.job.jobId === job.jobId && rivalryOf(pending.request.step, request.step) === 'makesWay') pending.superseded = true;
+    }
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.job.jobId === job.jobId && rivalryOf(attempt.step, request.step) === 'makesWay') attempt.stop('superseded');
+    }
+  }
+
+  /** Nothing is lost with those: they do not wait for the grace of a drain to be over. */
+  #endAssistants(): void {
+    for (const attempt of this.#attempts.values()) if (isAssistStep(attempt.step)) attempt.stop('draining');
   }
 
   #progressed(attempt: Attempt, progress: AttemptProgress): void {
@@ -380,6 +373,7 @@ export class LocalWorker implements WorkerPort {
     const pausedMs = missedMs > this.#times.watchIntervalMs ? missedMs : 0;
     for (const attempt of this.#attempts.values()) attempt.watch(pausedMs);
     this.#pool.watch(pausedMs);
+    this.#keepers.watch();
     this.#gauges.watch();
     // Looks come a little late each; half a step early keeps the signs from coming a whole step late.
     if (nowMs - this.#aliveAtMs >= this.#times.aliveIntervalMs - this.#times.watchIntervalMs / 2) {
@@ -388,6 +382,12 @@ export class LocalWorker implements WorkerPort {
     }
     this.#watchTimer = this.#clock.after(this.#times.watchIntervalMs, () => this.#watch());
   }
+}
+
+/** An attempt that leads still closes the sink, where an earlier one may have left something; an assistant is not begun at all. */
+function cancelPending(pending: PendingDispatch): void {
+  if (isAssistStep(pending.request.step)) pending.superseded = true;
+  else pending.cancelRequested = true;
 }
 
 function startingAttempt({ request, job }: PendingDispatch): RunningAttempt {

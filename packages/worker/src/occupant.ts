@@ -18,3 +18,14 @@ export interface Claimant {
   /** No executor can be had. */
   refused(evidence: string): void;
 }
+
+/** What an attempt needs of those whose process it works in. */
+export interface AttemptHost {
+  kill(executor: Executor, reason: string): void;
+  /** The attempt is over and its executor is well. */
+  release(executor: Executor): void;
+  /** The executor is gone and the attempt is not over: it goes on in another one. */
+  carry(goneId: number, claimant: Claimant): void;
+  /** Gives that up. */
+  dropCarried(attemptId: string): void;
+}

@@ -11,6 +11,11 @@ export function slotName(nodeId: string, slot: number): string {
   return `\0dmg/${nodeId}/slot/${slot}`;
 }
 
+/** The name of the process that keeps a snapshot: no slot. */
+export function keeperName(nodeId: string, attemptId: string): string {
+  return `\0dmg/${nodeId}/keeper/${attemptId}`;
+}
+
 /** Binds a name for as long as the process lives. Rejects with `EADDRINUSE` when another process holds it, also a frozen one. */
 export function bindSlotName(name: string): Promise<Server> {
   return new Promise((resolve, reject) => {

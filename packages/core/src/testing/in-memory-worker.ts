@@ -1,6 +1,6 @@
 import type { Clock, Fault } from '@dmg/base';
 import {
-  type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, type Receipt, type RunningAttempt,
+  type AttemptOutcome, type AttemptProgress, compareEpochs, type Epoch, formatEpoch, isAssistStep, type Receipt, type RunningAttempt,
 } from '@dmg/model';
 import type { DispatchAnswer, DispatchRequest, WorkerEvent, WorkerPort } from '../ports.ts';
 
@@ -44,6 +44,8 @@ export class InMemoryWorker implements WorkerPort {
   readonly cancelled: string[] = [];
   /** Attempts asked to make way for another one of their job. */
   readonly superseded: string[] = [];
+  /** How many assistants attempts were told of last. */
+  readonly told = new Map<string, number>();
   /** A reason why a job cannot run here; undefined: it can. */
   notEligible: (request: DispatchRequest) => string | undefined = () => undefined;
   badSignature: (request: DispatchRequest) => boolean = () => false;
@@ -81,6 +83,11 @@ export class InMemoryWorker implements WorkerPort {
     return this.#limit;
   }
 
+  /** Keepers of snapshots take no slot. */
+  get used(): number {
+    return [...this.#held.values()].filter(({ request }) => request.step !== 'keep').length;
+  }
+
   request(attemptId: string): DispatchRequest | undefined {
     return this.#held.get(attemptId)?.request;
   }
@@ -89,7 +96,7 @@ export class InMemoryWorker implements WorkerPort {
     if (this.helloTrouble !== undefined) throw this.helloTrouble;
     if (this.#epoch !== undefined && compareEpochs(epoch, this.#epoch) < 0) return { accepted: false, known: this.#epoch };
     this.#epoch = epoch;
-    const answer = { accepted: true, attempts: this.#list(), limit: this.#limit, used: this.#held.size } as const;
+    const answer = { accepted: true, attempts: this.#list(), limit: this.#limit, used: this.used } as const;
     await this.helloDelay;
     return answer;
   }
@@ -107,13 +114,18 @@ export class InMemoryWorker implements WorkerPort {
     this.cancelled.push(attemptId);
     const held = this.#held.get(attemptId);
     if (held === undefined || !this.endsWhenCancelled) return;
-    this.#end(attemptId, this.#closed(held.request));
+    this.#end(attemptId, isAssistStep(held.request.step) ? { kind: 'stopped' } : this.#closed(held.request));
   }
 
   async supersede(attemptId: string): Promise<void> {
     await Promise.resolve();
     this.superseded.push(attemptId);
     this.#end(attemptId, { kind: 'stopped' });
+  }
+
+  async tellAssistants(attemptId: string, assistants: number): Promise<void> {
+    await Promise.resolve();
+    this.told.set(attemptId, assistants);
   }
 
   subscribe(listen: (event: WorkerEvent) => void): () => void {
@@ -131,6 +143,7 @@ export class InMemoryWorker implements WorkerPort {
     const held = this.#held.get(attemptId);
     if (held === undefined) return;
     const { request } = held;
+    if (isAssistStep(request.step)) return this.#end(attemptId, { kind: 'stopped' });
     if (request.step === 'abort') return this.#end(attemptId, this.#closed(request));
     const phase = this.#sinks.close(request.job.jobId, 'done');
     this.#end(attemptId, phase === 'done' ? this.#done(request) : { kind: 'cancelled', sink: 'aborted' });
@@ -141,7 +154,7 @@ export class InMemoryWorker implements WorkerPort {
     const held = this.#held.get(attemptId);
     if (held === undefined) return;
     const { request } = held;
-    if (request.step === 'copy' && !request.job.finalTry) return this.#end(attemptId, { kind: 'failed', fault, sink: 'open' });
+    if (isAssistStep(request.step) || (request.step === 'copy' && !request.job.finalTry)) return this.#end(attemptId, { kind: 'failed', fault, sink: 'open' });
     const phase = this.#sinks.close(request.job.jobId, 'aborted');
     this.#end(attemptId, phase === 'done' ? this.#done(request) : { kind: 'failed', fault, sink: 'aborted' });
   }
@@ -173,11 +186,13 @@ export class InMemoryWorker implements WorkerPort {
     this.#send({ type: 'alive' });
   }
 
-  progress(attemptId: string, bytesWritten = 0): void {
+  progress(
+    attemptId: string, bytesWritten = 0, wishes: Pick<AttemptProgress, 'assistantsWanted' | 'snapshotHeld'> = {},
+  ): void {
     const held = this.#held.get(attemptId);
     if (held === undefined) return;
     const counts = { bytesTotal: 100, bytesRead: bytesWritten, bytesWritten, rowsWritten: 0, filesTotal: 1, filesWritten: 0 };
-    held.progress = { step: 'copy', ...counts };
+    held.progress = { step: 'copy', ...counts, ...wishes };
     this.#send({ type: 'progress', jobId: held.request.job.jobId, attemptId, progress: held.progress });
   }
 
@@ -189,10 +204,15 @@ export class InMemoryWorker implements WorkerPort {
     if (this.badSignature(request)) return { accepted: false, reason: 'BAD_SIGNATURE', evidence: 'unknown key' };
     const why = this.notEligible(request);
     if (why !== undefined) return { accepted: false, reason: 'NOT_ELIGIBLE', evidence: why };
-    const same = [...this.#held.values()].find((held) => held.request.job.jobId === request.job.jobId);
+    const same = [...this.#held.values()].find((held) => held.request.job.jobId === request.job.jobId && !givesWay(held.request, request));
     if (same !== undefined) return { accepted: false, reason: 'ALREADY_RUNNING', evidence: same.request.attemptId };
-    const used = this.#held.size;
-    if (used >= this.#limit) return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${used} of ${this.#limit} used` };
+    const { used } = this;
+    if (request.step !== 'keep' && used >= this.#limit) return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${used} of ${this.#limit} used` };
+    for (const [attemptId, held] of this.#held) {
+      if (held.request.job.jobId === request.job.jobId && held.request.step === 'assist' && request.step !== 'keep') {
+        this.#end(attemptId, { kind: 'stopped' });
+      }
+    }
     this.#held.set(request.attemptId, { request, startedAtMs: this.#clock.wallMs(), progress: undefined });
     this.begun.push(request);
     this.#sendSlots();
@@ -231,7 +251,7 @@ export class InMemoryWorker implements WorkerPort {
   }
 
   #sendSlots(): void {
-    this.#send({ type: 'slots', limit: this.#limit, used: this.#held.size });
+    this.#send({ type: 'slots', limit: this.#limit, used: this.used });
   }
 
   #send(event: WorkerEvent): void {
@@ -240,4 +260,10 @@ export class InMemoryWorker implements WorkerPort {
       for (const listen of listeners) if (this.#listeners.has(listen)) listen(event);
     });
   }
+}
+
+/** Whether an attempt of the same job does not stand in the way of another one: keepers never do, assistants end for who leads. */
+function givesWay(held: DispatchRequest, next: DispatchRequest): boolean {
+  if (held.step === 'keep' || next.step === 'keep') return held.step !== next.step;
+  return held.step === 'assist' && next.step !== 'assist';
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { seededRandom } from '@dmg/base';
 import type { InMemoryWorker } from '@dmg/core/testing';
-import type { NodeStatus } from '@dmg/model';
+import { isAssistStep, type NodeStatus } from '@dmg/model';
 import { ControlPlaneModel } from './control-plane-model.ts';
 import { testErrors } from './test-jobs.ts';
 import { type NodeModel, World } from './world.ts';
@@ -24,7 +24,7 @@ export class Chaos {
 
   constructor({ seed, nodes }: ChaosOptions) {
     this.#random = seededRandom(seed);
-    this.world = new World({ seed, nodes, limit: 1 + (seed % 3), settings: { auditIntervalMs: 10_000 } });
+    this.world = new World({ seed, nodes, limit: 1 + (seed % 3), settings: { auditIntervalMs: 10_000, assistAfterMs: 0, assistRestMs: 1_000 } });
     this.control = new ControlPlaneModel(this.world);
     this.world.onCall = (nodeId) => this.#strike(nodeId);
   }
@@ -74,7 +74,10 @@ export class Chaos {
   }
 
   async calmStep(): Promise<void> {
-    for (const worker of this.world.workers) for (const attemptId of worker.running) worker.finish(attemptId);
+    for (const worker of this.world.workers) {
+      // Assistants go on until somebody ends them: none may be forgotten.
+      for (const attemptId of worker.running) if (!isAssistant(worker, attemptId)) worker.finish(attemptId);
+    }
     await this.#step();
   }
 
@@ -82,7 +85,8 @@ export class Chaos {
     const { leader } = this.world;
     if (leader === undefined || this.control.open.length > 0 || this.world.messages.length > 0) return false;
     const { waiting, active } = leader.status();
-    return waiting + active === 0 && this.#unreported() === 0;
+    const running = this.world.workers.reduce((sum, worker) => sum + worker.running.length, 0);
+    return waiting + active + running === 0 && this.#unreported() === 0;
   }
 
   check(): void {
@@ -99,6 +103,12 @@ export class Chaos {
     assert.deepEqual(world.lives.filter(({ dispatcher }) => dispatcher.status().state === 'leading').length, 1, 'one leads');
     const { waiting, active } = world.leader?.status() ?? {};
     assert.deepEqual([waiting, active, this.#unreported(), world.messages], [0, 0, 0, []]);
+    assert.deepEqual(world.workers.flatMap(({ running }) => running), [], 'an attempt runs on that belongs to no job');
+  }
+
+  /** How many assistants and keepers were begun. */
+  get assistants(): number {
+    return this.world.workers.flatMap(({ begun }) => begun).filter(({ step }) => isAssistStep(step)).length;
   }
 
   #unreported(): number {
@@ -141,7 +151,7 @@ export class Chaos {
       else if (fate < 0.13) worker.fail(attemptId, testErrors.AWAY.create().toFault());
       else if (fate < 0.17) worker.kill(attemptId);
       else if (fate < 0.18) worker.stop(attemptId);
-      else if (fate < 0.28) worker.progress(attemptId, Math.floor(this.#random.unit() * 100));
+      else if (fate < 0.33) this.#progress(worker, attemptId);
     }
     if (this.#happens(0.03)) worker.dispatchTrouble = this.#pick([undefined, undefined, 'before', 'after'] as const);
     if (this.#happens(0.02)) worker.helloTrouble = this.#happens(0.5) ? undefined : testErrors.AWAY.create();
@@ -149,6 +159,11 @@ export class Chaos {
     if (this.#happens(0.02)) this.#delay(worker, 'dispatchDelay');
     if (this.#happens(0.01)) worker.draining = !worker.draining;
     if (this.#happens(0.02)) worker.setLimit(1 + Math.floor(this.#random.unit() * 3));
+  }
+
+  #progress(worker: InMemoryWorker, attemptId: string): void {
+    const wishes = this.#happens(0.2) ? {} : { assistantsWanted: Math.floor(this.#random.unit() * 4), snapshotHeld: this.#happens(0.3) };
+    worker.progress(attemptId, Math.floor(this.#random.unit() * 100), wishes);
   }
 
   /** What is on its way arrives late, a few steps from now. */
@@ -217,4 +232,9 @@ export class Chaos {
     await this.world.advance(stepMs, stepMs);
     await this.control.passed(stepMs);
   }
+}
+
+function isAssistant(worker: InMemoryWorker, attemptId: string): boolean {
+  const request = worker.request(attemptId);
+  return request !== undefined && isAssistStep(request.step);
 }

@@ -77,6 +77,10 @@ export class LinkModel implements WorkerPort {
     return this.#process.call(() => this.#across(() => this.#worker.supersede(attemptId)));
   }
 
+  tellAssistants(attemptId: string, assistants: number): Promise<void> {
+    return this.#process.call(() => this.#across(() => this.#worker.tellAssistants(attemptId, assistants)));
+  }
+
   subscribe(listen: (event: WorkerEvent) => void): () => void {
     this.#listeners.add(listen);
     return () => this.#listeners.delete(listen);

@@ -1,7 +1,7 @@
 import type { Clock } from '@dmg/base';
-import type { Delivery, JobQueue, Ledger, ReportGateway } from '@dmg/core';
+import type { Delivery, DispatchRequest, JobQueue, Ledger, ReportGateway } from '@dmg/core';
 import type { InMemoryJobQueue, InMemoryMaster, InMemoryReportGateway, InMemoryWorker } from '@dmg/core/testing';
-import type { Epoch, RefusalReason } from '@dmg/model';
+import { type Epoch, isAssistStep, type RefusalReason } from '@dmg/model';
 import { LinkModel, type MembersModel } from './link-model.ts';
 import type { PlainEpochs } from './plain-epochs.ts';
 import type { ProcessModel } from './process-model.ts';
@@ -109,7 +109,9 @@ export class PromiseWatch {
         this.#mustAct(epochs, `${what} on ${worker.nodeId}`);
         if (request === undefined) return;
         const { jobId } = request.job;
-        const has = this.#world.ledger.record(jobId)?.attempt?.attemptId === request.attemptId || this.#lostSincePut(jobId);
+        const { attempt, assistants = [] } = this.#world.ledger.record(jobId) ?? {};
+        const known = [attempt?.attemptId, ...assistants.map(({ attemptId }) => attemptId)];
+        const has = known.includes(request.attemptId) || this.#lostSincePut(jobId);
         const stands = this.#world.ledger.lead?.n === request.epoch.n;
         if (!has && stands) this.#broken(`an attempt of ${jobId} was dispatched before the ledger had it`);
         if (request.step === 'copy') this.#mustNotRun(process, request.epoch, jobId);
@@ -129,10 +131,14 @@ export class PromiseWatch {
     const members = this.#world.lives.find((life) => life.process === process)?.members;
     for (const { worker } of this.#world.nodes) {
       const sees = this.#world.clock.monotonicMs() - (members?.get(worker.nodeId)?.openSinceMs ?? Number.POSITIVE_INFINITY) >= knowsAfterMs;
-      const runs = worker.running.some((attemptId) => worker.request(attemptId)?.job.jobId === jobId);
+      const runs = worker.running.map((attemptId) => worker.request(attemptId)).some((one) => one?.job.jobId === jobId && leads(one));
       if (sees && runs && worker.epoch?.n === epoch.n) this.#broken(`${jobId} was begun again although ${worker.nodeId} runs it`);
     }
   }
+}
+
+function leads({ step }: DispatchRequest): boolean {
+  return !isAssistStep(step);
 }
 
 export function watchedReports(reports: InMemoryReportGateway, process: ProcessModel): ReportGateway {
