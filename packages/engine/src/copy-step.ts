@@ -7,6 +7,7 @@ import type { CopyUnit } from './copy-units.ts';
 import { forEachParallel } from './parallel.ts';
 import { copyRange } from './range-copy.ts';
 import { copyRows } from './row-copy.ts';
+import { copyRowRange } from './row-range-copy.ts';
 import { copyStream } from './stream-copy.ts';
 
 const parallelCopiesMax = 64;
@@ -62,7 +63,8 @@ export async function copyMissing(
   await forEachParallel(runners, { count, signal }, async (runner, runnerSignal) => {
     while (runner < allowed()) {
       const unit = await queue.next(runnerSignal);
-      if (part.index === 0) progress.aid({ assistants: assistantsOf(activity.parallelCopies, queue.size, ownMax), snapshotHeld: isHeld(context) });
+      const assistants = assistantsOf(activity.parallelCopies, queue.size, ownMax);
+      if (part.index === 0) progress.aid({ assistants, snapshotHeld: isHeld(context) });
       if (unit === undefined) return;
       const startedMs = clock.monotonicMs();
       try {
@@ -112,5 +114,5 @@ async function copyUnit(
   if (cutting.kind === 'streams') return copyStream(context, { target, chunk, outputs }, signal);
   const range = cutting.kind === 'ranges' ? cutting.chunks.find((candidate) => candidate.chunk === chunk) : undefined;
   if (range === undefined) throw new Error(`the plan has no chunk ${chunk} for ${target.path}`);
-  return copyRange(context, target, range, signal);
+  return context.plan.representation === 'rows' ? copyRowRange(context, target, range, signal) : copyRange(context, target, range, signal);
 }

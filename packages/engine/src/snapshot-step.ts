@@ -23,6 +23,12 @@ export function onSnapshotLost(
   return (asked === 'restart' && !can.canRestart) || (asked === 'perChunk' && !perChunk) ? 'fail' : asked;
 }
 
+/** A source may be cut into pieces that mean something under its snapshot only: its loss is survived, or wanted to be a failure. */
+export function takesSnapshotBound(activity: Pick<CopyActivity, 'source'>, canRestart: boolean): boolean {
+  const policy = onSnapshotLost(activity, { sourceKind: 'snapshotBound', canRestart });
+  return policy === 'restart' || textOf(activity.source.settings, 'onSnapshotLost')?.toLowerCase() === 'fail';
+}
+
 export interface SnapshotRequest {
   readonly plan: Plan;
   readonly source: SourceEnd;

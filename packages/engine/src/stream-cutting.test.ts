@@ -51,8 +51,8 @@ test('marks of streams: each whole and once; one moment only under the snapshot 
     ({ target: 0, chunk, attemptId, bytes: 9, rows: 2, hash: '0'.repeat(16), sourceStart: 0, sourceEnd: 7, ...more });
   const target = (count: number): PlanTarget => draft(count).targets[0] ?? assert.fail();
   const receipt = (count: number, attempts: readonly string[], starts: readonly number[] = []) => draftReceipt({
-    plan: draft(count), marks: [attempts.map((attempt, chunk) => mark(chunk, attempt, { sourceStart: starts[chunk] ?? 0 }))], atomicPublish: 'yes', finishedAtMs: 0,
-    finishedBy: { attemptId: 'a', nodeName: 'n', epoch: '1' },
+    plan: draft(count), marks: [attempts.map((attempt, chunk) => mark(chunk, attempt, { sourceStart: starts[chunk] ?? 0 }))],
+    atomicPublish: 'yes', finishedAtMs: 0, finishedBy: { attemptId: 'a', nodeName: 'n', epoch: '1' },
   });
   assert.deepEqual(tiledMarks(draft(2), target(2), [mark(1, 'a'), mark(0, 'b')]).map(({ chunk }) => chunk), [0, 1]);
   assert.throws(() => tiledMarks(draft(2), target(2), [mark(1, 'a')]), { code: connectorErrors.MARKS_MISSING.code });

@@ -1,6 +1,7 @@
 import { connectorErrors, type Sink, type Source, type TableIntake, type TableSource } from '@dmg/connector-api';
 import { createTranscoder } from '@dmg/formats';
-import type { DelimitedTextFormat, Job, SourceObject, TableColumn } from '@dmg/model';
+import type { Job, RowFormat, SourceObject, TableColumn } from '@dmg/model';
+import { shapeWithAdded } from './added-columns.ts';
 import { planColumns, type SourceShape, tableTranslator, type TargetShape } from './column-plan.ts';
 import { codecsOf, isOneChunk, sourceCodecOf } from './codecs.ts';
 import { cutStreams } from './cutting.ts';
@@ -9,8 +10,9 @@ import { engineErrors } from './errors.ts';
 import { checkTableOverlap, type CopySecrets } from './overlap.ts';
 import { forEachParallel } from './parallel.ts';
 import type { PlanDraft } from './plan.ts';
-import { onSnapshotLost } from './snapshot-step.ts';
+import { takesSnapshotBound } from './snapshot-step.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
+import { isJsonArray } from './row-formats.ts';
 import type { StoreCalls } from './store-calls.ts';
 import { exchangeOf } from './stream-exchange.ts';
 import { streamTargetPath, tablePathOf } from './target-layout.ts';
@@ -35,8 +37,8 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   const sourceColumns = await calls.repeated({ what: 'read the columns of the source', signal }, (callSignal) => table.columns(callSignal));
   const partitioning = { what: 'cut the source into partitions', limitMs: limits.partitionLimitMs, signal };
   const wish = {
-    partitionsMax: isOneChunk(codecsOf(activity)) ? 1 : Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax),
-    restarts: onSnapshotLost(activity, { sourceKind: 'snapshotBound', canRestart: sink.beginGeneration !== undefined }) === 'restart',
+    partitionsMax: isOneChunk(codecsOf(activity)) || isJsonArray(activity.sink.format) ? 1 : Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax),
+    snapshotBound: takesSnapshotBound(activity, sink.beginGeneration !== undefined),
   };
   const parts = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
   const { kind, consistency, snapshotKey, partitions } = parts;
@@ -45,10 +47,10 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   const path = sink.table === undefined ? streamTargetPath(activity, first.path) : tablePath(step, sink.table);
   if (sourceColumns.length === 0) throw engineErrors.NO_COLUMNS.create({ source: first.path, target: path });
   if (sink.table !== undefined) checkTableOverlap(activity, { source: first.path, sink: path }, step.secrets);
-  const shape: SourceShape = {
+  const shape = shapeWithAdded({
     path: first.path, count: sourceColumns.length, names: sourceColumns.map((column) => column.name),
     columns: nativeTo(step, sourceColumns),
-  };
+  }, activity);
   const columns = sink.table === undefined ? undefined
     : planColumns(activity.translator, shape, await tableShape(step, sink.table, path, signal));
   const exchange = exchangeOf({ activity, source: table, sourceColumns, intake: sink.table?.text, sinkColumns: columns });
@@ -72,11 +74,12 @@ export async function planFileColumns(
 ): Promise<(readonly TableColumn[])[]> {
   const { source, sources, intake, path } = request;
   const { translator, source: { format } } = step.job.activity;
-  if (format.type !== 'DelimitedText') throw engineErrors.FORMATS_MIXED.create({ source: format.type, sink: 'Table' });
+  if (format.type !== 'DelimitedText' && format.type !== 'Json') throw engineErrors.FORMATS_MIXED.create({ source: format.type, sink: 'Table' });
   if (sources.length === 0) return [];
   const shapes: SourceShape[] = [];
   await forEachParallel([...sources.entries()], { count: parallelHeaders, signal }, async ([index, object], itemSignal) => {
-    shapes[index] = { path: object.path, ...await readColumns(step, { source, object, format }, itemSignal) };
+    const shape = { path: object.path, ...await readColumns(step, { source, object, format }, itemSignal) };
+    shapes[index] = shapeWithAdded(shape, step.job.activity);
   });
   let target = await tableShape(step, intake, path, signal);
   if (target.columns === undefined) {
@@ -115,9 +118,10 @@ function nativeTo(step: TableStep, columns: readonly TableColumn[]): readonly Ta
 }
 
 function readColumns(
-  step: TableStep, request: { source: Source; object: SourceObject; format: DelimitedTextFormat }, signal: AbortSignal,
+  step: TableStep, request: { source: Source; object: SourceObject; format: RowFormat }, signal: AbortSignal,
 ): Promise<SourceColumns> {
   const { source, object, format } = request;
+  const { translator } = step.job.activity;
   return readSourceColumns(object, format, async (position, bytes) => {
     const what = { what: `read ${object.path}`, bytes, signal };
     // A buffer for each try: a read that was given up may still write into its own.
@@ -128,6 +132,6 @@ function readColumns(
       return into;
     });
     return block;
-  }, sourceCodecOf(codecsOf(step.job.activity), object));
+  }, { codec: sourceCodecOf(codecsOf(step.job.activity), object), ...(translator === undefined ? {} : { ends: { translator } }) });
 }
 

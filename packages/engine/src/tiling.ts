@@ -67,7 +67,8 @@ function streamMarks(target: PlanTarget, marks: readonly Mark[], invalid: (chunk
     if (mark.chunk !== index || index >= target.sources.length) {
       throw invalid(mark.chunk, 'the plan has no such chunk, or it is marked twice');
     }
-    if (mark.sourceStart < 0 || mark.sourceStart > underSnapshot || mark.sourceEnd < mark.sourceStart) throw invalid(mark.chunk, 'it is not a whole stream');
+    const whole = mark.sourceStart === 0 || mark.sourceStart === underSnapshot;
+    if (!whole || mark.sourceEnd < mark.sourceStart) throw invalid(mark.chunk, 'it is not a whole stream');
   }
   return counted;
 }

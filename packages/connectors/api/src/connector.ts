@@ -85,8 +85,8 @@ export interface TableSource {
 
 export interface PartitionWish {
   readonly partitionsMax: number;
-  /** The copy begins anew when its snapshot is lost: partitions may be such as can be read under the snapshot alone. Default false. */
-  readonly restarts?: boolean;
+  /** Partitions may be `snapshotBound`: the copy begins anew when its snapshot is lost, or wants to fail then. Default false. */
+  readonly snapshotBound?: boolean;
 }
 
 /** Snapshots that several sessions hold, on several nodes: each lives as long as one of them. */

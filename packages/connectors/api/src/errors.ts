@@ -51,8 +51,8 @@ export const connectorErrors = defineErrors('CONNECTOR', {
   SNAPSHOT_LOST: {
     category: 'transient', retry: 'never', scope: 'job',
     message: 'Cannot read {path} under the snapshot of the copy: {reason}.',
-    fix: 'Run the pipeline again. Write to a sink that can begin anew (files, blobs, writeMode staged), give the table a unique key, or set '
-      + 'onSnapshotLost of the source to perChunk, so that a copy survives the loss.',
+    fix: 'Run the pipeline again. A copy survives the loss if its sink can begin anew (such as writeMode staged), or if the table has a '
+      + 'unique key and onSnapshotLost of the source is perChunk.',
   },
   TOO_LARGE: {
     category: 'config', retry: 'never', scope: 'job',

@@ -78,11 +78,6 @@ export const postgresqlErrors = defineErrors('POSTGRESQL', {
     message: 'Cannot write to {path}: chunk {chunk} does not begin or end where its neighbours do.',
     fix: 'This is a defect of the gateway, or the source was replaced. Report it with the activity id; then run the pipeline again.',
   },
-  SNAPSHOT_LOST: {
-    category: 'transient', retry: 'backoff', scope: 'attempt',
-    message: 'Cannot go on reading {path}: the snapshot of this attempt is gone ({reason}).',
-    fix: 'Nothing needs to be done: the next attempt goes on; its chunks are then of another moment, which the receipt says.',
-  },
   BUSY: {
     category: 'transient', retry: 'backoff', scope: 'attempt',
     message: 'Cannot use {path}: {reason} (SQLSTATE {sqlState}).',

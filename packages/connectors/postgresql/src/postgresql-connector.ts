@@ -23,9 +23,9 @@ export const postgresqlConnector: Connector = {
   },
 
   async openTableSource(end, context) {
-    const { clock, logger, callLimitMs } = context;
+    const { clock, random, logger, callLimitMs } = context;
     const connection = connectionSettingsOf(end, context);
-    return new PostgresTableSource({ connection, settings: sourceSettingsOf(end), clock, logger, callLimitMs });
+    return new PostgresTableSource({ connection, settings: sourceSettingsOf(end), clock, random, logger, callLimitMs });
   },
 
   async openSink(end, job, context) {

@@ -93,6 +93,11 @@ const consistency: PropertySpec = {
   name: 'consistency', type: 'string', values: ['snapshot', 'perChunk'], default: 'snapshot',
   description: 'snapshot: all rows are of one moment. perChunk: each chunk is of its own; nothing is held open at the server.',
 };
+const onSnapshotLost: PropertySpec = {
+  name: 'onSnapshotLost', type: 'string', values: ['restart', 'perChunk', 'fail'],
+  description: 'What becomes of a copy when no session holds its snapshot any more. restart: the sink discards what it has, and the copy '
+    + 'begins anew. perChunk: the chunks that are left are each of their own moment. fail. When left out: the first of them that is possible.',
+};
 const readDetails: readonly PropertySpec[] = [
   {
     name: 'partitionOption', type: 'string', values: ['None', 'PhysicalPartitionsOfTable', 'DynamicRange'],
@@ -109,6 +114,7 @@ const readDetails: readonly PropertySpec[] = [
   },
   { name: 'queryTimeout', type: 'string', ignored: 'the timeout of the activity counts', description: noEffect },
   consistency,
+  onSnapshotLost,
 ];
 
 const noPartitions = 'rows of a RelationalSource are read in one piece; use PostgreSqlSource';
@@ -119,7 +125,7 @@ const sources: readonly ObjectSpec[] = [
   {
     type: 'RelationalSource', description: 'Reads a table or query, in the older spelling.',
     properties: [
-      query, consistency,
+      query, consistency, onSnapshotLost,
       { name: 'partitionOption', type: 'string', default: 'None', refused: noPartitions, description: 'How the table is cut.' },
     ],
   },

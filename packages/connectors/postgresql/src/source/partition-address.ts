@@ -23,6 +23,16 @@ export interface PartitionAddress {
   readonly range?: KeyRange;
   /** A physical partition, in SQL, instead of the whole table. */
   readonly leaf?: string;
+  readonly pages?: PageRange;
+}
+
+/** Rows that lie in the pages `[from, to)` of the table: which rows these are is true under one snapshot only. */
+export interface PageRange {
+  /** Of the snapshot. */
+  readonly snapshotKey: string;
+  readonly from: number;
+  /** Absent: open. */
+  readonly to?: number;
 }
 
 const formatVersion = 1;
@@ -58,6 +68,21 @@ export function conditionOf(range: KeyRange): string {
   if (parts.length === 0) return 'TRUE';
   const inside = parts.join(' AND ');
   return range.withNulls === true ? `(${inside}) OR ${column} IS NULL` : inside;
+}
+
+/** The pages as SQL. From PostgreSQL 14 on the server reads no others. */
+export function pagesCondition({ from, to }: PageRange): string {
+  const end = to === undefined ? '' : ` AND ctid < '(${to},0)'::pg_catalog.tid`;
+  return `ctid >= '(${from},0)'::pg_catalog.tid${end}`;
+}
+
+/** So many ranges of about as many pages; the last is open above. */
+export function pageRanges(pages: number, count: number, snapshotKey: string): PageRange[] {
+  const each = Math.ceil(pages / count);
+  const ranges = Math.max(1, Math.ceil(pages / each));
+  return Array.from({ length: ranges }, (_none, index) => (
+    { snapshotKey, from: index * each, ...(index === ranges - 1 ? {} : { to: (index + 1) * each }) }
+  ));
 }
 
 /** The ranges between bounds, which are in order and distinct: one more than bounds. The first is open below, the last above. */

@@ -3,8 +3,10 @@ import type { SourceKind } from '@dmg/model';
 import type { Session } from '../client.ts';
 import { quoteTableName, type TableName } from '../table-name.ts';
 import { countedBounds, estimatedBytes, sampledBounds, steppedBounds } from './bounds.ts';
-import { digestOfColumns, type PartitionAddress, partitionCount, rangesOf } from './partition-address.ts';
-import { type Leaf, readCorrelation, readLeaves, type Relation } from './relation.ts';
+import {
+  digestOfColumns, pageRanges, type PageRange, type PartitionAddress, partitionCount, rangesOf,
+} from './partition-address.ts';
+import { type Leaf, readCorrelation, readLeaves, readPages, type Relation } from './relation.ts';
 import { fromOf, wholeSelect } from './select-text.ts';
 import type { SourceColumn } from './source-columns.ts';
 import type { SourceSettings } from './source-settings.ts';
@@ -17,6 +19,8 @@ export interface PartitionWish {
   /** Undefined where the source is a query. */
   readonly relation: Relation | undefined;
   readonly partitionsMax: number;
+  /** Name of the snapshot under which all partitions will be read, where they may be such as mean something under it only. */
+  readonly snapshotKey: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -40,6 +44,14 @@ export async function cutSource(wish: PartitionWish): Promise<Partitioning> {
     }
   }
   const column = rangeColumn(wish);
+  if (column === undefined) {
+    const ranges = await rangesOfPages(wish);
+    if (ranges.length > 1) {
+      const bytes = Math.ceil((relation?.heapBytes ?? 0) / ranges.length);
+      return { kind: 'snapshotBound', parts: ranges.map((pages) => ({ address: { columns: digest, pages }, bytes })) };
+    }
+    checkRangeColumn(wish);
+  }
   if (column === undefined) return { kind: 'onePass', parts: [{ address: { columns: digest }, bytes: await wholeBytes(wish) }] };
   const { bounds, bytes } = await boundsOf(wish, column);
   const nullable = relation === undefined || !relation.notNull.has(column.name);
@@ -55,10 +67,30 @@ function rangeColumn({ settings, relation, columns }: PartitionWish): SourceColu
   const name = columnName ?? (settings.query === undefined ? relation?.keyColumn : undefined);
   const found = columns.filter((column) => column.name === name);
   if (found.length === 1) return found[0];
-  if (partitionOption !== 'DynamicRange') return undefined;
-  const reason = name === undefined ? 'none is named, and the table has no unique column that is never null'
-    : `${settings.path} has ${found.length === 0 ? 'no column' : 'several columns'} ${name}`;
-  throw connectorErrors.BAD_SETTING.create({
+  if (name === undefined || partitionOption !== 'DynamicRange') return undefined;
+  const reason = `${settings.path} has ${found.length === 0 ? 'no column' : 'several columns'} ${name}`;
+  throw badColumn(reason);
+}
+
+/** A table without a key, of which more than one range of pages is wanted and can be read. */
+async function rangesOfPages({ session, settings, relation, snapshotKey, partitionsMax, signal }: PartitionWish): Promise<PageRange[]> {
+  const { table, path, partitionOption } = settings;
+  if (snapshotKey === undefined || relation === undefined || table === undefined || partitionOption === 'None') return [];
+  const min = partitionOption === 'DynamicRange' ? askedRangesMin : 1;
+  const count = partitionCount({ heapBytes: relation.heapBytes, correlation: undefined }, { min, max: partitionsMax });
+  if (count === 1) return [];
+  const pages = await readPages(session, table, path, signal);
+  return pages === undefined || pages < count ? [] : pageRanges(pages, count, snapshotKey);
+}
+
+/** Who asks for ranges and cannot have any is told so. */
+function checkRangeColumn({ settings }: PartitionWish): void {
+  if (settings.partitionOption !== 'DynamicRange') return;
+  throw badColumn('none is named, and the table has no unique column that is never null');
+}
+
+function badColumn(reason: string): Error {
+  return connectorErrors.BAD_SETTING.create({
     name: 'partitionColumnName', reason, remedy: 'Name a column of the source, as it is spelled there.',
   });
 }

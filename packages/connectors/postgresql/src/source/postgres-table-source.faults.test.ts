@@ -12,7 +12,7 @@ const fixture = new SourceFixture(server);
 const { signal } = new AbortController();
 
 const endless = `SELECT generate_series(1, 100000000), repeat('x', 1000)`;
-const ours = `SELECT pid FROM pg_stat_activity WHERE application_name = 'dmg:source'`;
+const ours = `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dmg:s%'`;
 
 async function onlyPartition(source: TableSource) {
   const [partition] = (await source.partition(signal)).partitions;
@@ -122,7 +122,7 @@ test('a snapshot that is lost is said to be', async () => {
   const [first] = (await source.partition(signal)).partitions;
   assert.ok(first !== undefined);
   await server.admin(`SELECT pg_terminate_backend(pid) FROM (${ours} AND state = 'idle in transaction') AS s`);
-  assert.deepEqual((await failure(source.open(first, csvText, signal))).code, 'DMG_POSTGRESQL_SNAPSHOT_LOST');
+  assert.deepEqual((await failure(source.open(first, csvText, signal))).code, 'DMG_CONNECTOR_SNAPSHOT_LOST');
   assert.ok((await source.partition(signal)).partitions.length > 1);
   assert.equal((await readText(source, first)).rows > 0, true);
   await source.close();

@@ -1,4 +1,7 @@
-import { connectorErrors, type TablePartitions, type TableSource, type TextStream } from '@dmg/connector-api';
+import { newId, type Random } from '@dmg/base';
+import {
+  connectorErrors, type PartitionWish, type SharedSnapshots, type TablePartitions, type TableSource, type TextStream,
+} from '@dmg/connector-api';
 import type { DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
@@ -12,16 +15,20 @@ import { ColumnReader, type SourceColumn, toTableColumn } from './source-columns
 import { SourceSessions, type SourceSessionsOptions } from './source-sessions.ts';
 import type { SourceSettings } from './source-settings.ts';
 
-export type PostgresTableSourceOptions = Omit<SourceSessionsOptions, 'path'> & { readonly settings: SourceSettings };
+export type PostgresTableSourceOptions = Omit<SourceSessionsOptions, 'path' | 'lock'> & {
+  readonly settings: SourceSettings;
+  readonly random: Random;
+};
 
 const partitionsDefault = 5000;
 
 /**
  * A table or query, read with COPY. Who makes the partitions exports a snapshot that all its readers import; who reads partitions of
- * an earlier attempt's making sees each of them at a moment of its own.
+ * another attempt's making joins that snapshot first, or sees each of them at a moment of its own.
  */
 export class PostgresTableSource implements TableSource {
   readonly text = csvText;
+  readonly snapshots: SharedSnapshots;
   readonly #options: PostgresTableSourceOptions;
   readonly #settings: SourceSettings;
   readonly #path: string;
@@ -32,8 +39,11 @@ export class PostgresTableSource implements TableSource {
     this.#options = options;
     this.#settings = options.settings;
     this.#path = options.settings.path;
-    this.#sessions = new SourceSessions({ ...options, path: this.#path });
     this.#columnReader = new ColumnReader(this.#path);
+    this.#sessions = new SourceSessions({
+      ...options, path: this.#path, lock: async (session, signal) => void await this.#readColumns(session, signal),
+    });
+    this.snapshots = { join: (key, signal) => this.#sessions.join(key, signal), leave: () => this.#sessions.release() };
   }
 
   async columns(signal: AbortSignal): Promise<readonly TableColumn[]> {
@@ -44,21 +54,26 @@ export class PostgresTableSource implements TableSource {
     });
   }
 
-  async partition(signal: AbortSignal, wish?: { readonly partitionsMax: number }): Promise<TablePartitions> {
+  async partition(signal: AbortSignal, wish?: PartitionWish): Promise<TablePartitions> {
     await this.#sessions.release();
+    const { consistency } = this.#settings;
+    // Not the attempt's id: one that asks again has another snapshot.
+    const key = newId(this.#options.random);
+    const snapshotKey = wish?.snapshotBound === true && consistency === 'snapshot' ? key : undefined;
     return await this.#inTransaction(signal, async (session) => {
       // First the locks, then the snapshot: a table that was truncated or rewritten in between would look empty in it.
       const columns = await this.#readColumns(session, signal);
       const relation = await this.#readRelation(session, signal);
       const partitionsMax = Math.min(wish?.partitionsMax ?? partitionsDefault, partitionsDefault);
-      const { kind, parts } = await cutSource({ session, settings: this.#settings, columns, relation, partitionsMax, signal });
+      const { kind, parts } = await cutSource({ session, settings: this.#settings, columns, relation, partitionsMax, snapshotKey, signal });
       const partitions = parts.map(({ address, bytes }) => (
         { path: this.#path, sizeBytes: Math.round(bytes), identity: formatAddress(address) }
       ));
       // A single statement is of one moment by itself.
       if (parts.length === 1) return { kind, consistency: 'snapshot', partitions };
-      if (this.#settings.consistency === 'snapshot') await this.#sessions.hold(session, signal);
-      return { kind, consistency: this.#settings.consistency, partitions };
+      if (consistency !== 'snapshot') return { kind, consistency, partitions };
+      await this.#sessions.hold(session, key, signal);
+      return { kind, consistency, snapshotKey: key, partitions };
     });
   }
 
@@ -88,6 +103,9 @@ export class PostgresTableSource implements TableSource {
     if (options === undefined || rowEnd === undefined) throw new Error('the server cannot write this format');
     const { clock, callLimitMs } = this.#options;
     const address = parseAddress(partition.identity, this.#path);
+    if (address.pages !== undefined && address.pages.snapshotKey !== this.#sessions.snapshotKey) {
+      throw connectorErrors.SNAPSHOT_LOST.create({ path: this.#path, reason: 'its pages are read under it only' });
+    }
     const session = await this.#sessions.reader(signal);
     try {
       const columns = await this.#checkedColumns(session, address, signal);

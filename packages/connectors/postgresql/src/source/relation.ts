@@ -57,6 +57,19 @@ ORDER BY i.indisprimary DESC, a.atttypid IN (20, 21, 23) DESC, i.indexrelid LIMI
 const correlationQuery = `SELECT max(abs(correlation))::text AS correlation FROM pg_catalog.pg_stats
 WHERE schemaname = $1 AND tablename = $2 AND attname = $3`;
 
+/** Ordinary tables without children, of the server's own kind of storage, whose pages it can read by number. */
+const pagesQuery = `SELECT (pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8)::text AS pages
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'heap'
+WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'm') AND pg_catalog.current_setting('server_version_num')::int4 >= 140000
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)`;
+
+/** How many pages the rows of a table lie in; undefined where they cannot be read by ranges of pages. */
+export async function readPages(session: Session, name: TableName, path: string, signal: AbortSignal): Promise<number | undefined> {
+  const [row] = await session.query({ what: 'look up', path, signal }, pagesQuery, [name.schema, name.table]);
+  return row === undefined ? undefined : Number(row['pages']);
+}
+
 /** Undefined when the catalogue does not know the name. */
 export async function readRelation(session: Session, name: TableName, path: string, signal: AbortSignal): Promise<Relation | undefined> {
   const call = { what: 'look up', path, signal };

@@ -1,6 +1,6 @@
 import { quoteIdentifier, quoteTableName } from '../table-name.ts';
 import { readExpression } from './interim-types.ts';
-import { conditionOf, type PartitionAddress } from './partition-address.ts';
+import { conditionOf, pagesCondition, type PartitionAddress } from './partition-address.ts';
 import type { SourceColumn } from './source-columns.ts';
 import { queryWithCondition, type SourceSettings } from './source-settings.ts';
 
@@ -29,7 +29,8 @@ export interface PartitionSelect {
 /** The rows and columns of one partition. */
 export function partitionSelect(settings: Pick<SourceSettings, 'query' | 'table'>, wish: PartitionSelect): string {
   const { address, columns, chosen, text } = wish;
-  const condition = address.range === undefined ? undefined : conditionOf(address.range);
+  const condition = address.range !== undefined ? conditionOf(address.range)
+    : address.pages === undefined ? undefined : pagesCondition(address.pages);
   const read = (chosen ?? columns.map((_column, index) => index)).map((index) => {
     const column = columns[index];
     if (column === undefined) throw new Error(`the source has no column ${index}`);

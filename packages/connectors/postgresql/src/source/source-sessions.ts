@@ -1,8 +1,9 @@
-import { type Clock, hasCode, type Logger } from '@dmg/base';
+import { type Clock, firstLine, hasCode, type Logger } from '@dmg/base';
+import { connectorErrors } from '@dmg/connector-api';
 import { Session } from '../client.ts';
 import type { ConnectionSettings } from '../connection-settings.ts';
-import { postgresqlErrors, serverFault, sqlStateOf } from '../errors.ts';
-import { quoteLiteral } from '../table-name.ts';
+import { sqlStateOf } from '../errors.ts';
+import { exportSnapshot, findHolders, type HeldSnapshot, importSnapshot, isGone, isStillHeld } from './held-snapshot.ts';
 
 export interface SourceSessionsOptions {
   readonly connection: ConnectionSettings;
@@ -11,24 +12,27 @@ export interface SourceSessionsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly callLimitMs: number;
+  /** Takes the locks that keep the tables of the source from being rewritten, to the end of the session's transaction. */
+  readonly lock: (session: Session, signal: AbortSignal) => Promise<void>;
 }
 
 /** A source does not know its job. */
 const sourceTag = 'dmg:source';
-
-/** Answers to the import of a snapshot whose transaction has ended: invalid identifier, source transaction not running. */
-const goneStates = ['22023', '55000'];
+/** How often a reader looks for another holder of its snapshot. */
+const importsMax = 3;
 
 /**
  * The sessions of one source. Those that are free are kept: outside of a transaction, or, while a snapshot is held, inside of one that
- * sees it. The session that exported the snapshot holds it open, with the locks that keep the tables from being rewritten.
+ * sees it. One session, the holder, keeps the snapshot open, with the locks that keep the tables from being rewritten. Holders of other
+ * attempts, on other nodes, may hold the same: when ours is lost, readers go on under theirs.
  */
 export class SourceSessions {
   readonly #options: SourceSessionsOptions;
   readonly #all = new Set<Session>();
   #plain: Session[] = [];
   #readers: Session[] = [];
-  #holder: { readonly session: Session; readonly snapshotId: string } | undefined;
+  #holder: HeldSnapshot | undefined;
+  #joining: Promise<boolean> | undefined;
   #closed = false;
 
   constructor(options: SourceSessionsOptions) {
@@ -43,28 +47,65 @@ export class SourceSessions {
     return session;
   }
 
-  /** A session in a transaction in which a partition can be read: under the snapshot, if one is held. */
-  async reader(signal: AbortSignal): Promise<Session> {
-    const holder = this.#holder;
-    if (holder === undefined) return await this.begin(signal);
-    const free = takeLiving(this.#readers);
-    if (free !== undefined) return free;
-    if (holder.session.lost) throw this.#snapshotLost('the session that held it has ended');
-    const session = await this.#take(signal);
-    const keep = (error: unknown): boolean => goneStates.includes(sqlStateOf(error));
-    const sql = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(holder.snapshotId)}`;
-    try {
-      await this.#orDiscard(session, () => session.query({ ...this.#call('read under the snapshot of'), signal, keep }, sql));
-    } catch (error) {
-      throw keep(error) ? this.#snapshotLost(serverFault(error).message) : error;
-    }
-    return session;
+  /** Name of the snapshot that is held, or was until its holder was lost. */
+  get snapshotKey(): string | undefined {
+    return this.#holder?.key;
   }
 
-  /** Exports the snapshot of the session's transaction; from now on readers import it. */
-  async hold(session: Session, signal: AbortSignal): Promise<void> {
-    const [row] = await session.query({ ...this.#call('export a snapshot of'), signal }, 'SELECT pg_catalog.pg_export_snapshot() AS id');
-    this.#holder = { session, snapshotId: row?.['id'] ?? '' };
+  /**
+   * A session in a transaction in which a partition can be read: under the snapshot, if one is held. Throws SNAPSHOT_LOST when its
+   * holder is gone and nobody else holds it.
+   */
+  async reader(signal: AbortSignal): Promise<Session> {
+    const key = this.#holder?.key;
+    if (key === undefined) return await this.begin(signal);
+    for (let attempt = 0; attempt < importsMax; attempt++) {
+      const free = takeLiving(this.#readers);
+      if (free !== undefined) return free;
+      const holder = await this.#rejoined(key, signal) ? this.#holder : undefined;
+      if (holder === undefined) break;
+      const session = await this.#take(signal);
+      if (await this.#imports(session, holder.snapshotId, signal)) return session;
+      await this.discard(holder.session);
+    }
+    throw connectorErrors.SNAPSHOT_LOST.create({
+      path: this.#options.path, reason: 'the session that held it has ended, and no other holds it',
+    });
+  }
+
+  /** Exports the snapshot of the session's transaction under a name; from now on readers import it. */
+  async hold(session: Session, key: string, signal: AbortSignal): Promise<void> {
+    const snapshotId = await exportSnapshot(session, key, { ...this.#call('export a snapshot of'), signal });
+    this.#holder = { session, snapshotId, key };
+  }
+
+  /**
+   * Holds the snapshot of this name, which another session holds, ours or another node's. True at once while we do. False when nobody
+   * holds it, as far as this server shows.
+   */
+  async join(key: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#holder?.key === key && !this.#holder.session.lost) return true;
+    const call = { ...this.#call('look for the snapshot of'), signal };
+    const finder = await this.begin(signal);
+    const found = await this.#orDiscard(finder, () => findHolders(finder, key, call));
+    await this.end(finder);
+    for (const other of found) {
+      const session = await this.#take(signal);
+      if (!await this.#imports(session, other.snapshotId, signal)) continue;
+      const held = await this.#orDiscard(session, async () => {
+        await this.#options.lock(session, signal);
+        // Only if the other has held its locks until we had ours can no table have been rewritten in between.
+        return await isStillHeld(session, other, call) ? await exportSnapshot(session, key, call) : undefined;
+      });
+      if (held === undefined) {
+        await this.discard(session);
+        continue;
+      }
+      if (this.#holder?.key !== key) await this.release();
+      this.#holder = { session, snapshotId: held, key };
+      return true;
+    }
+    return false;
   }
 
   /** Ends the transaction of a session that `begin` gave and that holds no snapshot. Never throws. */
@@ -139,6 +180,27 @@ export class SourceSessions {
     return { settings: connection, clock, logger, callLimitMs, tag: sourceTag, lockLimitMs: Math.ceil(callLimitMs * 0.8) };
   }
 
+  /** Whoever finds the holder lost looks for another; those who do so at once look once. */
+  async #rejoined(key: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#holder?.session.lost === false) return true;
+    this.#joining ??= this.join(key, signal).finally(() => {
+      this.#joining = undefined;
+    });
+    return await this.#joining;
+  }
+
+  /** Begins a transaction under a snapshot; false when that is gone, and so is the session then. */
+  async #imports(session: Session, snapshotId: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#orDiscard(session, () => importSnapshot(session, snapshotId, { ...this.#call('read under the snapshot of'), signal }));
+      return true;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      this.#options.logger.debug({ reason: firstLine(error), sqlState: sqlStateOf(error) }, 'a snapshot is gone');
+      return false;
+    }
+  }
+
   async #orDiscard<T>(session: Session, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -155,10 +217,6 @@ export class SourceSessions {
 
   #call(what: string): { what: string; path: string } {
     return { what, path: this.#options.path };
-  }
-
-  #snapshotLost(reason: string): Error {
-    return postgresqlErrors.SNAPSHOT_LOST.create({ path: this.#options.path, reason });
   }
 }
 
