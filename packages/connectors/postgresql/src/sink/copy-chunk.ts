@@ -1,9 +1,9 @@
-import { type Clock, withDeadline } from '@dmg/base';
+import { type Clock, hasCode, withDeadline } from '@dmg/base';
 import { type ChunkFacts, type ChunkWriter, connectorErrors } from '@dmg/connector-api';
 import type { ChunkRef, Plan, PlanTarget } from '@dmg/model';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
-import { quoteIdentifier, quoteTableName, type TableName } from '../table-name.ts';
+import { formatTableName, quoteIdentifier, quoteTableName, type TableName } from '../table-name.ts';
 import { CopyIn } from './copy-in.ts';
 import { jobClosed, type JobTables, stands } from './job-tables.ts';
 import type { SinkSessions } from './sink-sessions.ts';
@@ -164,6 +164,9 @@ class CopyChunk implements ChunkWriter {
 
   async #failed(error: unknown, signal: AbortSignal): Promise<unknown> {
     await this.discard();
-    return this.#options.explained(error, signal);
+    const explained = await this.#options.explained(error, signal);
+    const { direct, into, target } = this.#options;
+    if (direct || !hasCode(explained, postgresqlErrors.TABLE_MISSING.code)) return explained;
+    return postgresqlErrors.STAGE_LOST.create({ path: target.path, stage: formatTableName(into) });
   }
 }

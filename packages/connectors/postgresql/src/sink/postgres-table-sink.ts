@@ -9,7 +9,7 @@ import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, type TableName } from '../table-name.ts';
 import { openCopyChunk } from './copy-chunk.ts';
 import { DirectWay } from './direct-way.ts';
-import { jobClosed, JobTables, stands, stateOf } from './job-tables.ts';
+import { jobClosed, type JobRecord, JobTables, stands, stateOf } from './job-tables.ts';
 import { rightsMissing } from './rights.ts';
 import { jobTagPrefix } from './session-tag.ts';
 import { SinkSessions } from './sink-sessions.ts';
@@ -96,7 +96,7 @@ export class PostgresTableSink implements Sink {
 
   async state(signal: AbortSignal): Promise<SinkState> {
     try {
-      return await this.#state(signal);
+      return stateOf(await this.#sessions.use(signal, (session) => this.#read(session, signal)));
     } catch (error) {
       throw await this.#explained(error, signal);
     }
@@ -135,7 +135,7 @@ export class PostgresTableSink implements Sink {
     return openCopyChunk({
       sessions: this.#sessions, tables: this.#tables, plan, into: this.#way.intoTable(plan, target), direct: mode.kind === 'direct',
       target, ref, clock, attemptId: job.attemptId,
-      blockerPatienceMs: this.#patienceMs, explained: (error, caller) => this.#explained(error, caller),
+      blockerPatienceMs: this.#patienceMs, explained: (error, caller) => this.#explained(error, caller, plan),
     }, signal);
   }
 
@@ -182,11 +182,8 @@ export class PostgresTableSink implements Sink {
     return found === undefined ? undefined : writableColumns(found);
   }
 
-  async #state(signal: AbortSignal): Promise<SinkState> {
-    return this.#sessions.use(signal, async (session) => {
-      if (!(await this.#tables.exist(session, signal))) return stateOf(undefined);
-      return stateOf(await this.#tables.read(session, this.#jobId, signal));
-    });
+  async #read(session: Session, signal: AbortSignal): Promise<JobRecord | undefined> {
+    return (await this.#tables.exist(session, signal)) ? this.#tables.read(session, this.#jobId, signal) : undefined;
   }
 
   async #insertPlan(plan: Plan, which: 'first' | 'nextGeneration', signal: AbortSignal): Promise<Plan> {
@@ -252,25 +249,26 @@ export class PostgresTableSink implements Sink {
     }
   }
 
-  /** An error that may have come about because the job is closed, or that the server words too briefly. */
-  async #explained(error: unknown, signal: AbortSignal): Promise<unknown> {
+  /** An error that may have come about because the job, or this plan of it, is closed, or that the server words too briefly. */
+  async #explained(error: unknown, signal: AbortSignal, plan?: Plan): Promise<unknown> {
     if (signal.aborted || !isDmgError(error) || hasCode(error, connectorErrors.MARKS_MISSING.code)) return error;
     const denied = hasCode(error, connectorErrors.ACCESS_DENIED.code);
     // The staging table of an earlier generation is gone.
-    const mayBeClosed = error.retry !== 'never' || hasCode(error, postgresqlErrors.TABLE_MISSING.code);
-    if (!denied && !mayBeClosed) return error;
+    const missing = hasCode(error, postgresqlErrors.TABLE_MISSING.code);
+    if (!denied && !missing && error.retry === 'never') return error;
     try {
       const limit = { clock: this.#options.clock, limitMs: explainLimitMs, what: `read the state of the job in ${this.#path}`, signal };
-      return await withDeadline(limit, async (given) => (await (denied ? this.#rightsMissing(given) : this.#closed(given))) ?? error);
+      return await withDeadline(limit, async (given) => (await (denied ? this.#rightsMissing(given) : this.#closed(given, plan))) ?? error);
     } catch {
       // The store cannot be asked now, which is what `error` says already.
       return error;
     }
   }
 
-  async #closed(signal: AbortSignal): Promise<Error | undefined> {
-    const { phase } = await this.#state(signal);
-    return phase === 'open' || phase === 'none' ? undefined : jobClosed(this.#jobId, { phase, generation: 0 });
+  async #closed(signal: AbortSignal, plan: Plan | undefined): Promise<Error | undefined> {
+    const record = await this.#sessions.use(signal, (session) => this.#read(session, signal));
+    if (record === undefined || (record.phase === 'open' && (plan === undefined || stands(record, plan)))) return undefined;
+    return jobClosed(this.#jobId, record);
   }
 
   async #rightsMissing(signal: AbortSignal): Promise<Error | undefined> {

@@ -3,6 +3,7 @@ import { after, beforeEach, type TestContext, test } from 'node:test';
 import { firstLine, hasCode, isDmgError } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
 import type { JsonObject, Plan } from '@dmg/model';
+import { postgresqlErrors } from '../errors.ts';
 import { type Fate, PostgresProxy } from '../testing/postgres-proxy.ts';
 import { startPostgres } from '../testing/postgres-server.ts';
 import { column, never, planOf, receiptOf, SinkBench, writeChunk } from '../testing/sink-bench.ts';
@@ -21,8 +22,10 @@ async function values(): Promise<string[]> {
   return (await server.query<{ row: string }>("SELECT id||v AS row FROM t ORDER BY id")).map(({ row }) => row);
 }
 
+const stageNames = "SELECT oid::regclass::text AS name FROM pg_class WHERE relname LIKE 'dmg_stage%' AND relkind = 'r'";
+
 async function stages(): Promise<number> {
-  return (await server.query("SELECT 1 FROM pg_class WHERE relname LIKE 'dmg_stage%' AND relkind = 'r'")).length;
+  return (await server.query(stageNames)).length;
 }
 
 /** A plan whose rows are all staged. */
@@ -165,14 +168,38 @@ test('The server is killed while rows are staged and while they are moved: they 
   assert.equal(await stages(), 0);
 });
 
+test('A chunk whose staging table goes with its generation is told so; one that a stranger has removed ends the job.', async (t) => {
+  const bench = new SinkBench(t, server);
+  const proxy = await PostgresProxy.start(t, server);
+  const { promise: copying, resolve } = Promise.withResolvers<void>();
+  proxy.lateMs = 300;
+  proxy.fate = ({ text }) => {
+    if (!text.startsWith('COPY')) return 'pass';
+    resolve();
+    return 'late';
+  };
+  const plan = await bench.sink({ attempt: 'a', settings }).insertPlan(planOf({ chunks: 2, columns }), never);
+  const old = outcome(bench.sink({ attempt: 'old', settings, port: proxy.port }).openChunk(plan, { target: 0, chunk: 0 }, never));
+  await copying;
+  const second = { ...plan, generation: 2 };
+  const next = bench.sink({ attempt: 'next', settings });
+  await next.beginGeneration?.(second, never);
+  const error = await old;
+  assert.ok(closed(error), String(error));
+  const [stage] = await server.query<{ name: string }>(stageNames);
+  await server.query(`DROP TABLE ${stage?.name}`);
+  await assert.rejects(writeChunk(next, second, { target: 0, chunk: 0 }, [[1, 'x']]), { code: postgresqlErrors.STAGE_LOST.code });
+  await server.query(`INSERT INTO dmg_chunk SELECT job_id, 2, 0, n, 'x', 0, 0, '', 0, 0 FROM dmg_job, generate_series(0, 1) n`);
+  await assert.rejects(next.finish(second, receiptOf('a'), never), { code: postgresqlErrors.STAGE_LOST.code });
+});
+
 test('Somebody who reads the staging table, a backup say, does not keep a copy from its end.', async (t) => {
   const bench = new SinkBench(t, server);
   const upsert = { writeMethod: 'Upsert' };
   const sink = bench.sink({ attempt: 'a', settings: upsert });
   const plan = await copied(sink);
   const reader = await server.client();
-  const [stage] = await server.query<{ name: string }>(
-    "SELECT oid::regclass::text AS name FROM pg_class WHERE relname LIKE 'dmg_stage%' AND relkind = 'r'");
+  const [stage] = await server.query<{ name: string }>(stageNames);
   await reader.query(`BEGIN; SELECT FROM ${stage?.name}`);
   await sink.finish(plan, receiptOf('a'), never);
   assert.deepEqual(await values(), ['0new', '1new']);
