@@ -6,11 +6,14 @@ import { CleanupScope } from '../harness/cleanup.ts';
 import { describeCalm, runCalm } from './calm.ts';
 import { clusterStrikes, describeClusterRound } from './cluster-rounds.ts';
 import { describeClusterVerdict, runClusterSuite } from './cluster-suite.ts';
+import { describeCopyRound } from './copy-rounds.ts';
+import { describeCopyVerdict, runCopySuite } from './copy-suite.ts';
 import { describeFileVerdicts, runFileSuite } from './file-suite.ts';
 import { describeFrozenPeers, runFrozenPeers } from './frozen-peers.ts';
 import { describeParserVerdict, runParserSuite } from './parser-suite.ts';
 import { describeRound, type Fault, faults, isClean, runRound } from './kill-rounds.ts';
 import { startRig } from './rig.ts';
+import { describeTypeVerdict, runTypeSuite } from './type-suite.ts';
 
 const help = `npm run fault -- [options]
 
@@ -22,8 +25,13 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
                   calm: four nodes on busy cores, for --minutes; nobody may be taken for dead
                   parsers: mutated text against a reference, then fields of a gigabyte, without a gateway
                   files: many small files between folders and containers, odd names, changes while they are read; without a gateway
+                  copy: copies between PostgreSQL, files and blobs; their processes, sessions, stores and replies are killed, frozen or late
+                  types: values of every type of PostgreSQL at its boundaries, to tables and files and back; without a gateway
                   all: these
-  --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5); parsers: mutations (default 20000)
+  --rounds N      cluster: strikes (default 20); kills: rounds for each fault (default 5); parsers: mutations (default 20000);
+                  types: values of each type and boundary (default 100);
+                  copy: copies (default 200)
+  --round K       copy: only this one of the rounds that the seed gives
   --files N       files: how many (default 10000)
   --minutes N     calm: how long (default 5)
   --seed S        seed (default: random, printed)
@@ -32,7 +40,7 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
   --json          one line of JSON for each round, and one for the end of the cluster's
 `;
 
-const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'files', 'all'] as const;
+const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'files', 'copy', 'types', 'all'] as const;
 
 function usage(complaint?: string): never {
   if (complaint === undefined) process.stdout.write(help);
@@ -44,7 +52,7 @@ function readArguments() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    const options = { suite: text, rounds: text, files: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag };
+    const options = { suite: text, rounds: text, round: text, files: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag };
     return parseArgs({ options }).values;
   } catch (error) {
     return usage(firstLine(error));
@@ -145,6 +153,16 @@ async function runParsers(): Promise<number> {
   return verdict.problems.length;
 }
 
+async function runTypes(): Promise<number> {
+  const own = new CleanupScope();
+  scope.after(() => own.close());
+  const verdict = await runTypeSuite(own, { seed, count: rounds ?? 100, say });
+  print(verdict, describeTypeVerdict(verdict));
+  for (const problem of verdict.problems) say(`  ${problem}`);
+  await own.close();
+  return verdict.problems.length;
+}
+
 async function runFiles(): Promise<number> {
   const own = new CleanupScope();
   scope.after(() => own.close());
@@ -154,11 +172,25 @@ async function runFiles(): Promise<number> {
   return verdicts.filter(({ problems }) => problems.length > 0).length;
 }
 
+async function runCopies(): Promise<number> {
+  const count = rounds ?? 200;
+  const only = values.round === undefined ? {} : { only: Number(values.round) };
+  const verdict = await runCopySuite({
+    seed, rounds: count, ...only, lateMsMax: 30_000, onRound: (result) => print(result, describeCopyRound(result)),
+  });
+  print({ ...verdict, seed }, describeCopyVerdict(verdict));
+  for (const problem of verdict.problems) say(`  ${problem}`);
+  say(`again: npm run fault -- --suite copy --rounds ${count} --seed ${seed}; one round of it: --round K`);
+  return verdict.problems.length;
+}
+
 process.stderr.write(`seed ${seed}\n`);
 let bad = 0;
 try {
   if (suite === 'parsers' || suite === 'all') bad += await runParsers();
   if (suite === 'files' || suite === 'all') bad += await runFiles();
+  if (suite === 'copy' || suite === 'all') bad += await runCopies();
+  if (suite === 'types' || suite === 'all') bad += await runTypes();
   if (suite === 'cluster' || suite === 'all') bad += await runCluster();
   if (suite === 'frozen' || suite === 'all') bad += await runFrozen();
   if (suite === 'calm' || suite === 'all') bad += await runCalmly();

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { systemClock, type Timer } from '@dmg/base';
 import type { ServerOwner } from './postgres-server.ts';
 
 /** A statement on its way to the server: its text (`COPY done` for the end of a COPY's data), counted over all connections from 0. */
@@ -15,14 +16,18 @@ export interface Statement {
  * - `cutAfter`: the server carries it out, then both sides see the connection end: its reply is lost.
  * - `loseReply`: the server carries it out; nothing reaches the client any more, and the connection stays open on both sides.
  * - `hold`: neither it nor anything after it reaches the server, and the connection stays open on both sides, as with a frozen client.
+ * - `lateReply`: the server carries it out; its reply, and all that follows, reaches the client after `lateMs`.
+ * - `late`: it reaches the server after `lateMs`, also when its client has gone meanwhile: a request that was on its way.
  */
-export type Fate = 'pass' | 'cut' | 'cutAfter' | 'loseReply' | 'hold';
+export type Fate = 'pass' | 'cut' | 'cutAfter' | 'loseReply' | 'hold' | 'lateReply' | 'late';
 
 /** A proxy in front of PostgreSQL (without TLS) that knows its messages, so that a test can strike at one statement. */
 export class PostgresProxy {
   readonly port: number;
   /** Asked for every statement. */
   fate: (statement: Statement) => Fate = () => 'pass';
+  /** How late what is late comes. */
+  lateMs = 2_000;
   readonly statements: string[] = [];
   readonly #server: Server;
   readonly #targetPort: () => number;
@@ -68,6 +73,7 @@ export class PostgresProxy {
         const index = this.statements.push(text) - 1;
         return this.fate({ index, text });
       },
+      lateMs: () => this.lateMs,
       ended: () => this.#pairs.delete(pair),
     });
     this.#pairs.add(pair);
@@ -76,6 +82,7 @@ export class PostgresProxy {
 
 interface PairOwner {
   fateOf(text: string): Fate;
+  lateMs(): number;
   ended(): void;
 }
 
@@ -87,6 +94,9 @@ class Pair {
   #waiting: Buffer = Buffer.alloc(0);
   #answers: Buffer = Buffer.alloc(0);
   #fate: Fate = 'pass';
+  /** What comes late in either direction. */
+  readonly #held: { toServer: Buffer[]; toClient: Buffer[] } = { toServer: [], toClient: [] };
+  #timer: Timer | undefined;
 
   constructor(client: Socket, target: Socket, owner: PairOwner) {
     this.#client = client;
@@ -99,7 +109,10 @@ class Pair {
       // The end of either side ends the other one, after what was on its way.
       socket.on('error', () => undefined);
       socket.on('close', () => {
+        // What is on its way arrives, whether or not its client is still there.
+        if (this.#held.toServer.length > 0 && !target.destroyed) return;
         owner.ended();
+        this.#timer?.cancel();
         client.destroySoon();
         target.destroySoon();
       });
@@ -107,12 +120,18 @@ class Pair {
   }
 
   end(): void {
+    this.#timer?.cancel();
+    this.#held.toServer = [];
     this.#client.destroy();
     this.#target.destroy();
   }
 
   #fromClient(bytes: Buffer): void {
     if (this.#fate === 'hold') return;
+    if (this.#fate === 'late') {
+      this.#held.toServer.push(bytes);
+      return;
+    }
     this.#waiting = Buffer.concat([this.#waiting, bytes]);
     for (;;) {
       const typeBytes = this.#started ? 1 : 0;
@@ -126,13 +145,36 @@ class Pair {
       if (text !== undefined && this.#fate === 'pass') this.#fate = this.#owner.fateOf(text);
       if (this.#fate === 'cut') return this.end();
       if (this.#fate === 'hold') return;
+      if (this.#fate === 'late') {
+        this.#held.toServer.push(message, this.#waiting);
+        this.#deliverLater();
+        return;
+      }
+      if (this.#fate === 'lateReply' && this.#timer === undefined) this.#deliverLater();
       this.#target.write(message);
     }
+  }
+
+  /** From then on the connection is as any other. */
+  #deliverLater(): void {
+    this.#timer = systemClock.after(this.#owner.lateMs(), () => {
+      const { toServer, toClient } = this.#held;
+      this.#waiting = Buffer.alloc(0);
+      this.#fate = 'pass';
+      this.#held.toServer = [];
+      if (!this.#target.destroyed) for (const bytes of toServer) this.#target.write(bytes);
+      if (!this.#client.destroyed) for (const bytes of toClient) this.#client.write(bytes);
+      if (this.#client.destroyed) this.#target.destroySoon();
+    });
   }
 
   #fromTarget(bytes: Buffer): void {
     if (this.#fate === 'pass' || this.#fate === 'hold') {
       this.#client.write(bytes);
+      return;
+    }
+    if (this.#fate === 'late' || this.#fate === 'lateReply') {
+      this.#held.toClient.push(bytes);
       return;
     }
     this.#answers = Buffer.concat([this.#answers, bytes]);
