@@ -222,6 +222,30 @@ describe('translators', () => {
     assert.deepEqual(translated({}), { mappings: [], ...bare });
   });
 
+  test('columns that the source does not have', () => {
+    const added = (additionalColumns: JsonValue): unknown => one(
+      withParameters(withValue(textCopy, 'typeProperties.source.additionalColumns', additionalColumns)), { parameters: { day: '1' } },
+    ).additionalColumns;
+    const withParameters = (activity: JsonObject): JsonObject => pipelineOf(activity, day);
+    assert.deepEqual(added([
+      { name: 'a', value: "@concat('x', pipeline().parameters.day)" }, { name: 'b', value: '$$FILEPATH' }, { name: 'c', value: '$$COLUMN:Odd name' },
+      { name: 'd', value: 5 }, { name: 'e', value: '' }, { name: 'f', value: '$5' },
+    ]), [
+      { name: 'a', value: { kind: 'text', text: 'x1' } }, { name: 'b', value: { kind: 'filePath' } },
+      { name: 'c', value: { kind: 'column', column: 'Odd name' } }, { name: 'd', value: { kind: 'text', text: '5' } },
+      { name: 'e', value: { kind: 'text', text: '' } }, { name: 'f', value: { kind: 'text', text: '$5' } },
+    ]);
+    assert.equal(added([]), undefined);
+    const bad = (columns: JsonValue, ...parts: string[]): void => refuses(() => added(columns), 'INVALID_DEFINITION', ...parts);
+    bad([{ value: 'x' }], 'additionalColumns[0].name is missing');
+    bad([{ name: 'a' }], 'additionalColumns[0].value is missing');
+    bad([{ name: 'a', value: {} }], 'value must be a text, not an object');
+    bad([{ name: 'a', value: '$$FILENAME' }], 'value is "$$FILENAME"; known are $$FILEPATH');
+    bad([{ name: 'a', value: '$$COLUMN:' }], 'names no column after');
+    bad([{ name: 'a', value: '1' }, { name: 'a', value: '2' }], 'add a twice');
+    bad('x', 'additionalColumns must be an array');
+  });
+
   test('from a parameter', () => {
     const pipeline = pipelineOf(
       withValue(textCopy, 'typeProperties.translator', '@pipeline().parameters.map'), { ...day, map: { type: 'Object' } },

@@ -1,14 +1,11 @@
-import { compileMapping, defaultColumnName } from '@dmg/formats';
+import { compileMapping, type SourceColumns, sourceColumnName } from '@dmg/formats';
 import type { ColumnMapping, ColumnRef, InterimType, TableColumn, Translator, TypeConversionSettings } from '@dmg/model';
 import { engineErrors } from './errors.ts';
 
 /** What is known of the columns of one source. */
-export interface SourceShape {
+export interface SourceShape extends SourceColumns {
   /** For errors. */
   readonly path: string;
-  readonly count: number;
-  /** Undefined: the file has no header. */
-  readonly names: readonly string[] | undefined;
   /** Where the source is a table: its columns. */
   readonly columns?: readonly TableColumn[];
 }
@@ -69,7 +66,7 @@ function mapped(mapping: ColumnMapping, source: SourceShape, target: TargetShape
 
 /** A column of a table that is to be created: as the source has it, text where the source is a file. */
 function createdFrom(source: SourceShape, index: number): TableColumn {
-  const name = source.names?.[index] ?? defaultColumnName(index);
+  const name = sourceColumnName(source, index);
   if (name === '') throw engineErrors.COLUMN_UNNAMED.create({ source: source.path, ordinal: index + 1 });
   return source.columns?.[index] ?? textColumn(name);
 }
@@ -80,12 +77,14 @@ function textColumn(name: string): TableColumn {
 
 function sourceName(ref: ColumnRef, source: SourceShape): string {
   const index = (ref.ordinal ?? 1) - 1;
-  return ref.name ?? source.names?.[index] ?? defaultColumnName(index);
+  return ref.name ?? sourceColumnName(source, index);
 }
 
 /** Index of a source column that a mapping names; -1 where only `compileMapping` can say what is wrong with it. */
 function indexOf(ref: ColumnRef, source: SourceShape): number {
   if (ref.name !== undefined && source.names !== undefined) return source.names.indexOf(ref.name);
+  const added = ref.name === undefined ? -1 : (source.added ?? []).indexOf(ref.name);
+  if (added >= 0) return source.count - (source.added ?? []).length + added;
   return (ref.ordinal ?? 0) - 1 < source.count ? (ref.ordinal ?? 0) - 1 : -1;
 }
 

@@ -20,6 +20,7 @@ export function negotiate(activity: CopyActivity): Representation {
   if (copyBehaviorOf(activity) === 'MergeFiles') return 'rows';
   // Rows that are to be skipped have to be looked at.
   if (activity.skipIncompatibleRows === true) return 'rows';
+  if ((activity.additionalColumns?.length ?? 0) > 0) return 'rows';
   const { translator } = activity;
   return copiesBytes({ source, sink, ...(translator === undefined ? {} : { translator }) }) ? 'bytes' : 'rows';
 }

@@ -1,7 +1,8 @@
 import { firstLine } from '@dmg/base';
 import { extentsOf, sourceBytesOf } from '@dmg/connector-api';
 import { createTranscoder, sumHashes, type Transcoder } from '@dmg/formats';
-import type { DelimitedTextFormat, Mark, PlanTarget, SourceObject, Translator } from '@dmg/model';
+import type { Mark, PlanTarget, RowFormat, SourceObject, Translator } from '@dmg/model';
+import { addedColumns } from './added-columns.ts';
 import type { PooledBuffer } from './buffer-pool.ts';
 import { ByteTranscoder } from './byte-transcoder.ts';
 import { type CopyCodecs, codecsOf, sourceCodecOf } from './codecs.ts';
@@ -16,6 +17,8 @@ import { type ChunkOutput, PartOutput } from './part-output.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
 import { type BlockReader, locate, SourceReader, totalBytes } from './source-reader.ts';
 import { isTransient } from './store-calls.ts';
+import { arrayPlace, isJsonArray, isRowFormat } from './row-formats.ts';
+import { RefusedRows } from './refused-rows.ts';
 import type { SkippedRows } from './skipped-rows.ts';
 import { contiguousMarks } from './tiling.ts';
 
@@ -47,17 +50,23 @@ export async function copyRows(
       const start = contiguousMarks(marks);
       marks = undefined;
       if (start.chain.length > 0 && start.position >= totalBytes(target)) return true;
-      return runFrom(context, target, { chunk: start.chain.length, position: start.position, rows: start.rows }, signal);
+      const { chain: { length: chunk }, position, rows, rowsWritten } = start;
+      return runFrom(context, target, { chunk, position, rows, rowsWritten }, signal);
     });
   }
 }
 
-interface RowPosition {
+/** Where a chunk begins. */
+export interface RowPosition {
   readonly chunk: number;
   /** In the target's sources laid end to end. */
   readonly position: number;
-  /** Rows before it. */
-  readonly rows: number;
+  /** Rows of the source before it; undefined where nobody knows. */
+  readonly rows: number | undefined;
+  /** Rows of the target before it. */
+  readonly rowsWritten: number;
+  /** Where the chunk ends, at the first row boundary from here on. Default: by the plan's `chunkBytes`. */
+  readonly limit?: number;
 }
 
 /**
@@ -85,12 +94,12 @@ async function runFrom(context: CopyContext, target: PlanTarget, start: RowPosit
 }
 
 /** One pass over a target's sources: read-ahead, transcoding and writing of one chunk after the other. */
-class RowRun {
+export class RowRun {
   readonly #context: CopyContext;
   readonly #target: PlanTarget;
   readonly #signal: AbortSignal;
   /** Undefined where bytes are compressed or decompressed and nobody looks into them. */
-  readonly #formats: { readonly source: DelimitedTextFormat; readonly sink: DelimitedTextFormat } | undefined;
+  readonly #formats: { readonly source: RowFormat; readonly sink: RowFormat } | undefined;
   readonly #translator: Translator | undefined;
   readonly #columns = new Map<number, SourceColumns>();
   readonly #blockBytes: number;
@@ -102,13 +111,15 @@ class RowRun {
   #reader: { index: number; reader: BlockReader } | undefined;
   /** Rows of the current chunk that were left out, where that is wanted. */
   #skipped: SkippedRows | undefined;
+  /** Rows of the current chunk that the sink has refused. */
+  #refused: RefusedRows | undefined;
   /** Counted as progress but not marked yet; taken back when the run ends before they are. */
   #readUnmarked = 0;
 
   constructor(context: CopyContext, target: PlanTarget, signal: AbortSignal) {
     const source = context.activity.source.format;
     const sink = context.sink.table?.text ?? context.activity.sink.format;
-    if (source.type === 'DelimitedText' && sink.type === 'DelimitedText') this.#formats = { source, sink };
+    if (isRowFormat(source) && isRowFormat(sink)) this.#formats = { source, sink };
     else if (context.plan.representation === 'rows') throw engineErrors.FORMATS_MIXED.create({ source: source.type, sink: sink.type });
     const { translator } = context.activity;
     this.#translator = target.columns === undefined ? translator : tableTranslator(translator, { source: undefined, sink: target.columns });
@@ -137,6 +148,26 @@ class RowRun {
 
   /** Copies and marks one chunk; returns where the next one starts, or undefined when another writer has this one. */
   async copyChunk(at: RowPosition): Promise<RowPosition | undefined> {
+    const skips = this.#context.activity.skipIncompatibleRows === true && this.#context.sink.table !== undefined;
+    this.#refused = skips ? new RefusedRows() : undefined;
+    for (;;) {
+      try {
+        return await this.#tryChunk(at);
+      } catch (error) {
+        if (this.#signal.aborted || this.#refused?.note(error) !== true) throw error;
+        await this.#rewind(at);
+      }
+    }
+  }
+
+  /** Back to where a chunk began that the sink has refused for one of its rows. Nothing of it is under way any more. */
+  async #rewind(at: RowPosition): Promise<void> {
+    this.#freeOutputs.splice(0, this.#freeOutputs.length, ...this.#lent.slice(1 + blocks));
+    const place = locate(this.#target, at.position);
+    if (place !== undefined && this.#reader?.index === place.index) await this.#reader.reader.moveTo(place.offset);
+  }
+
+  async #tryChunk(at: RowPosition): Promise<RowPosition | undefined> {
     const chunk = await OpenChunk.open({ context: this.#context, target: this.#target, chunk: at.chunk, signal: this.#signal });
     const parts = new PartOutput({ context: this.#context, chunk, free: this.#freeOutputs, signal: this.#signal });
     const output = chunkOutput(parts, { compression: this.#codecs.sink, target: this.#target, chunk: at.chunk });
@@ -153,15 +184,17 @@ class RowRun {
 
   async #fillChunk(at: RowPosition, output: ChunkOutput): Promise<RowPosition | undefined> {
     const { cutting } = this.#target;
-    if (cutting.kind !== 'sequential') throw new Error('rows are cut sequentially');
-    const limit = at.position + cutting.chunkBytes;
+    const limit = at.limit ?? (cutting.kind === 'sequential' ? at.position + cutting.chunkBytes : undefined);
+    if (limit === undefined) throw new Error('the chunk has no end');
     let end = at.position;
     let rows = 0;
     const hashes: string[] = [];
-    for (let place = locate(this.#target, end); place !== undefined; place = end < limit ? locate(this.#target, end) : undefined) {
+    const first = at.limit === at.position ? undefined : locate(this.#target, end);
+    for (let place = first; place !== undefined; place = end < limit ? locate(this.#target, end) : undefined) {
       const sourceStart = end - place.offset;
       const transcoder = await this.#transcoderAt(place, {
         limitPosition: limit - sourceStart,
+        rowsBefore: at.rowsWritten + rows,
         // Only a target's first output is its header; sources that hold nothing may come before it.
         writeHeader: at.chunk === 0 && output.contentBytes === 0,
         startRow: this.#target.sources.length === 1 ? at.rows : undefined,
@@ -183,31 +216,39 @@ class RowRun {
     if (result === 'already') return undefined;
     this.#readUnmarked -= sourceBytesOf(this.#target, { sourceStart: at.position, sourceEnd: end });
     this.#context.progress.rowsMarked(rows);
-    return { chunk: at.chunk + 1, position: end, rows: at.rows + rows + skipped };
+    const rowsBefore = at.rows === undefined ? undefined : at.rows + rows + skipped;
+    return { chunk: at.chunk + 1, position: end, rows: rowsBefore, rowsWritten: at.rowsWritten + rows };
   }
 
   async #transcoderAt(
     place: { index: number; offset: number },
-    options: { limitPosition: number; writeHeader: boolean; startRow: number | undefined },
+    options: { limitPosition: number; rowsBefore: number; writeHeader: boolean; startRow: number | undefined },
   ): Promise<Transcoder> {
     const object = this.#object(place.index);
     if (this.#context.plan.representation === 'bytes' || this.#formats === undefined) {
       return new ByteTranscoder({ startPosition: place.offset, limitPosition: options.limitPosition });
     }
     if (place.offset === 0) await this.#checkSameColumns(place.index);
-    const columns = place.offset > 0 ? await this.#columnsOf(place.index) : undefined;
+    const columns = place.offset > 0 ? await this.columnsOf(place.index) : undefined;
     const translator = this.#translator;
+    const isCompressed = sourceCodecOf(this.#codecs, object) !== undefined;
+    // Where an array ends must be known when its last row is written.
+    const isWhole = isCompressed && isJsonArray(this.#formats.sink);
     return createTranscoder({
       ...this.#formats,
       fileName: object.path,
       startPosition: place.offset,
       writeHeader: options.writeHeader,
+      ...arrayPlace(this.#target, place.index, { rowsBefore: options.rowsBefore, isCompressed }),
+      ...(columns?.inArray === undefined ? {} : { inArray: columns.inArray }),
+      added: addedColumns(this.#context.activity, object.path),
       ...(translator === undefined ? {} : { translator }),
       ...(columns?.names === undefined ? {} : { header: columns.names }),
       ...(columns === undefined || columns.count === 0 ? {} : { columnCount: columns.count }),
       ...(options.startRow === undefined ? {} : { startRow: options.startRow }),
       ...(this.#skipped === undefined ? {} : { onSkippedRow: this.#skipped.take }),
-      ...(options.limitPosition < (extentsOf(this.#target)[place.index] ?? 0) ? { limitPosition: options.limitPosition } : {}),
+      ...(this.#refused === undefined ? {} : { refusedRows: this.#refused.errors }),
+      ...(!isWhole && options.limitPosition < (extentsOf(this.#target)[place.index] ?? 0) ? { limitPosition: options.limitPosition } : {}),
     });
   }
 
@@ -260,8 +301,8 @@ class RowRun {
   async #checkSameColumns(index: number): Promise<void> {
     const first = locate(this.#target, 0)?.index ?? 0;
     if (index === first || (this.#translator?.mappings.length ?? 0) > 0) return;
-    const expected = await this.#columnsOf(first);
-    const found = await this.#columnsOf(index);
+    const expected = await this.columnsOf(first);
+    const found = await this.columnsOf(index);
     if (found.count === expected.count && found.names?.join('\0') === expected.names?.join('\0')) return;
     const shown = (columns: SourceColumns): string => columns.names?.join(', ') ?? `${columns.count} columns`;
     throw engineErrors.MERGE_COLUMNS.create({
@@ -270,20 +311,29 @@ class RowRun {
   }
 
   /** The columns of a source, read again from its beginning. */
-  async #columnsOf(index: number): Promise<SourceColumns> {
+  async columnsOf(index: number): Promise<SourceColumns> {
     const known = this.#columns.get(index);
     if (known !== undefined) return known;
-    const buffer = this.#headerBuffer;
-    if (buffer === undefined || this.#formats === undefined) throw new Error('the run was not opened, or not for rows');
+    const { buffer } = this;
+    if (this.#formats === undefined) throw new Error('the run is not for rows');
     const object = this.#object(index);
     const columns = await readSourceColumns(object, this.#formats.source, async (position, bytes) => {
       const block = await readExactly(this.#context, { object, position, bytes, buffer }, this.#signal);
       // Read for a second time, so that it does not count as progress.
       this.#context.progress.undo(bytes, 0);
       return block;
-    }, sourceCodecOf(this.#codecs, object));
+    }, {
+      codec: sourceCodecOf(this.#codecs, object),
+      ends: { sink: this.#formats.sink, added: addedColumns(this.#context.activity, object.path), ...(this.#translator === undefined ? {} : { translator: this.#translator }) },
+    });
     this.#columns.set(index, columns);
     return columns;
+  }
+
+  /** For looks at the source aside from its rows. */
+  get buffer(): PooledBuffer {
+    if (this.#headerBuffer === undefined) throw new Error('the run was not opened');
+    return this.#headerBuffer;
   }
 
   #object(index: number): SourceObject {

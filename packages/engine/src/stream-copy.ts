@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { firstLine } from '@dmg/base';
 import { type ChunkFacts, connectorErrors, type TableSource, type TextStream } from '@dmg/connector-api';
 import { createTranscoder, encodeHeader, RowEndWriter, type Transcoder } from '@dmg/formats';
-import type { PlanTarget, SourceObject } from '@dmg/model';
+import type { DelimitedTextFormat, PlanTarget, SourceObject } from '@dmg/model';
 import type { PooledBuffer } from './buffer-pool.ts';
 import { codecsOf } from './codecs.ts';
 import { chunkOutput } from './compressed-output.ts';
@@ -145,14 +145,19 @@ class StreamCopy {
   #converter(first: Uint8Array | undefined): StreamConverter {
     const { exchange, request } = this.#options;
     // Only the first chunk of a file begins with its header.
-    const header = request.chunk === 0 && exchange.write.firstRowAsHeader;
-    if (exchange.way !== 'transcode' && (header || !this.#looksMarked(first))) return new PassingText(exchange, header);
+    const { write } = exchange;
+    const header = request.chunk === 0 && (write.type === 'Json' || write.firstRowAsHeader);
+    if (exchange.way !== 'transcode' && write.type !== 'Json' && (header || !this.#looksMarked(first))) return new PassingText({ ...exchange, write }, header);
     this.#skipped = this.#context.logs.skippedRows({ target: request.target.target, chunk: request.chunk, sourceStart: this.#sourceStart });
     return new TranscodedText(createTranscoder({
       source: exchange.read,
       sink: exchange.write,
       fileName: this.#object.path,
       bareColumns: exchange.names,
+      bareTypes: exchange.types,
+      // An array is one stream.
+      endsAt: Infinity,
+      added: exchange.added,
       writeHeader: header,
       ...(this.#skipped === undefined ? {} : { onSkippedRow: this.#skipped.take }),
       ...(exchange.translator === undefined ? {} : { translator: exchange.translator }),
@@ -162,7 +167,8 @@ class StreamCopy {
   /** A file that begins with U+FEFF would be read without it: that value has to be quoted, which no server does. */
   #looksMarked(first: Uint8Array | undefined): boolean {
     const { request, exchange } = this.#options;
-    if (request.chunk > 0 || this.#context.sink.table !== undefined || exchange.write.quoteChar === '') return false;
+    if (request.chunk > 0 || this.#context.sink.table !== undefined) return false;
+    if (exchange.write.type === 'Json' || exchange.write.quoteChar === '') return false;
     return first !== undefined && first[0] === 0xef && first[1] === 0xbb && first[2] === 0xbf;
   }
 
@@ -218,7 +224,7 @@ class PassingText implements StreamConverter {
   #waiting: Uint8Array;
   #crc = 0;
 
-  constructor(exchange: StreamExchange, header: boolean) {
+  constructor(exchange: StreamExchange & { readonly write: DelimitedTextFormat }, header: boolean) {
     this.#rowEnds = exchange.way === 'rowEnds' ? new RowEndWriter(exchange.write) : undefined;
     this.#waiting = header ? encodeHeader(exchange.write, exchange.names) : new Uint8Array(0);
   }

@@ -1,7 +1,9 @@
 import type { TableSource } from '@dmg/connector-api';
-import { compileMapping, createTranscoder, isWritableEncoding, writesRowEnds } from '@dmg/formats';
-import type { CopyActivity, DelimitedTextFormat, TableColumn, Translator } from '@dmg/model';
+import { type AddedColumn, compileMapping, createTranscoder, isWritableEncoding, withAddedColumns, writesRowEnds } from '@dmg/formats';
+import type { CopyActivity, DelimitedTextFormat, InterimType, RowFormat, TableColumn, Translator } from '@dmg/model';
+import { addedColumns, tableColumnsWithAdded } from './added-columns.ts';
 import { tableTranslator } from './column-plan.ts';
+import { isRowFormat } from './row-formats.ts';
 
 /** How the text of a table's streams becomes what the sink takes. */
 export interface StreamExchange {
@@ -12,13 +14,16 @@ export interface StreamExchange {
   readonly way: 'pass' | 'rowEnds' | 'transcode';
   /** The format in which the server is asked to write. */
   readonly read: DelimitedTextFormat;
-  readonly write: DelimitedTextFormat;
+  readonly write: RowFormat;
   /** Source columns (from 0) that the server is asked for, in order; undefined: all, in their order. */
   readonly choice: readonly number[] | undefined;
   /** Names for the header of a file, in order; for `transcode` those of all source columns. */
   readonly names: readonly string[];
+  /** For `transcode`: types of the columns that `names` names. */
+  readonly types: readonly InterimType[];
   /** For `transcode`. */
   readonly translator: Translator | undefined;
+  readonly added: readonly AddedColumn[];
 }
 
 export interface ExchangeRequest {
@@ -38,26 +43,29 @@ export interface ExchangeRequest {
 export function exchangeOf(request: ExchangeRequest): StreamExchange {
   const { activity, source, sourceColumns, sinkColumns } = request;
   const write = request.intake ?? activity.sink.format;
-  if (write.type !== 'DelimitedText') throw new TypeError(`a table's streams cannot be written as ${write.type}`);
+  if (!isRowFormat(write)) throw new TypeError(`a table's streams cannot be written as ${write.type}`);
   const path = activity.source.connector;
-  const translator = tableTranslator(activity.translator, { source: sourceColumns, sink: sinkColumns });
+  const added = addedColumns(activity, path);
+  const translator = tableTranslator(activity.translator, { source: tableColumnsWithAdded(sourceColumns, added, path), sink: sinkColumns });
   const names = sourceColumns.map((column) => column.name);
-  const mapped = compileMapping(translator, { count: names.length, names }, path);
-  const transcoding: StreamExchange = { way: 'transcode', read: source.text, write, choice: undefined, names, translator };
-  if (isWritableEncoding(write.encodingName) && mapped.every((column) => column.converter === undefined)) {
+  const types = sourceColumns.map((column) => column.type);
+  const mapped = compileMapping(translator, withAddedColumns({ count: names.length, names }, added, path), path);
+  const transcoding: StreamExchange = { way: 'transcode', read: source.text, write, choice: undefined, names, types, translator, added };
+  if (added.length === 0 && isWritableEncoding(write.encodingName) && mapped.every((column) => column.converter === undefined)) {
     const indexes = mapped.map((column) => column.sourceIndex);
     const whole = indexes.length === names.length && indexes.every((sourceIndex, index) => sourceIndex === index);
     // What a server writes without quotes has escapes (a letter for a line break) that only servers read.
-    const passing = request.intake === undefined && write.quoteChar === '' ? undefined : passingFormat(source, write);
+    const isPlain = write.type === 'Json' || (request.intake === undefined && write.quoteChar === '');
+    const passing = isPlain ? undefined : passingFormat(source, write);
     const kept = mapped.every((column, index) => keepsText(sourceColumns[column.sourceIndex], sinkColumns?.[index]));
     if (passing !== undefined && kept && (whole || source.openColumns !== undefined)) {
       const sinkNames = mapped.map((column) => column.sinkName);
-      return { ...passing, write, choice: whole ? undefined : indexes, names: sinkNames, translator: undefined };
+      return { ...passing, write, choice: whole ? undefined : indexes, names: sinkNames, types: [], translator: undefined, added };
     }
   }
   // Refuses now what could not be transcoded later.
   const mapping = translator === undefined ? {} : { translator };
-  createTranscoder({ source: source.text, sink: write, fileName: path, bareColumns: names, ...mapping });
+  createTranscoder({ source: source.text, sink: write, fileName: path, bareColumns: names, added, ...mapping });
   return transcoding;
 }
 

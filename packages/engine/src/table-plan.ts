@@ -59,7 +59,8 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
     store: activity.sink.connector,
   });
   return {
-    representation: exchange.way === 'transcode' ? 'rows' : 'bytes',
+    // Hashes are of what is compressed, not of the bytes that are written.
+    representation: exchange.way === 'transcode' || codecsOf(activity).sink !== undefined ? 'rows' : 'bytes',
     sourceKind: kind,
     partBytes,
     // A single stream is of one moment by itself. A snapshot that nobody can join is known by the only attempt that reads under it.
@@ -132,6 +133,6 @@ function readColumns(
       return into;
     });
     return block;
-  }, { codec: sourceCodecOf(codecsOf(step.job.activity), object), ...(translator === undefined ? {} : { ends: { translator } }) });
+  }, { codec: sourceCodecOf(codecsOf(step.job.activity), object), ends: { added: addedColumns(step.job.activity, object.path), ...(translator === undefined ? {} : { translator }) } });
 }
 

@@ -47,6 +47,11 @@ export const formatErrors = defineErrors('FORMATS', {
     message: 'Cannot use the mapping: {reason}.',
     fix: 'Correct the translator of the copy activity.',
   },
+  ADDED_COLUMN: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot add the column {column} to {file}: {reason}.',
+    fix: 'Correct additionalColumns of the source.',
+  },
   BAD_PATTERN: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot use the format {pattern} for {type}: {reason}.',

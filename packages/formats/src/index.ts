@@ -1,10 +1,12 @@
 export { type Compressor, createCompressor, isCuttable, isWritableCompression } from './compression/compressor.ts';
 export { createDecompressor, type Decompressor, type SourceCodec } from './compression/decompressor.ts';
 export { findZipData, readZipDirectory, type ZipEntry, type ZipFile } from './compression/zip-reader.ts';
+export { type AddedColumn, withAddedColumns } from './added-columns.ts';
 export { formatErrors } from './errors.ts';
-export { type CompiledColumn, compileMapping, defaultColumnName, type SourceColumns } from './mapping.ts';
+export { type CompiledColumn, compileMapping, findSourceColumn, type SourceColumns, sourceColumnName } from './mapping.ts';
 export { RowEndWriter, writesRowEnds } from './row-end-writer.ts';
 export { sumHashes } from './row-hash.ts';
+export { createRowStartFinder, findsRowStarts } from './row-start.ts';
 export { encodeHeader } from './row-writer.ts';
 export { isWritableEncoding, readableEncodings, textEncodingOf, type TextEncoding } from './text-encoding.ts';
 export { copiesBytes, createHeaderReader } from './record-ends.ts';

@@ -7,6 +7,8 @@ export interface SourceColumns {
   readonly count: number;
   /** Undefined: the file has no header. */
   readonly names: readonly string[] | undefined;
+  /** Names of the last ones of these columns, which the activity has added and which have names in any case. */
+  readonly added?: readonly string[];
 }
 
 export interface CompiledColumn {
@@ -18,6 +20,8 @@ export interface CompiledColumn {
   readonly sinkType: string;
   /** Undefined: bytes are copied unchanged. */
   readonly converter: Converter | undefined;
+  /** Value of a column that is the same in every row, converted. */
+  readonly constant?: Uint8Array;
 }
 
 /** Name of a column (from 0) where the file has no header, as Data Factory makes it. */
@@ -34,13 +38,13 @@ export function compileMapping(translator: Translator | undefined, source: Sourc
   const mappings = translator?.mappings ?? [];
   if (translator === undefined || mappings.length === 0) {
     return Array.from({ length: source.count }, (_, index) => {
-      const name = columnName(source, index);
+      const name = sourceColumnName(source, index);
       return { sourceIndex: index, sourceName: name, sinkName: name, sourceType: 'String', sinkType: 'String', converter: undefined };
     });
   }
   const columns = inSinkOrder(mappings).map((mapping): CompiledColumn => {
     const sourceIndex = findColumn(mapping.source, source, fileName);
-    const sourceName = columnName(source, sourceIndex);
+    const sourceName = sourceColumnName(source, sourceIndex);
     const sourceType = mapping.source.type ?? 'String';
     return {
       sourceIndex, sourceName, sourceType,
@@ -69,8 +73,10 @@ function converterOf(mapping: ColumnMapping, translator: Translator): Converter 
   return compileConverter({ source: mapping.source, sink: mapping.sink, settings });
 }
 
-function columnName(source: SourceColumns, index: number): string {
-  return source.names?.[index] ?? defaultColumnName(index);
+/** Name of a column (from 0), as mappings may call it. */
+export function sourceColumnName(source: SourceColumns, index: number): string {
+  const { names, added = [], count } = source;
+  return names?.[index] ?? added[index - count + added.length] ?? defaultColumnName(index);
 }
 
 function inSinkOrder(mappings: readonly ColumnMapping[]): readonly ColumnMapping[] {
@@ -84,7 +90,7 @@ function inSinkOrder(mappings: readonly ColumnMapping[]): readonly ColumnMapping
 }
 
 function findColumn(ref: ColumnRef, source: SourceColumns, fileName: string): number {
-  if (ref.name !== undefined && (source.names !== undefined || ref.ordinal === undefined)) return findByName(ref.name, source, fileName);
+  if (ref.name !== undefined && (source.names !== undefined || ref.ordinal === undefined)) return findSourceColumn(ref.name, source, fileName);
   const ordinal = ref.ordinal ?? 0;
   if (ordinal >= 1 && ordinal <= source.count) return ordinal - 1;
   throw formatErrors.COLUMN_NOT_FOUND.create({
@@ -92,8 +98,11 @@ function findColumn(ref: ColumnRef, source: SourceColumns, fileName: string): nu
   });
 }
 
-function findByName(name: string, source: SourceColumns, fileName: string): number {
+/** Index of the column of this name; throws `COLUMN_NOT_FOUND`. */
+export function findSourceColumn(name: string, source: SourceColumns, fileName: string): number {
   if (source.names === undefined) {
+    const { added = [], count } = source;
+    if (added.includes(name)) return count - added.length + added.indexOf(name);
     const index = Number(/^Prop_(\d+)$/.exec(name)?.[1] ?? Number.NaN);
     if (index < source.count) return index;
     throw formatErrors.COLUMN_NOT_FOUND.create({

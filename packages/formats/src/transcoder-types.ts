@@ -1,5 +1,6 @@
 import type { DmgError } from '@dmg/base';
 import type { InterimType, RowFormat, Translator } from '@dmg/model';
+import type { AddedColumn } from './added-columns.ts';
 
 export interface TranscoderOptions {
   readonly source: RowFormat;
@@ -23,6 +24,8 @@ export interface TranscoderOptions {
   readonly bareTypes?: readonly InterimType[];
   /** JSON from a position over 0: whether the file is one array, as a `HeaderReader` found it. */
   readonly inArray?: boolean;
+  /** Columns that stand behind those of the source. */
+  readonly added?: readonly AddedColumn[];
   /** Source position of the first byte that will be pushed: 0, or a record boundary that an earlier transcoder reported. */
   readonly startPosition?: number;
   /** Records before `startPosition`, so that errors name the file's row. */

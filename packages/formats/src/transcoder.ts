@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type DmgError, isDmgError } from '@dmg/base';
 import type { Translator } from '@dmg/model';
+import { type AddedColumn, resolveAddedColumn, withAddedColumns } from './added-columns.ts';
 import { ByteBuffer } from './byte-buffer.ts';
 import { formatErrors } from './errors.ts';
 import { checkTranslator, type CompiledColumn, compileMapping } from './mapping.ts';
@@ -38,6 +39,7 @@ class RowTranscoder implements Transcoder {
   readonly #unescaped = new ByteBuffer(256);
   readonly #onSkippedRow: TranscoderOptions['onSkippedRow'];
   readonly #refusedRows: TranscoderOptions['refusedRows'];
+  readonly #added: readonly AddedColumn[];
   #columns: readonly CompiledColumn[] | undefined;
   #hasBegun = false;
   #rows = 0;
@@ -59,6 +61,7 @@ class RowTranscoder implements Transcoder {
     this.#endsAt = options.endsAt;
     this.#bareTypes = options.bareTypes;
     this.#reader = openReader(options, (error, start, end) => this.#skip(error, this.#reader.row + 1, start, end));
+    this.#added = options.added ?? [];
     this.#onSkippedRow = options.onSkippedRow;
     this.#refusedRows = options.refusedRows;
     // What is not UTF-8 has been made so by the reader, and JSON is valid text or refused.
@@ -98,15 +101,16 @@ class RowTranscoder implements Transcoder {
 
   #compile(): void {
     const source = { count: this.#reader.columns, names: this.#reader.names };
-    const columns = compileMapping(this.#translator, source, this.#fileName);
+    const mapped = compileMapping(this.#translator, withAddedColumns(source, this.#added, this.#fileName), this.#fileName);
+    const columns = mapped.map((column) => resolveAddedColumn(column, this.#added, source, this.#fileName));
     this.#columns = columns;
     this.#begin(columns);
   }
 
   #begin(columns: readonly CompiledColumn[]): void {
     this.#hasBegun = true;
-    this.#writer.begin(columns.map(({ sinkName: name, sinkType, sourceIndex, converter }) => ({
-      name, type: (converter === undefined ? this.#bareTypes?.[sourceIndex] : undefined) ?? sinkType,
+    this.#writer.begin(columns.map(({ sinkName: name, sinkType, sourceIndex, converter, constant }) => ({
+      name, type: (converter === undefined && constant === undefined ? this.#bareTypes?.[sourceIndex] : undefined) ?? sinkType,
     })), this.#writeHeader);
   }
 
@@ -141,6 +145,10 @@ class RowTranscoder implements Transcoder {
     writer.beginRow();
     for (let index = 0; index < columns.length; index++) {
       const column = columns[index] as CompiledColumn;
+      if (column.constant !== undefined) {
+        if (!writer.writeValue(column.constant, 0, column.constant.length, false)) throw this.#unwritableConstant(column);
+        continue;
+      }
       const field = first + column.sourceIndex;
       if (isSuspect) this.#checkText(batch, record, field, column);
       const flag = flags[field] as number;
@@ -213,6 +221,12 @@ class RowTranscoder implements Transcoder {
       end = this.#converted.end;
     }
     if (!this.#writer.writeValue(bytes, start, end, false)) throw this.#unwritable(batch, record, field, column);
+  }
+
+  /** No row can be written, so that none can be left out for it. */
+  #unwritableConstant(column: CompiledColumn): Error {
+    const reason = 'the sink has no quoteChar, and without it its value would be read back differently';
+    return formatErrors.ADDED_COLUMN.create({ column: column.sourceName, file: this.#fileName, reason });
   }
 
   #unwritable(batch: RecordBatch, record: number, field: number, column: CompiledColumn): Error {

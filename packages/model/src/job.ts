@@ -39,6 +39,8 @@ export interface CopyActivity {
   readonly source: CopyEnd;
   readonly sink: CopyEnd;
   readonly translator?: Translator;
+  /** Columns that stand behind those of the source, in this order. */
+  readonly additionalColumns?: readonly AdditionalColumn[];
   /** 0: the engine chooses. */
   readonly parallelCopies: number;
   readonly validateDataConsistency: boolean;
@@ -47,6 +49,18 @@ export interface CopyActivity {
   /** Where skipped rows and the session log go. Absent: nowhere. */
   readonly log?: CopyLog;
 }
+
+/** A column that the source itself does not have. */
+export interface AdditionalColumn {
+  readonly name: string;
+  readonly value: AdditionalValue;
+}
+
+/** The same text in every row, the path of the file relative to the source folder, or a column of the source once more. */
+export type AdditionalValue =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'filePath' }
+  | { readonly kind: 'column'; readonly column: string };
 
 /** One side of a copy, in terms of its connector's spec. Secret properties hold `EncryptedSecret`. */
 export interface CopyEnd {

@@ -54,7 +54,9 @@ const job = shape({
   policy: shape({ timeoutMs: integer(1), retry: integer(0), retryIntervalMs: integer(0) }),
   tryNumber: integer(1), finalTry: flag,
   activity: shape({
-    type: exactly('Copy'), source: copyEnd, sink: copyEnd, translator: optional(translator), parallelCopies: integer(0),
+    type: exactly('Copy'), source: copyEnd, sink: copyEnd, translator: optional(translator),
+    additionalColumns: optional(listOf(shape({ name: text, value: shape({ kind: exactly('text', 'filePath', 'column') }) }))),
+    parallelCopies: integer(0),
     validateDataConsistency: flag,
   }),
 });
