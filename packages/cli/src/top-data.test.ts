@@ -49,7 +49,9 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
             { activityName: 'done', status: 'Succeeded' },
             {
               activityName: 'runs', status: 'InProgress', durationInMs: 1500,
-              output: { effectiveIntegrationRuntime: 'local (n1)', dataWritten: 3, progress: { bytesTotal: 9 } },
+              output: {
+                effectiveIntegrationRuntime: 'local (n1)', assistingNodes: ['n2', 'n3'], dataWritten: 3, progress: { bytesTotal: 9 },
+              },
             },
           ],
         }
@@ -61,7 +63,7 @@ test('nodes come from status and monitoring, jobs from the open runs, those that
   const nodes = gateway.nodes.map(({ name, status, running, limit, isDispatcher }) => [name, status, running, limit, isDispatcher]);
   assert.deepEqual(nodes, [['n1', 'Inactive', 1, 4, true]]);
   assert.deepEqual(jobs.map(({ activity, node, bytes, bytesTotal, seconds }) => [activity, node, bytes, bytesTotal, seconds]), [
-    ['runs', 'n1', 3, 9, 1.5], ['waits', '', 0, 0, 0],
+    ['runs', 'n1 +2', 3, 9, 1.5], ['waits', '', 0, 0, 0],
   ]);
   assert.equal(asked.length, 5);
 });

@@ -16,6 +16,7 @@ interface OpenActivity {
   readonly durationInMs?: number;
   readonly output?: {
     readonly effectiveIntegrationRuntime?: string;
+    readonly assistingNodes?: readonly string[];
     readonly dataWritten?: number;
     readonly progress?: { readonly bytesTotal?: number };
   };
@@ -79,7 +80,7 @@ export class TopReader {
         pipeline: pipelineName,
         activity: activityName,
         runId,
-        node: /\((.*)\)$/.exec(output.effectiveIntegrationRuntime ?? '')?.[1] ?? '',
+        node: nodeText(output),
         status,
         bytes: output.dataWritten ?? 0,
         bytesTotal: output.progress?.bytesTotal ?? 0,
@@ -98,6 +99,12 @@ export class TopReader {
     }
     return rates;
   }
+}
+
+/** The node that leads the copy, and on how many more it is copied. */
+function nodeText({ effectiveIntegrationRuntime = '', assistingNodes = [] }: NonNullable<OpenActivity['output']>): string {
+  const node = /\((.*)\)$/.exec(effectiveIntegrationRuntime)?.[1] ?? '';
+  return node === '' || assistingNodes.length === 0 ? node : `${node} +${assistingNodes.length}`;
 }
 
 export interface CounterReading {

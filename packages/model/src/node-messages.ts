@@ -1,5 +1,5 @@
 import type { JsonObject } from './json.ts';
-import type { AttemptOutcome, AttemptProgress } from './attempt.ts';
+import type { AssistStep, AttemptOutcome, AttemptProgress } from './attempt.ts';
 import type { GatewayDecision, Member, MemberState, NodeFacts } from './cluster.ts';
 import type { Judgement, NodeStatus } from './status.ts';
 
@@ -91,6 +91,8 @@ export interface RunningReport {
   readonly jobId: string;
   readonly tryNumber: number;
   readonly attemptId: string;
+  /** It assists the attempt that leads the job, or keeps its snapshot; absent: it leads. Only who leads shows that the job is not lost. */
+  readonly assists?: AssistStep;
   readonly progress?: AttemptProgress;
 }
 

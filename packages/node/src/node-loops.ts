@@ -1,6 +1,6 @@
 import { firstLine } from '@dmg/base';
 import { isolatedAfterMs } from '@dmg/core';
-import { type AliveReport, type DesiredState, type NodeCertificate, nodeStatuses } from '@dmg/model';
+import { type AliveReport, type DesiredState, isAssistStep, type NodeCertificate, nodeStatuses } from '@dmg/model';
 import { verifyDesiredState } from '@dmg/security';
 import type { Health } from '@dmg/telemetry';
 import { maximumConcurrentJobs } from '@dmg/worker';
@@ -124,8 +124,8 @@ export function createCollector({ config }: HostOptions, parts: NodeParts): () =
     return {
       facts: view.facts(),
       desiredVersion: situation.desiredVersion,
-      running: worker.running().map(({ jobId, tryNumber, attemptId, progress }) => ({
-        jobId, tryNumber, attemptId, ...(progress === undefined ? {} : { progress }),
+      running: worker.running().map(({ jobId, tryNumber, attemptId, step, progress }) => ({
+        jobId, tryNumber, attemptId, ...(isAssistStep(step) ? { assists: step } : {}), ...(progress === undefined ? {} : { progress }),
       })),
       metrics,
       ...(report === undefined ? {} : { dispatcher: { ...report, ...(report.leading && decision !== undefined ? { decision } : {}) } }),

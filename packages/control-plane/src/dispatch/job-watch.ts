@@ -24,6 +24,8 @@ interface Watched {
   watch: ResendWatch | undefined;
   runningSinceMs: number | undefined;
   progress: AttemptProgress | undefined;
+  /** When each node was last heard to assist the copy, by name. */
+  readonly assistedMs: Map<string, number>;
 }
 
 /**
@@ -58,6 +60,14 @@ export class JobWatch {
     return this.#jobs.get(jobId)?.progress;
   }
 
+  /** Names of the nodes that copy beside the one that leads the job, as far as they were heard of lately. */
+  assistantsOf(jobId: string): readonly string[] {
+    const { clock, resend } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const assisted = [...(this.#jobs.get(jobId)?.assistedMs ?? [])];
+    return assisted.filter(([, atMs]) => nowMs - atMs <= resend.contactGapMs).map(([nodeName]) => nodeName).sort();
+  }
+
   /**
    * Activities of the gateway that are sent and wait for a node, or wait for one again: those that its dispatcher names, and the others,
    * which are in the queue as far as the control plane knows.
@@ -77,13 +87,16 @@ export class JobWatch {
     const { clock, tracker, resend } = this.#options;
     const nowMs = clock.monotonicMs();
     this.#noteContact(gatewayId, nowMs);
-    const running = new Map(report.running.map((each) => [each.jobId, each]));
+    const running = new Map(report.running.filter(({ assists }) => assists === undefined).map((each) => [each.jobId, each]));
+    const assisted = new Set(report.running.filter(({ assists }) => assists === 'assist').map(({ jobId }) => jobId));
     // Who led once and does not now still names what it has; but only one who leads could name everything that waits.
     const waiting = new Set(report.dispatcher?.waiting);
     const dispatcher = report.dispatcher?.leading === true ? report.dispatcher : undefined;
     const started: { runId: string; name: string; tryNumber: number }[] = [];
     for (const [jobId, job] of this.#jobs) {
       if (job.activity.gatewayId !== gatewayId) continue;
+      if (assisted.has(jobId)) job.assistedMs.set(nodeName, nowMs);
+      else job.assistedMs.delete(nodeName);
       const attempt = running.get(jobId);
       if (job.watch !== undefined) {
         job.watch = observeAlive(job.watch, { nowMs, named: attempt !== undefined || waiting.has(jobId), dispatcher }, resend);
@@ -168,6 +181,7 @@ export class JobWatch {
       watch,
       runningSinceMs: running ? ((sameTry ? known.runningSinceMs : undefined) ?? this.#options.clock.monotonicMs()) : undefined,
       progress: sameTry ? known.progress : undefined,
+      assistedMs: known?.assistedMs ?? new Map(),
     });
   }
 

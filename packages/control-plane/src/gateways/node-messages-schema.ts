@@ -53,7 +53,9 @@ const facts = z.object({
 const decision = z.object({ number: z.int().min(1), version: text.max(64), configDigest: z.string().max(128) });
 const alive = z.object({
   facts, desiredVersion: count,
-  running: z.array(z.object({ jobId: text, tryNumber: z.int().min(1), attemptId: text, progress: progress.optional() })),
+  running: z.array(z.object({
+    jobId: text, tryNumber: z.int().min(1), attemptId: text, assists: z.enum(['assist', 'keep']).optional(), progress: progress.optional(),
+  })),
   metrics: z.object({ cpuPercent: count, availableMemoryMb: count, sentBytes: count, receivedBytes: count }),
   dispatcher: z
     .object({

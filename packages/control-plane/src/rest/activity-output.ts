@@ -9,6 +9,8 @@ export interface OutputFacts {
   readonly row: ActivityRunRow;
   readonly gatewayName: string;
   readonly progress: AttemptProgress | undefined;
+  /** Names of nodes that copy beside the one that leads it. */
+  readonly assistants: readonly string[];
   readonly specs: readonly ConnectorSpec[];
   readonly nowMs: number;
 }
@@ -43,6 +45,7 @@ export function outputOf(facts: OutputFacts): Readonly<Record<string, unknown>> 
     ...progressFields(facts.progress, formats, timing.copyMs),
     errors: fault === undefined ? [] : [{ Code: fault.code, Message: `${fault.message} ${fault.fix}` }],
     effectiveIntegrationRuntime: gatewayName,
+    ...(facts.assistants.length === 0 ? {} : { assistingNodes: facts.assistants }),
     durationInQueue: { integrationRuntimeQueue: Math.ceil(timing.queueMs / 1000) },
     ...(outcome !== undefined && 'sink' in outcome ? { sink: outcome.sink, confirmed: outcome.sink !== 'unconfirmed' } : {}),
     ...note,

@@ -182,7 +182,9 @@ async function activityRunView(options: RunRoutesOptions, run: PipelineRunRow, r
     ...(row.ended_at === null ? {} : { activityRunEnd: iso(row.ended_at) }),
     durationInMs: row.queued_at === null ? 0 : (row.ended_at ?? nowMs) - row.queued_at,
     input: inputOf(row, specs),
-    output: row.phase === 'Skipped' ? {} : outputOf({ row, gatewayName, progress: watch.progressOf(row.job_id), specs, nowMs }),
+    output: row.phase === 'Skipped' ? {} : outputOf({
+      row, gatewayName, progress: watch.progressOf(row.job_id), assistants: watch.assistantsOf(row.job_id), specs, nowMs,
+    }),
     error: errorOf(row),
     retryAttempt: row.try_number > 1 ? row.try_number - 1 : null,
     userProperties: {},
