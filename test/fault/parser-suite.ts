@@ -1,6 +1,7 @@
 import { readCorpus } from '../../packages/formats/src/testing/corpus.ts';
 import { describeFailure, fuzzText } from '../../packages/formats/src/testing/text-fuzz.ts';
 import type { CleanupContext } from '../harness/cleanup.ts';
+import { type BombVerdict, describeBomb, runBombs } from './bombs.ts';
 import { describeLargeField, largeFieldCases, type LargeFieldVerdict, runLargeField } from './large-fields.ts';
 
 export interface ParserVerdict {
@@ -8,6 +9,7 @@ export interface ParserVerdict {
   /** How often each outcome came up. */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly largeFields: readonly LargeFieldVerdict[];
+  readonly bombs: readonly BombVerdict[];
   readonly problems: readonly string[];
 }
 
@@ -21,7 +23,7 @@ export interface ParserSuiteOptions {
 /** Rounds between two lines that say how far it is. */
 const roundsPerLine = 5_000;
 
-/** Mutated text against the reference, then fields of a gigabyte through a whole copy. */
+/** Mutated text against the reference, then fields of a gigabyte and files that hold as much through a whole copy. */
 export async function runParserSuite(context: CleanupContext, options: ParserSuiteOptions): Promise<ParserVerdict> {
   const { say } = options;
   const fuzzed = fuzzText({
@@ -39,10 +41,12 @@ export async function runParserSuite(context: CleanupContext, options: ParserSui
     largeFields.push(verdict);
     problems.push(...verdict.problems.map((problem) => `${verdict.name}: ${problem}`));
   }
-  return { rounds: fuzzed.rounds, outcomes: fuzzed.outcomes, largeFields, problems };
+  const bombs = await runBombs(context, options.fieldBytes, (verdict) => say(describeBomb(verdict)));
+  problems.push(...bombs.flatMap(({ name, problems: found }) => found.map((problem) => `${name}: ${problem}`)));
+  return { rounds: fuzzed.rounds, outcomes: fuzzed.outcomes, largeFields, bombs, problems };
 }
 
-export function describeParserVerdict({ rounds, largeFields, problems }: ParserVerdict): string {
-  const memoryMb = Math.round(Math.max(0, ...largeFields.map(({ memoryBytes }) => memoryBytes)) / 1e6);
-  return `parsers: ${rounds} rounds, ${largeFields.length} large sources, at most ${memoryMb} MB of memory, ${problems.length} problems`;
+export function describeParserVerdict({ rounds, largeFields, bombs, problems }: ParserVerdict): string {
+  const memoryMb = Math.round(Math.max(0, ...[...largeFields, ...bombs].map(({ memoryBytes }) => memoryBytes)) / 1e6);
+  return `parsers: ${rounds} rounds, ${largeFields.length} large sources, ${bombs.length} bombs, at most ${memoryMb} MB of memory, ${problems.length} problems`;
 }

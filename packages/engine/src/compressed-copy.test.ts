@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { deflateRawSync, deflateSync, gunzipSync, gzipSync, inflateRawSync } from 'node:zlib';
 import type { DataFormat } from '@dmg/model';
 import { codeOf, CopyFixture, csv, csvTable, makeJob, receiptOf, semicolons, someBytes } from './testing/copy-fixture.ts';
+import { byKey, fileEnd, numbered, tableEnd, tableJob, TableFixture } from './testing/table-fixture.ts';
 import { unzipped, zipped } from './testing/zip-files.ts';
 
 const optimal = { level: 'Optimal' as const };
@@ -149,5 +150,37 @@ test('what cannot be decompressed fails the copy, with nothing half-visible', as
     assert.equal(codeOf(await fixture.run(makeJob({ sourceFormat }))), code);
     assert.equal(fixture.sink.objects.size, 0);
     assert.equal(fixture.openHandles, 0);
+  }
+});
+
+test('a table becomes one compressed file, whose partitions are members or pieces of it, or one partition', async () => {
+  const lines = { ...csv, rowDelimiter: '\n' };
+  const expected = `id,name\n${numbered(35).map(([id]) => `${id},"name ""${id}"""\n`).join('')}`;
+  const kinds = [
+    { type: 'gzip', read: (bytes: Uint8Array) => gunzipSync(bytes), path: 'public.t.txt.gz', chunks: 4 },
+    { type: 'deflate', read: (bytes: Uint8Array) => inflateRawSync(bytes), path: 'public.t.txt.deflate', chunks: 4 },
+    { type: 'zipDeflate', read: (bytes: Uint8Array) => unzipped(bytes, 'public.t.txt'), path: 'public.t.txt.zip', chunks: 1 },
+  ] as const;
+  for (const { type, read, path, chunks } of kinds) {
+    const fixture = new TableFixture();
+    fixture.db1.create('public.t', ['id#', 'name'], numbered(35));
+    const sink = fileEnd('b', { ...lines, compression: { type, ...optimal } });
+    const receipt = receiptOf(await fixture.run(tableJob(tableEnd('db1', 'public.t'), sink)));
+    assert.equal(Buffer.from(read(fixture.files.sink.get(`out/${path}`) ?? new Uint8Array(0))).toString(), expected);
+    assert.deepEqual([receipt.chunks, receipt.rowsWritten, receipt.hashOf], [chunks, 35, 'content']);
+  }
+});
+
+test('a compressed file becomes rows of a table', async () => {
+  for (const [path, bytes, type] of [
+    ['t.csv.gz', gz(csvTable(50)), 'gzip'], ['t.zip', zipped({ 'one.csv': csvTable(50) }), 'zipDeflate'],
+  ] as const) {
+    const fixture = new TableFixture();
+    fixture.files.source.put(`in/${path}`, bytes);
+    fixture.db2.create('t', ['id#', 'name']);
+    const source = fileEnd('a', { ...csv, compression: { type, ...optimal } });
+    const receipt = receiptOf(await fixture.run(tableJob(source, tableEnd('db2', 't'))));
+    assert.equal(receipt.rowsWritten, 50);
+    assert.deepEqual(byKey(fixture.db2.tables.get('t')?.rows), Array.from({ length: 50 }, (_, row) => [String(row), `name ${row}`]));
   }
 });

@@ -1,10 +1,12 @@
 /** What is wrong with a block, for people. */
 export class Bzip2Fault extends Error {}
 
-/** Bits of a block that is wholly in memory, most significant first. */
+/** Bits in memory, most significant first; up to 24 of them at once. */
 export interface BlockBits {
-  /** Up to 24 bits. */
   bits(count: number): number;
+  /** The next bits without moving over them; zeros behind the last one. */
+  peek(count: number): number;
+  skip(count: number): void;
 }
 
 const groupSymbols = 50;
@@ -109,13 +111,13 @@ function makeTable(lengths: Uint8Array): HuffmanTable {
 }
 
 function readSymbol(bits: BlockBits, table: HuffmanTable): number {
+  const ahead = bits.peek(codeBitsMax);
   let length = table.lengthMin;
-  let code = bits.bits(length);
-  while (code > (table.limits[length] ?? -1)) {
+  while ((ahead >>> (codeBitsMax - length)) > (table.limits[length] ?? -1)) {
     if (++length > table.lengthMax) throw new Bzip2Fault('a code is in no table');
-    code = code * 2 + bits.bits(1);
   }
-  const symbol = table.symbols[code - (table.bases[length] ?? 0)];
+  bits.skip(length);
+  const symbol = table.symbols[(ahead >>> (codeBitsMax - length)) - (table.bases[length] ?? 0)];
   if (symbol === undefined) throw new Bzip2Fault('a code is in no table');
   return symbol;
 }
@@ -161,7 +163,8 @@ function readSymbols(bits: BlockBits, { used, tables, selectors, column }: Symbo
     if (symbol === endSymbol) return length;
     if (length >= column.length) throw new Bzip2Fault('a block is longer than its stream allows');
     const byte = front[symbol - 1] ?? 0;
-    front.copyWithin(1, 0, symbol - 1);
+    // Most places are near the front, where a call would take longer than the bytes do.
+    for (let place = symbol - 1; place > 0; place--) front[place] = front[place - 1] ?? 0;
     front[0] = byte;
     column[length++] = byte;
   }

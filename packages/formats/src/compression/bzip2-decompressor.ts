@@ -26,19 +26,22 @@ class MemoryBits implements BlockBits {
   position = 0;
 
   bits(count: number): number {
-    let value = 0;
-    let position = this.position;
-    for (let missing = count; missing > 0;) {
-      const byte = this.bytes[position >>> 3];
-      if (byte === undefined) throw new EndOfBytes('the bytes in memory have ended');
-      const offset = position & 7;
-      const taken = Math.min(8 - offset, missing);
-      value = (value << taken) | ((byte >>> (8 - offset - taken)) & ((1 << taken) - 1));
-      position += taken;
-      missing -= taken;
-    }
-    this.position = position;
+    const value = this.peek(count);
+    this.skip(count);
     return value;
+  }
+
+  peek(count: number): number {
+    const { bytes } = this;
+    const index = this.position >>> 3;
+    const word = ((bytes[index] ?? 0) << 24) | ((bytes[index + 1] ?? 0) << 16) | ((bytes[index + 2] ?? 0) << 8) | (bytes[index + 3] ?? 0);
+    return (word << (this.position & 7)) >>> (32 - count);
+  }
+
+  skip(count: number): void {
+    const position = this.position + count;
+    if (position > this.bytes.length * 8) throw new EndOfBytes('the bytes in memory have ended');
+    this.position = position;
   }
 }
 
@@ -99,7 +102,7 @@ export class Bzip2Decompressor implements Decompressor {
       }
       if (magic !== blockMagic) throw this.#invalid('no block begins where one is expected', position);
       const column = this.#column;
-      const block = await this.#attempt((bits) => readBlock(bits, column));
+      const block = await this.#attempt((bits) => readBlock(bits, column), blockBytesMax);
       this.#text = { text: new Bzip2Text(block), crc: block.crc, position };
       return true;
     }
@@ -124,8 +127,8 @@ export class Bzip2Decompressor implements Decompressor {
   }
 
   /** Works on the bits at hand; when they end too early, gets more and begins again. */
-  async #attempt<T>(work: (bits: BlockBits) => T): Promise<T> {
-    for (let wanted = 64; ;) {
+  async #attempt<T>(work: (bits: BlockBits) => T, first = 64): Promise<T> {
+    for (let wanted = first; ;) {
       await this.#fill(wanted);
       const start = this.#bits.position;
       try {
