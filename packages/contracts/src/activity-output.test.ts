@@ -50,6 +50,10 @@ test('a verification is claimed only where the sink was read again', () => {
     copyActivityOutput({ ...receipt, verification }, details, { ...facts, validateDataConsistency: true }).dataConsistencyVerification;
   assert.deepEqual(result('acknowledged'), { VerificationResult: 'Unsupported', InconsistentData: 'None' });
   assert.deepEqual(result('reread'), { VerificationResult: 'Verified', InconsistentData: 'None' });
+  const table = { ...facts, validateDataConsistency: true, sinkFormat: 'Table' } as const;
+  const counted = (rowsWritten: number): unknown => copyActivityOutput({ ...receipt, rowsWritten }, details, table).dataConsistencyVerification;
+  assert.deepEqual(counted(5), { VerificationResult: 'Verified', InconsistentData: 'None' });
+  assert.deepEqual(counted(4), { VerificationResult: 'Unsupported', InconsistentData: 'None' });
 });
 
 test('where time went, what was skipped, and where the log stands', () => {

@@ -53,14 +53,19 @@ export function copyActivityOutput(receipt: Receipt, details: AttemptDetails, fa
     billingReference: billingReference(facts),
     perfRecommendation: perfRecommendations(receipt, details, facts),
     ...logFields(receipt, facts),
-    // `Verified` is said only where the sink was read again; a check of what was handed over is on the receipt.
+    // Of tables Data Factory verifies counts, which the server itself gives for every chunk; of files only what was read again counts.
     dataConsistencyVerification: {
-      VerificationResult: !facts.validateDataConsistency ? 'NotVerified' : receipt.verification === 'reread' ? 'Verified' : 'Unsupported',
+      VerificationResult: !facts.validateDataConsistency ? 'NotVerified' : isVerified(receipt, facts) ? 'Verified' : 'Unsupported',
       // A copy that finds inconsistent data fails, unless it may leave such files out.
       ...(facts.validateDataConsistency ? { InconsistentData: (receipt.filesSkipped ?? 0) > 0 ? 'Skipped' : 'None' } : {}),
     },
     receipt: receiptJson(receipt),
   };
+}
+
+function isVerified(receipt: Receipt, { sinkFormat }: CopyOutputFacts): boolean {
+  if (sinkFormat !== 'Table') return receipt.verification === 'reread';
+  return receipt.rowsRead === receipt.rowsWritten + receipt.rowsSkipped;
 }
 
 function receiptJson({ targets, ...receipt }: Receipt): JsonObject {

@@ -127,5 +127,5 @@ function locationOf(path: string, hasContainers: boolean): JsonObject | undefine
 /** Where a copy's log stands, for people: container and folder of its store, with a slash at the end. */
 export function logPathOf(log: CopyLog, folder: string): string {
   const { container, folderPath } = log.store.location;
-  return `${[container, folderPath, folder].filter((part) => typeof part === 'string' && part !== '').join('/')}/`;
+  return `${[container, folderPath, folder].flatMap((part) => (typeof part === 'string' && part !== '' ? [part] : [])).join('/')}/`;
 }

@@ -1,6 +1,11 @@
 import { defineErrors } from '@dmg/base';
 
 export const engineErrors = defineErrors('ENGINE', {
+  TOO_MANY_REFUSED: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot skip more rows: the table has refused over {limit} rows of one chunk.',
+    fix: 'Look at the last refusal below, and correct the mapping, the types or the constraints of the table.',
+  },
   NO_SIDE_FILES: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot write the log of the copy to {connector}: it is no store of files.',
@@ -70,6 +75,13 @@ export const engineErrors = defineErrors('ENGINE', {
     category: 'system', retry: 'never', scope: 'job',
     message: 'Cannot finish {path}: the mark of chunk {chunk} does not fit the plan ({reason}).',
     fix: 'Something else changed the work files of this job at the sink. Run the pipeline again.',
+  },
+  ROWS_OVERLAP: {
+    category: 'config', retry: 'never', scope: 'job',
+    message:
+      'Cannot copy {source}: the row delimiter before byte {position} stands within a row that ends at byte {end}, although multilineRows is false.',
+    fix: 'Leave multilineRows out of the source dataset, or correct the file: a row must not go on behind a row delimiter. '
+      + 'Rows that are in the table already are those of whole chunks; remove them before the next run.',
   },
   MARKS_VANISH: {
     category: 'system', retry: 'never', scope: 'attempt',

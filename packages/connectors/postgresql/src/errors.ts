@@ -189,7 +189,10 @@ const unreachable: ServerErrorMap = (_fault, { store }, reason) => connectorErro
 const badValue: ServerErrorMap = (fault, { path, doing }, reason) => {
   const { sqlState } = fault;
   if (doing !== 'write') return postgresqlErrors.BAD_VALUE.create({ path, reason, sqlState });
-  return postgresqlErrors.BAD_ROW.create({ path, reason, place: placeOfRow(fault.where), sqlState });
+  const line = lineOfRow(fault.where);
+  return postgresqlErrors.BAD_ROW.create({
+    path, reason, place: placeOfRow(fault.where), sqlState, ...(line === undefined ? {} : { line }),
+  });
 };
 
 /** By SQLSTATE, else by its class (the first two characters). https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -221,6 +224,12 @@ function fromServerError(fault: ServerFault, place: Place): DmgError {
 /** `invalid input syntax for type integer: "x"` quotes a value of a row; names of types, columns and constraints stay. */
 export function withoutValues(message: string): string {
   return message.split('\n', 1)[0]?.replace(/: ".*$/s, '').replace(/^value ".*" is out of range/s, 'a value is out of range') ?? '';
+}
+
+/** Row of the chunk, from 1: in the text format of COPY every row is one line. */
+function lineOfRow(where: string): number | undefined {
+  const match = /COPY .*?, line (\d+)/.exec(where);
+  return match === null ? undefined : Number(match[1]);
 }
 
 /** `COPY t, line 3, column a: "x"` without the value. */
