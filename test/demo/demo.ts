@@ -6,9 +6,12 @@ import { sleep, systemClock } from '@dmg/base';
 import { startChildRoot } from '@dmg/lifecycle';
 import { activityRuns, dataFactoryClient } from './data-factory.ts';
 import { datasets, type DemoCopy, demoCopies, gatewayName, linkedServices, partNames, pipelines } from './definitions.ts';
+import { Lineitem } from './lineitem.ts';
+import { tableCopies, tableDatasets, tableLinkedServices, tablePipelines } from './table-definitions.ts';
 import { type DemoNodes, startNodes } from './demo-nodes.ts';
 import { drainRequest, type Failover, FailoverAct, type NodePicture } from './failover-act.ts';
 import { createLiveTable, type LiveTable, type TableRow } from './live-table.ts';
+import type { CleanupContext } from '../harness/cleanup.ts';
 import { Rest } from '../harness/rest.ts';
 import { readUpLine, type UpLine } from '../harness/up-line.ts';
 import { makeSourceData } from './source-data.ts';
@@ -18,17 +21,23 @@ export interface DemoOptions {
   readonly folder: string;
   readonly nodes: number;
   readonly largeBytes: number;
-  /** Spoils one sink before it is verified: the demo must then fail. */
+  /** Of the table that is copied. */
+  readonly tableRows: number;
+  /** Spoils two sinks, a file and a table, before they are verified: the demo must then fail. */
   readonly tamper: boolean;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
   /** Every process that was started, so that the caller can end it. */
   readonly started: { stop(limitMs?: number): Promise<void> }[];
+  /** What ends after the processes. */
+  readonly context: CleanupContext;
 }
 
 export interface DemoResult {
   readonly up: UpLine;
   readonly nodes: readonly string[];
+  /** A client's connection string, for `--keep`. */
+  readonly postgres: string;
   /** Undefined: there was one node, and nobody to take over. */
   readonly failover: Failover | undefined;
   readonly jobs: { submitted: number; succeeded: number; failed: number; lost: number; doubled: number };
@@ -37,8 +46,16 @@ export interface DemoResult {
   readonly problems: readonly string[];
 }
 
+/** A copy as it is followed: of files, or of tables. */
+interface DemoJob {
+  readonly pipeline: string;
+  readonly activity: string;
+  /** Its source is a table that moves, of which it must have seen one moment. */
+  readonly isOfOneMoment: boolean;
+}
+
 interface Submitted {
-  readonly copy: DemoCopy;
+  readonly copy: DemoJob;
   readonly runId: string;
 }
 
@@ -49,33 +66,63 @@ const actLimitMs = 40_000;
 
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { say, signal } = options;
+  const filling = Lineitem.open(options.context, options.tableRows, signal);
+  try {
+    return await runWith(options, filling);
+  } catch (error) {
+    // A server that is just being made would be left behind.
+    await filling.catch(() => undefined);
+    throw error;
+  } finally {
+    await filling.then((lineitem) => lineitem.stopMoving()).catch((error: unknown) => say(`lineitem: ${String(error)}`));
+  }
+}
+
+async function runWith(options: DemoOptions, filling: Promise<Lineitem>): Promise<DemoResult> {
+  const { say, signal } = options;
+  filling.catch(() => undefined); // Told when it is needed.
   const root = join(options.folder, 'data');
-  say(`making source data: the CSV files of vega-datasets and one file of ${Math.round(options.largeBytes / 1e6)} MB`);
+  say(`making source data: the CSV files of vega-datasets, one file of ${Math.round(options.largeBytes / 1e6)} MB, and a PostgreSQL`
+    + ` with ${options.tableRows} rows of lineitem`);
   await makeSourceData(root, options.largeBytes, partNames(options.nodes));
   signal.throwIfAborted();
 
   say('starting the local cloud (Redis, Service Bus stand-in, Azurite) and the control plane');
   const up = await startUp(options);
   const client = dataFactoryClient(up);
+  const lineitem = await filling;
+  say(`lineitem has ${lineitem.rows} rows`);
   say('creating factory, gateway, linked services, datasets and pipelines with @azure/arm-datafactory');
   const copies = demoCopies(options.nodes);
-  const gatewayKey = await createDefinitions(client, up, root, copies);
+  const gatewayKey = await createDefinitions(client, up, { root, copies, lineitem });
   say(`registering ${options.nodes === 1 ? 'node-1' : `node-1 to node-${options.nodes}`} with the gateway key`);
   const { folder, nodes: count, started } = options;
   const environment = cleanEnvironment();
   const nodes = await startNodes({ count, folder, up, gatewayKey, signal, environment, started: (node) => void started.push(node) });
 
-  const submitted = await submit(client, up, copies);
+  const submitted = await submit(client, up, copies.map((copy) => ({ ...copy, isOfOneMoment: false })));
   say(`running ${submitted.length} jobs on ${nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`}`);
-  const { ended, act } = await follow({ client, up, submitted, nodes, say, signal });
-  if (options.tamper) await tamper(root);
+  const submitTables = async (): Promise<void> => {
+    lineitem.startMoving();
+    submitted.push(...(await submit(client, up, tableCopies.map((copy) => ({ ...copy, isOfOneMoment: copy.from.kind === 'table' })))));
+    say(`copying lineitem to a blob, from there to a table, and to a table, while it is updated, vacuumed and extended`);
+  };
+  const { ended, act } = await follow({ client, up, submitted, submitTables, nodes, say, signal });
+  say(`${await lineitem.stopMoving()} transactions have changed lineitem meanwhile`);
+  if (options.tamper) {
+    await tamper(root);
+    await lineitem.tamper();
+  }
   say('verifying every sink with code that shares nothing with the engine');
   const verdicts: Verdict[] = [];
-  for (const { copy } of submitted) {
+  for (const copy of copies) {
     signal.throwIfAborted();
     verdicts.push(await verifyCopy(copy, root, up.blob).catch((error: unknown) => unreadable(copy, error)));
   }
-  return summarise({ up, nodes: nodes.names, submitted, ended, verdicts, act });
+  const ofTables = await lineitem.verify(up.blob, say).catch((error: unknown) => new Map(
+    tableCopies.map((copy) => [copy.activity, unreadable(copy, error)])));
+  verdicts.push(...ofTables.values());
+  return summarise({ up, nodes: nodes.names, postgres: lineitem.url, submitted, ended, verdicts, act });
 }
 
 async function startUp(options: DemoOptions): Promise<UpLine> {
@@ -103,23 +150,26 @@ function cleanEnvironment(): Record<string, string | undefined> {
 
 /** Everything with the unmodified client; returns a key with which a node may register. */
 async function createDefinitions(
-  client: DataFactoryManagementClient, up: UpLine, root: string, copies: readonly DemoCopy[],
+  client: DataFactoryManagementClient, up: UpLine, what: { root: string; copies: readonly DemoCopy[]; lineitem: Lineitem },
 ): Promise<string> {
+  const { root, copies, lineitem: { server } } = what;
   const group = up.resourceGroupName;
   await client.factories.createOrUpdate(group, factoryName, { location: 'local' });
   await client.integrationRuntimes.createOrUpdate(group, factoryName, gatewayName, {
     properties: { type: 'SelfHosted', description: 'the demo' },
   });
-  for (const [name, body] of Object.entries(linkedServices(root, up.blob)))
+  for (const [name, body] of Object.entries({ ...linkedServices(root, up.blob), ...tableLinkedServices(server) }))
     await client.linkedServices.createOrUpdate(group, factoryName, name, body);
-  for (const [name, body] of Object.entries(datasets())) await client.datasets.createOrUpdate(group, factoryName, name, body);
-  for (const [name, body] of Object.entries(pipelines(copies))) await client.pipelines.createOrUpdate(group, factoryName, name, body);
+  for (const [name, body] of Object.entries({ ...datasets(), ...tableDatasets() }))
+    await client.datasets.createOrUpdate(group, factoryName, name, body);
+  for (const [name, body] of Object.entries({ ...pipelines(copies), ...tablePipelines() }))
+    await client.pipelines.createOrUpdate(group, factoryName, name, body);
   const { authKey1 } = await client.integrationRuntimes.listAuthKeys(group, factoryName, gatewayName);
   if (authKey1 === undefined) throw new Error('the control plane gave no gateway key');
   return authKey1;
 }
 
-async function submit(client: DataFactoryManagementClient, up: UpLine, copies: readonly DemoCopy[]): Promise<Submitted[]> {
+async function submit(client: DataFactoryManagementClient, up: UpLine, copies: readonly DemoJob[]): Promise<Submitted[]> {
   const submitted: Submitted[] = [];
   for (const pipeline of new Set(copies.map((copy) => copy.pipeline))) {
     const { runId } = await client.pipelines.createRun(up.resourceGroupName, factoryName, pipeline);
@@ -131,7 +181,9 @@ async function submit(client: DataFactoryManagementClient, up: UpLine, copies: r
 interface Following {
   readonly client: DataFactoryManagementClient;
   readonly up: UpLine;
+  /** Grows by the copies of tables. */
   readonly submitted: readonly Submitted[];
+  readonly submitTables: () => Promise<void>;
   readonly nodes: DemoNodes;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
@@ -145,7 +197,7 @@ interface Followed {
 }
 
 /** Shows the table, and what happens to the nodes, until every run has ended and all of it has been seen. */
-async function follow({ client, up, submitted, nodes, say, signal }: Following): Promise<Followed> {
+async function follow({ client, up, submitted, submitTables, nodes, say, signal }: Following): Promise<Followed> {
   const table = createLiveTable(process.stderr);
   const rest = new Rest(up, factoryName);
   const act = nodes.names.length === 1 ? undefined : createAct(nodes, rest, table, say);
@@ -153,8 +205,15 @@ async function follow({ client, up, submitted, nodes, say, signal }: Following):
   const ended = new Map<string, ActivityRun[]>();
   const open = new Set(submitted.map(({ runId }) => runId));
   let actUntilMs = Infinity;
+  let areTablesSubmitted = false;
   try {
     for (;;) {
+      if (!areTablesSubmitted && (act === undefined || act.isOver)) {
+        areTablesSubmitted = true;
+        table.end();
+        await submitTables();
+        for (const { runId } of submitted.filter(({ copy }) => !ended.has(copy.activity))) open.add(runId);
+      }
       await readRuns(client, up, submitted, open, ended);
       const states = await nodeStates(client, up);
       const rows = submitted.map(({ copy }) => tableRow(copy, ended.get(copy.activity)?.at(-1)));
@@ -162,11 +221,12 @@ async function follow({ client, up, submitted, nodes, say, signal }: Following):
       table.show({ nodes: states.map(({ name, status, isDispatcher }) => `${name} ${status}${isDispatcher ? '*' : ''}`), rows, seconds });
       await act?.see(states, rows, open.size === 0);
       if (open.size === 0) {
-        if (act === undefined || act.isOver) break;
+        if (areTablesSubmitted) break;
+        if (act?.isOver === true) continue;
         actUntilMs = Math.min(actUntilMs, systemClock.monotonicMs() + actLimitMs);
         if (systemClock.monotonicMs() > actUntilMs) {
-          act.problems.push(`waited ${actLimitMs / 1000} s in vain for ${act.awaited}`);
-          break;
+          act?.problems.push(`waited ${actLimitMs / 1000} s in vain for ${act?.awaited}`);
+          continue;
         }
       }
       await sleep(systemClock, 300, signal);
@@ -228,7 +288,7 @@ async function nodeStates(client: DataFactoryManagementClient, up: UpLine): Prom
   }));
 }
 
-function tableRow(copy: DemoCopy, run: ActivityRun | undefined): TableRow {
+function tableRow(copy: DemoJob, run: ActivityRun | undefined): TableRow {
   const output = (run?.output ?? {}) as { dataWritten?: number; progress?: { bytesTotal?: number }; effectiveIntegrationRuntime?: string };
   return {
     activity: copy.activity,
@@ -249,20 +309,21 @@ async function tamper(root: string): Promise<void> {
   await writeFile(victim, bytes);
 }
 
-function unreadable(copy: DemoCopy, error: unknown): Verdict {
+function unreadable(copy: Pick<DemoJob, 'activity'>, error: unknown): Verdict {
   const reason = error instanceof Error ? error.message : String(error);
   return { activity: copy.activity, lost: 1, doubled: 0, bytes: 0, problems: [`the sink cannot be read: ${reason}`] };
 }
 
 interface Seen extends Followed {
   readonly up: UpLine;
+  readonly postgres: string;
   readonly nodes: readonly string[];
   readonly submitted: readonly Submitted[];
   readonly verdicts: readonly Verdict[];
 }
 
-function summarise({ up, nodes, submitted, ended, verdicts, act }: Seen): DemoResult {
-  const runsOf = (copy: DemoCopy): ActivityRun[] => ended.get(copy.activity) ?? [];
+function summarise({ up, postgres, nodes, submitted, ended, verdicts, act }: Seen): DemoResult {
+  const runsOf = (copy: DemoJob): ActivityRun[] => ended.get(copy.activity) ?? [];
   const succeeded = submitted.filter(({ copy }) => runsOf(copy).some((run) => run.status === 'Succeeded'));
   const failed = submitted.filter(
     ({ copy }) => !succeeded.some((item) => item.copy === copy) && runsOf(copy).some((run) => terminal.includes(run.status ?? '')),
@@ -278,13 +339,16 @@ function summarise({ up, nodes, submitted, ended, verdicts, act }: Seen): DemoRe
     ...verdicts.filter((verdict) => verdict.doubled > 0).map((verdict) => verdict.activity),
   ]);
   const errors = failed.flatMap(({ copy }) => runsOf(copy).map((run) => `${copy.activity}: ${run.status ?? ''} ${errorText(run)}`));
+  const torn = succeeded.filter(({ copy }) => copy.isOfOneMoment && !runsOf(copy).some((run) => consistencyOf(run) === 'snapshot'));
   const problems = [
     ...errors,
+    ...torn.map(({ copy }) => `${copy.activity}: its receipt does not say snapshot`),
     ...(act?.problems ?? []),
     ...verdicts.flatMap((verdict) => verdict.problems.slice(0, 3).map((problem) => `${verdict.activity}: ${problem}`)),
   ];
   return {
     up,
+    postgres,
     nodes,
     failover: act?.failover,
     jobs: { submitted: submitted.length, succeeded: succeeded.length, failed: failed.length, lost: lost.size, doubled: doubled.size },
@@ -292,6 +356,10 @@ function summarise({ up, nodes, submitted, ended, verdicts, act }: Seen): DemoRe
     verified: problems.length === 0 && succeeded.length === submitted.length && lost.size === 0 && doubled.size === 0,
     problems,
   };
+}
+
+function consistencyOf({ output }: ActivityRun): string | undefined {
+  return (output as { receipt?: { consistency?: string } } | undefined)?.receipt?.consistency;
 }
 
 function errorText(run: ActivityRun): string {

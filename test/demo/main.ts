@@ -3,34 +3,39 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeError } from '@dmg/lifecycle';
+import { CleanupScope } from '../harness/cleanup.ts';
 import { type DemoResult, runDemo } from './demo.ts';
 
 const help = `npm run demo -- [options]
 
-Starts a local cloud, the control plane and four nodes on this machine, copies real files with them, kills the dispatcher meanwhile
-(the whole process group, with SIGKILL), and verifies every sink.
+Starts a local cloud, a PostgreSQL, the control plane and four nodes on this machine, copies real files with them, kills the dispatcher
+meanwhile (the whole process group, with SIGKILL), copies a table that is updated, vacuumed and extended all the while, and verifies every
+sink.
 
   --nodes N     from 1 to 4 (default 4); with one nothing is killed
   --json        the last line is one JSON object
   --keep        leave everything running and say how to look around; Ctrl-C ends it
-  --large-mb N  size of the large file (default 220)
-  --tamper      spoil one sink before it is verified: the demo must then fail
+  --large-mb N  size of the large file (default 100)
+  --rows N      rows of the table (default 1000000)
+  --tamper      spoil a file and a table before they are verified: the demo must then fail
   --help        this text
 `;
 
 const startedMs = performance.now();
 const stop = new AbortController();
+const context = new CleanupScope();
 const started: { stop(limitMs?: number): Promise<void> }[] = [];
 let folder: string | undefined;
 
-function readArguments(): { json: boolean; keep: boolean; tamper: boolean; largeMb: number; nodes: number } | undefined {
+function readArguments(): { json: boolean; keep: boolean; tamper: boolean; largeMb: number; rows: number; nodes: number } | undefined {
   try {
     const { values } = parseArgs({
       options: {
         json: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         tamper: { type: 'boolean', default: false },
-        'large-mb': { type: 'string', default: '220' },
+        'large-mb': { type: 'string', default: '100' },
+        rows: { type: 'string', default: '1000000' },
         nodes: { type: 'string', default: '4' },
         help: { type: 'boolean', default: false },
       },
@@ -42,9 +47,11 @@ function readArguments(): { json: boolean; keep: boolean; tamper: boolean; large
     const largeMb = Number(values['large-mb']);
     if (!Number.isInteger(largeMb) || largeMb < 1 || largeMb > 100_000)
       throw new Error(`--large-mb must be a whole number from 1 to 100000`);
+    const rows = Number(values.rows);
+    if (!Number.isInteger(rows) || rows < 2000 || rows > 1e9) throw new Error(`--rows must be a whole number from 2000 to 1000000000`);
     const nodes = Number(values.nodes);
     if (!Number.isInteger(nodes) || nodes < 1 || nodes > 4) throw new Error(`--nodes must be a whole number from 1 to 4`);
-    return { json: values.json, keep: values.keep, tamper: values.tamper, largeMb, nodes };
+    return { json: values.json, keep: values.keep, tamper: values.tamper, largeMb, rows, nodes };
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     return undefined;
@@ -56,6 +63,7 @@ async function cleanUp(): Promise<void> {
   const [up, ...nodes] = started.splice(0);
   await Promise.all(nodes.map((node) => node.stop()));
   await up?.stop(30_000);
+  await context.close();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 }
 
@@ -82,6 +90,7 @@ function keepText(result: DemoResult): string {
     `  control plane   ${result.up.endpoint}   (CA: ${result.up.ca})`,
     `  blob store      ${result.up.blob}`,
     `  Redis           ${result.up.redis}`,
+    `  PostgreSQL      ${result.postgres}`,
     `  folder          ${folder ?? ''}`,
     'Try, in another terminal:',
     `  export DMG_STATE=${folder ?? ''}/state`,
@@ -101,6 +110,8 @@ async function main(): Promise<number> {
     folder,
     nodes: options.nodes,
     largeBytes: options.largeMb * 1_000_000,
+    tableRows: options.rows,
+    context,
     tamper: options.tamper,
     say,
     signal: stop.signal,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { chmod, readdir } from 'node:fs/promises';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type RunningProcess, spawnProcess } from '../harness/processes.ts';
@@ -16,7 +16,9 @@ interface StartedDemo {
 
 async function startDemo(t: TestContext, args: readonly string[]): Promise<StartedDemo> {
   const temporary = await tempDir(t);
-  const demo = spawnProcess(t, { name: 'demo', args: [main, ...args], env: { TMPDIR: temporary }, stopWithinMs: 30_000 });
+  // PostgreSQL runs as another user.
+  await chmod(temporary, 0o755);
+  const demo = spawnProcess(t, { name: 'demo', args: [main, '--rows', '20000', ...args], env: { TMPDIR: temporary }, stopWithinMs: 30_000 });
   return {
     demo,
     async assertNothingLeft() {
@@ -47,7 +49,11 @@ test('the demo copies, kills the dispatcher, verifies and leaves nothing behind'
   assert.match(`${killed} ${successor}`, /^node-\d node-\d$/);
   assert.notEqual(killed, successor);
   assert.ok(ms > 0 && ms < 10_000, `${ms} ms`);
-  const sights = [/kill -9 of the whole process group of node-\d/, /node-\d leads after/, /is back by itself/, /runs nothing any more/];
+  const sights = [
+    /kill -9 of the whole process group of node-\d/, /node-\d leads after/, /is back by itself/, /runs nothing any more/,
+    /table-to-blob: \d+ rows, exactly public.lineitem as it was after transaction \d+/, /blob-to-table: \d+ rows, exactly the rows of the blob/,
+    /table-to-table: \d+ rows, exactly public.lineitem as it was after transaction \d+ .*EXCEPT ALL gives 0 and 0 rows/,
+  ];
   for (const sight of sights) assert.match(demo.stderr, sight);
   assert.deepEqual(jobs, { submitted, succeeded: submitted, failed: 0, lost: 0, doubled: 0 });
   assert.ok(Number(bytes) > 120_000_000);
@@ -61,9 +67,10 @@ test('a sink that was tampered with makes the demo fail', async (t) => {
   assert.equal(exit.code, 1, demo.stderr.slice(-3000));
   const { jobs, verified, failover, nodes } = lastLine(demo);
   assert.deepEqual([verified, failover, nodes], [false, null, 1]);
-  // One row is another one: it is missing, and one that nobody sent is there.
-  assert.deepEqual([jobs['succeeded'], jobs['lost'], jobs['doubled']], [jobs['submitted'], 1, 1], demo.stderr.slice(-3000));
+  // In a file and in a table one row is another one: it is missing, and one that nobody sent is there.
+  assert.deepEqual([jobs['succeeded'], jobs['lost'], jobs['doubled']], [jobs['submitted'], 2, 2], demo.stderr.slice(-3000));
   assert.match(demo.stderr, /NOT verified:\n {2}airports-mapped: 1 rows are missing or changed/);
+  assert.match(demo.stderr, /\n {2}table-to-table: 1 rows are missing or changed/);
   await assertNothingLeft();
 });
 
