@@ -16,7 +16,7 @@ export function cutContents(codecs: CopyCodecs, request: CuttingRequest): { part
   const layouts = request.layouts.map(({ path, sources }) => ({
     path, sources: sources.map((source) => ({ ...source, sizeBytes: source.sizeBytes * (isCompressed ? usualRatio : 1) })),
   }));
-  const { partBytes, cuttings } = cutTargets({ ...request, layouts, representation: 'rows' });
+  const { partBytes, cuttings } = cutTargets({ ...request, layouts, representation: 'rows', rowRanges: false });
   return {
     partBytes,
     cuttings: cuttings.map((cutting, index): Cutting => {

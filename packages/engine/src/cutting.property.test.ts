@@ -140,7 +140,7 @@ test('sequential marks count as far as each starts where the one before it ended
   const target: PlanTarget = { target: 0, path: 't', base: 'absent', sources, cutting: { kind: 'sequential', chunkBytes: 10 } };
   const good = [markOf(0, 0, 12), markOf(1, 12, 24), markOf(2, 24, 30)];
   assert.deepEqual(tiledMarks(plan, target, good), good);
-  assert.deepEqual(contiguousMarks([...good].reverse()), { chain: good, position: 30, rows: 0 });
+  assert.deepEqual(contiguousMarks([...good].reverse()), { chain: good, position: 30, rows: 0, rowsWritten: 0 });
   const stray = [markOf(0, 0, 12), markOf(1, 11, 24), markOf(2, 24, 30)];
   assert.equal(contiguousMarks(stray).position, 12);
   assert.throws(() => tiledMarks(plan, target, stray), { code: engineErrors.MARKS_INVALID.code });

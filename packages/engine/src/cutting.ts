@@ -11,6 +11,8 @@ const growth = 4;
 export interface CuttingRequest {
   readonly layouts: readonly TargetLayout[];
   readonly representation: Representation;
+  /** Rows can be found from any position of a source on. Default: they cannot. */
+  readonly rowRanges?: boolean;
   readonly limits: SinkLimits;
   /** Name of the sink's connector, for errors. */
   readonly store: string;
@@ -41,7 +43,12 @@ export function cutTargets(request: CuttingRequest): { partBytes: number; cuttin
       return { kind: 'ranges', chunks: cutRanges(layout, chunkBytesFor(layout, partBytes, limits)) };
     }
     const even = Math.ceil(sizeOf(layout) / limits.chunksPerTargetMax);
-    return { kind: 'sequential', chunkBytes: Math.max(partBytes * chunkParts, even) };
+    const chunkBytes = Math.max(partBytes * chunkParts, even);
+    // One file in several chunks; what is merged keeps its order of headers and columns in a sequence.
+    if (request.rowRanges === true && layout.sources.length === 1 && sizeOf(layout) > chunkBytes) {
+      return { kind: 'ranges', chunks: cutRanges(layout, chunkBytes) };
+    }
+    return { kind: 'sequential', chunkBytes };
   });
   return { partBytes, cuttings };
 }

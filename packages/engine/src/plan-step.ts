@@ -8,6 +8,7 @@ import { linkedSignal } from './parallel.ts';
 import { checkOverlap } from './overlap.ts';
 import { checkPlan, makePlan, type PlanDraft } from './plan.ts';
 import type { StoreCalls } from './store-calls.ts';
+import { copiesRowRanges, isRowFormat } from './row-formats.ts';
 import { planFileColumns, planFromTable, tablePath, type TableStep } from './table-plan.ts';
 import { layoutTargets } from './target-layout.ts';
 
@@ -61,7 +62,7 @@ async function planFiles(step: PlanStep, source: Source, signal: AbortSignal): P
   const layouts = layoutTargets({ jobId: job.jobId, activity, sources });
   checkOverlap(activity, layouts, step.secrets);
   const { partBytes, cuttings } = cutContents(codecsOf(activity), {
-    layouts, representation, limits: sink.limits, store: activity.sink.connector,
+    layouts, representation, rowRanges: copiesRowRanges(activity), limits: sink.limits, store: activity.sink.connector,
   });
   const targets = layouts.map((layout, index) => ({ ...layout, cutting: cuttings[index] ?? { kind: 'ranges', chunks: [] } }));
   return { representation, sourceKind: source.kind, partBytes, targets };
@@ -76,7 +77,7 @@ async function planFilesToTable(step: PlanStep, source: Source, signal: AbortSig
   const columns = await planFileColumns(step, { source, sources, intake: sink.table, path }, signal);
   const layouts = sources.map((object) => ({ path, sources: [object] }));
   const { partBytes, cuttings } = cutContents(codecsOf(job.activity), {
-    layouts, representation: 'rows', limits: sink.limits, store: job.activity.sink.connector,
+    layouts, representation: 'rows', rowRanges: copiesRowRanges(job.activity), limits: sink.limits, store: job.activity.sink.connector,
   });
   const targets = layouts.map((layout, index) => ({
     ...layout, cutting: cuttings[index] ?? { kind: 'ranges', chunks: [] }, columns: columns[index] ?? [],
@@ -109,6 +110,6 @@ async function listSource(calls: StoreCalls, source: Source, signal: AbortSignal
 /** Makes a transcoder and throws it away, so that settings it cannot work with are refused before anything is written. */
 function checkTranscoding(activity: CopyActivity): void {
   const { source, sink, translator } = activity;
-  if (source.format.type !== 'DelimitedText' || sink.format.type !== 'DelimitedText') return;
+  if (!isRowFormat(source.format) || !isRowFormat(sink.format)) return;
   createTranscoder({ source: source.format, sink: sink.format, fileName: '', ...(translator === undefined ? {} : { translator }) });
 }

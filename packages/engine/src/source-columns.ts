@@ -1,5 +1,5 @@
-import { createDecompressor, createHeaderReader, type SourceCodec } from '@dmg/formats';
-import type { DelimitedTextFormat, SourceObject } from '@dmg/model';
+import { type AddedColumn, createDecompressor, createHeaderReader, type HeaderReader, type SourceCodec } from '@dmg/formats';
+import type { RowFormat, SourceObject, Translator } from '@dmg/model';
 
 /** Columns of a text file. */
 export interface SourceColumns {
@@ -7,6 +7,17 @@ export interface SourceColumns {
   readonly names: readonly string[] | undefined;
   /** 0 where the file is empty. */
   readonly count: number;
+  /** JSON: whether the file is one array. */
+  readonly inArray?: boolean;
+  /** Where rows begin: behind the header, or behind the first row where there is no header. */
+  readonly position: number;
+}
+
+/** What the columns of JSON depend on besides the file. */
+export interface ColumnEnds {
+  readonly sink?: RowFormat;
+  readonly translator?: Translator;
+  readonly added?: readonly AddedColumn[];
 }
 
 /** Size of the pieces in which a header is read; the whole header need not fit into one. */
@@ -17,23 +28,22 @@ type ReadBytes = (position: number, bytes: number) => Promise<Uint8Array>;
 
 /** Reads the columns of a file from its beginning, or of what it holds when it is decompressed. */
 export async function readSourceColumns(
-  object: SourceObject, format: DelimitedTextFormat, read: ReadBytes, codec?: SourceCodec,
+  object: SourceObject, format: RowFormat, read: ReadBytes, options: { codec?: SourceCodec | undefined; ends?: ColumnEnds } = {},
 ): Promise<SourceColumns> {
-  if (codec !== undefined) return readContentColumns(object, format, read, codec);
-  const reader = createHeaderReader(format, object.path);
+  const reader = createHeaderReader(format, object.path, options.ends);
+  if (options.codec !== undefined) return readContentColumns(object, reader, read, options.codec);
   for (let position = 0, done = false; !done; position += headerBytes) {
     const bytes = Math.min(headerBytes, Math.max(0, object.sizeBytes - position));
     const block = await read(position, bytes);
     const atEnd = position + bytes >= object.sizeBytes;
     done = reader.push(block, atEnd) || atEnd;
   }
-  return { names: reader.header, count: reader.columnCount };
+  return columnsIn(reader);
 }
 
 async function readContentColumns(
-  object: SourceObject, format: DelimitedTextFormat, read: ReadBytes, codec: SourceCodec,
+  object: SourceObject, reader: HeaderReader, read: ReadBytes, codec: SourceCodec,
 ): Promise<SourceColumns> {
-  const reader = createHeaderReader(format, object.path);
   let position = 0;
   const decompressor = createDecompressor({
     codec,
@@ -54,5 +64,9 @@ async function readContentColumns(
   } finally {
     decompressor.close();
   }
-  return { names: reader.header, count: reader.columnCount };
+  return columnsIn(reader);
+}
+
+function columnsIn({ header, columnCount, inArray, position }: HeaderReader): SourceColumns {
+  return { names: header, count: columnCount, ...(inArray === undefined ? {} : { inArray }), position };
 }

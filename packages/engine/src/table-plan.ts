@@ -1,7 +1,7 @@
 import { connectorErrors, type Sink, type Source, type TableIntake, type TableSource } from '@dmg/connector-api';
 import { createTranscoder } from '@dmg/formats';
 import type { Job, RowFormat, SourceObject, TableColumn } from '@dmg/model';
-import { shapeWithAdded } from './added-columns.ts';
+import { addedColumns, shapeWithAdded } from './added-columns.ts';
 import { planColumns, type SourceShape, tableTranslator, type TargetShape } from './column-plan.ts';
 import { codecsOf, isOneChunk, sourceCodecOf } from './codecs.ts';
 import { cutStreams } from './cutting.ts';
@@ -133,6 +133,9 @@ function readColumns(
       return into;
     });
     return block;
-  }, { codec: sourceCodecOf(codecsOf(step.job.activity), object), ends: { added: addedColumns(step.job.activity, object.path), ...(translator === undefined ? {} : { translator }) } });
+  }, {
+    codec: sourceCodecOf(codecsOf(step.job.activity), object),
+    ends: { added: addedColumns(step.job.activity, object.path), ...(translator === undefined ? {} : { translator }) },
+  });
 }
 

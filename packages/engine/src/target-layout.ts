@@ -38,13 +38,13 @@ export function layoutTargets(options: { jobId: string; activity: CopyActivity; 
   return layouts;
 }
 
-/** The file that a table is written to: the name that the sink gives, else that of the table with `fileExtension` (default `.txt`). */
+/** The file that a table is written to: the name that the sink gives, else that of the table with `fileExtension` (default `.txt`, for JSON `.json`). */
 export function streamTargetPath(activity: CopyActivity, table: string): string {
   const named = textOf(activity.sink.location, 'fileName');
   if (named !== undefined && named !== '') return named;
   // What would be a folder, or is no character of a file name, stands for itself no more.
   const name = table.replaceAll(/[/\\\p{Cc}]/gu, '_').replace(/^\.+/, '_');
-  const extension = textOf(activity.sink.settings, 'fileExtension') ?? '.txt';
+  const extension = textOf(activity.sink.settings, 'fileExtension') ?? (activity.sink.format.type === 'Json' ? '.json' : '.txt');
   return compressedName(`${name === '' ? 'table' : name}${extension}`, codecsOf(activity));
 }
 

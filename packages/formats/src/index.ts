@@ -1,6 +1,7 @@
 export { type Compressor, createCompressor, isCuttable, isWritableCompression } from './compression/compressor.ts';
 export { createDecompressor, type Decompressor, type SourceCodec } from './compression/decompressor.ts';
 export { findZipData, readZipDirectory, type ZipEntry, type ZipFile } from './compression/zip-reader.ts';
+export { isConvertible } from './conversion/value.ts';
 export { type AddedColumn, withAddedColumns } from './added-columns.ts';
 export { formatErrors } from './errors.ts';
 export { type CompiledColumn, compileMapping, findSourceColumn, type SourceColumns, sourceColumnName } from './mapping.ts';

@@ -24,7 +24,7 @@ export function openReader(
     recordBytesMax: options.recordBytesMax,
   };
   if (source.type === 'Json') {
-    const wanted = jsonColumns({ source, sink, translator: options.translator });
+    const wanted = jsonColumns({ source, sink, translator: options.translator, added: options.added });
     return new JsonReader({ ...range, format: source, wanted, names: options.header, inArray: options.inArray });
   }
   return new SourceReader({
@@ -42,13 +42,14 @@ interface Ends {
   readonly source: RowFormat;
   readonly sink: RowFormat | undefined;
   readonly translator: Translator | undefined;
+  readonly added: TranscoderOptions['added'];
 }
 
 /** Objects that become objects keep what they hold, whichever properties that is. */
-function jsonColumns({ source, sink, translator }: Ends): readonly JsonColumn[] | undefined {
+function jsonColumns({ source, sink, translator, added = [] }: Ends): readonly JsonColumn[] | undefined {
   if (source.type !== 'Json') return undefined;
-  const isWhole = sink?.type === 'Json' && isUnmapped(translator) && source.columns === undefined && source.collectionReference === undefined;
-  return isWhole ? wholeObject : wantedColumns(source, translator);
+  const isPlain = isUnmapped(translator) && added.length === 0 && source.columns === undefined && source.collectionReference === undefined;
+  return isPlain && sink?.type === 'Json' ? wholeObject : wantedColumns(source, translator, added.map((column) => column.name));
 }
 
 function isUnmapped(translator: Translator | undefined): boolean {
@@ -60,11 +61,11 @@ function isUnmapped(translator: Translator | undefined): boolean {
  * columns of JSON depend on besides the file.
  */
 export function createHeaderReader(
-  format: RowFormat, fileName: string, ends: { sink?: RowFormat; translator?: Translator } = {},
+  format: RowFormat, fileName: string, ends: { sink?: RowFormat; translator?: Translator; added?: TranscoderOptions['added'] } = {},
 ): HeaderReader {
   const range = { fileName, startPosition: 0, startRow: 0, limitPosition: 1, recordBytesMax: undefined, names: undefined };
   const json = format.type !== 'Json' ? undefined : new JsonReader({
-    ...range, format, inArray: undefined, wanted: jsonColumns({ source: format, sink: ends.sink, translator: ends.translator }),
+    ...range, format, inArray: undefined, wanted: jsonColumns({ source: format, sink: ends.sink, translator: ends.translator, added: ends.added }),
   });
   const reader: RecordReader = json ?? new SourceReader({
     ...range, format: format as DelimitedTextFormat, columnCount: undefined, bareColumns: undefined,

@@ -13,11 +13,13 @@ export interface JsonColumn {
 export const wholeObject: readonly JsonColumn[] = [{ name: '$', path: '$' }];
 
 /**
- * The columns that a copy wants: those that its mapping names, else those that the dataset defines. Undefined: the properties of the
+ * The columns that a copy wants: those that its mapping names (but for `added` ones, which the copy itself adds), else those that the dataset defines. Undefined: the properties of the
  * file's first object.
  */
-export function wantedColumns(format: JsonFormat, translator: Translator | undefined): readonly JsonColumn[] | undefined {
-  const names = (translator?.mappings ?? []).map(({ source }) => source.name);
+export function wantedColumns(
+  format: JsonFormat, translator: Translator | undefined, added: readonly string[],
+): readonly JsonColumn[] | undefined {
+  const names = (translator?.mappings ?? []).map(({ source }) => source.name).filter((name) => name === undefined || !added.includes(name));
   const mapped = names.filter((name) => name !== undefined);
   const defined = (name: string): string | undefined => format.columns?.find((column) => column.name === name)?.path;
   if (mapped.length > 0 && mapped.length === names.length) {

@@ -109,7 +109,7 @@ test('properties by path come out as JSON.parse reads them, in any shape, escape
     }
     assert.equal(parts.join(''), whole.text);
     if (hashes.length > 0) assert.equal(sumHashes(hashes), whole.boundary.hash);
-  }), { numRuns: 300 });
+  }), { numRuns: 150 });
 });
 
 test('objects become objects again, whole, in lines or an array, cut into chunks anywhere', () => {
@@ -130,7 +130,7 @@ test('objects become objects again, whole, in lines or an array, cut into chunks
       if (input.length === 0) break;
     }
     assert.deepEqual(objectsIn(text, sink), rows.map((each) => JSON.parse(JSON.stringify(each)) as unknown));
-  }), { numRuns: 300 });
+  }), { numRuns: 150 });
 });
 
 test('rows of text become objects that JSON.parse reads', () => {
@@ -148,7 +148,7 @@ test('rows of text become objects that JSON.parse reads', () => {
     const truth = (found: string | null): unknown =>
       found !== null && /^(true|t|1)$/i.test(found) ? true : found !== null && /^(false|f|0)$/i.test(found) ? false : found;
     assert.deepEqual(objectsIn(text, sink), rows.map(([a, b, c]) => ({ text: a, number: number(b), truth: truth(c) })));
-  }), { numRuns: 300 });
+  }), { numRuns: 150 });
 });
 
 test('what JSON.parse refuses is refused, and nothing else', () => {
@@ -176,5 +176,5 @@ test('what JSON.parse refuses is refused, and nothing else', () => {
     // One object after the other is a file, too, though no JSON text.
     if (/\}\s*\{/.test(text)) return;
     assert.equal(refused, !isJson || halves, text);
-  }), { numRuns: 1000 });
+  }), { numRuns: 500 });
 });
