@@ -51,13 +51,17 @@ export function hexOf(bytes: Uint8Array): string {
 const specials = [
   ',', ';', '|', '||', '\t', '\n', '\r', '\r\n', '"', '""', "'", "''", '\\', '\\\\', '\\.', '\n\\.\n', '\\N', '\\n', '\\t', '\\r', '\\b',
   '\\x41', '\\101', '\\"', '\u0001', '\u0002', '\u0008', '\u000b', '\u000c', '\u001a', '\u001f', '\u007f', '\u0080', '\u00a0', '\u2028',
-  '\ufeff', '\ufffd', '\u{10ffff}', '😀', '👩‍👩‍👧', 'e\u0301', 'ß', '日本', 'שלום', 'a', ' ', '{', '}', '(', ')', '[', '#', '=>', ':', '$1', '%s',
+  '\ufeff', '\ufffd', '\u{10ffff}', '😀', '👩‍👩‍👧', 'e\u0301', 'ß', '日本',
+  'שלום', 'a', ' ', '{', '}', '(', ')', '[', '#', '=>', ':', '$1',
+    '%s',
 ] as const;
 
 /** Text that is something else to somebody. */
 export const wordList = [
-  'NULL', 'null', '\\N', '\\.', '\\n', 'NaN', 'nan', 'Infinity', '-Infinity', 'true', 'false', 't', 'f', '0', '-0', '1e5', '0x1F', 'undefined',
-  'None', '#N/A', '""', "''", '"', "'", '-', '.', ',', ';', '=1+1', '@x', '{}', '[]', '()', '$$FILEPATH', 'Prop_0', 'id', 'infinity', 'epoch',
+  'NULL', 'null', '\\N', '\\.', '\\n', 'NaN', 'nan', 'Infinity', '-Infinity', 'true', 'false', 't', 'f', '0', '-0', '1e5', '0x1F',
+    'undefined',
+  'None', '#N/A', '""', "''", '"', "'", '-', '.', ',', ';', '=1+1', '@x', '{}', '[]', '()', '$$FILEPATH', 'Prop_0', 'id', 'infinity',
+    'epoch',
   'now', 'today', '\ufeffid', '--', '/*', '\\', '\\\\',
 ] as const;
 

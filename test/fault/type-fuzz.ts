@@ -76,7 +76,8 @@ async function fillTable({ server, types }: TypeFuzz, random: Random, count: num
       ids.push(String(ids.length + 1));
     }
   }
-  const values = types.map((type) => boundaries.map((boundary, row) => type.cells[boundary as BoundaryClass]?.(random, row % count) ?? null));
+  const values = types.map((type) => boundaries.map((boundary, row) => type.cells[boundary as BoundaryClass]?.(random,
+    row % count) ?? null));
   const names = types.map((_type, index) => `c${index}`);
   const arrays = ['$1::bigint[]', '$2::text[]', ...names.map((_name, index) => `$${index + 3}::text[]`)];
   const read = types.map(({ name }, index) => `c${index}::${name}`);
@@ -195,7 +196,8 @@ async function judgeColumn({ server, types }: TypeFuzz, { way, table, where, col
   const [a, b] = [`a.c${column}${cast}`, `b.c${column}${cast}`];
   const own = type.equality === 'none' ? 'false' : type.equality === 'distinct' ? `${a} IS DISTINCT FROM ${b}`
     : `(${a} IS NULL) <> (${b} IS NULL) OR NOT coalesce(${a} ~= ${b} OR ${a}::text LIKE '%NaN%', true)`;
-  const form = (from: string): string => `SELECT id, boundary, c${column}::text, record_send(ROW(c${column}${cast})) FROM ${from} WHERE ${where}`;
+  const read = `SELECT id, boundary, c${column}::text, record_send(ROW(c${column}${cast}))`;
+  const form = (from: string): string => `${read} FROM ${from} WHERE ${where}`;
   const rows = await server.query<{ boundary: BoundaryClass; n: string; changed: string; apart: string }>(
     `WITH apart AS (
        SELECT boundary FROM (${form('fuzz_a')} EXCEPT ALL ${form(table)}) AS lost

@@ -89,12 +89,14 @@ export const numberTypes: readonly FuzzedType[] = [
     min: each('-1.7976931348623157e308'), max: each('1.7976931348623157e308', '9007199254740993', '9007199254740992'),
     zero: each('0', '-0'), negative: (random) => `-${double(random).replace('-', '')}`,
     step: each('5e-324', '2.2250738585072014e-308', '1.0000000000000002', '0.1', '0.30000000000000004', '-5e-324', '0.9999999999999999'),
-    longest: each('-2.2250738585072014e-308', '1.7976931348623155e+308', '0.333333333333333314829616256247'), words: floatWords, any: double,
+    longest: each('-2.2250738585072014e-308', '1.7976931348623155e+308', '0.333333333333333314829616256247'), words: floatWords,
+      any: double,
   }),
   fuzzedType('money', {
     min: each('-92233720368547758.08', '-92233720368547758.07'), max: each('92233720368547758.07', '92233720368547758.06'),
     zero: each('0', '-0.00'), negative: (random) => `-${moneyAmount(random)}`, step: each('0.01', '-0.01', '0.10'),
     longest: each('-92,233,720,368,547,758.08', '$92233720368547758.07'), any: moneyAmount,
   }),
-  fuzzedType('boolean', { min: each('false'), max: each('true'), words: each('t', 'f', 'yes', 'off', '1', '0'), any: each('true', 'false') }),
+  fuzzedType('boolean',
+    { min: each('false'), max: each('true'), words: each('t', 'f', 'yes', 'off', '1', '0'), any: each('true', 'false') }),
 ];

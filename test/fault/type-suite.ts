@@ -75,7 +75,8 @@ function matrixOf(types: readonly FuzzedType[], verdicts: readonly CellVerdict[]
       values: sum.values + verdict.values, changed: sum.changed + verdict.changed, refused: sum.refused + verdict.refused,
     });
   }
-  const line = (first: string, cells: readonly string[]): string => `${first.padEnd(width)} ${cells.map((cell) => cell.padStart(10)).join(' ')}`;
+  const line = (first: string,
+    cells: readonly string[]): string => `${first.padEnd(width)} ${cells.map((cell) => cell.padStart(10)).join(' ')}`;
   const rows = types.map(({ name }) => line(name, boundaryClasses.map((boundary) => {
     const sum = sums.get(`${name}\0${boundary}`);
     if (sum === undefined) return '-';
@@ -89,6 +90,7 @@ export function describeTypeVerdict({ ways, values, changed, refused, smallest, 
   return [
     ...matrix,
     `types: ${matrix.length - 1} types, ${cells} cells, ${ways.length} ways, ${values} values judged, ${refused} refused, `
-      + `${changed} changed silently, smallest cell ${smallest.values} (${smallest.type}, ${smallest.boundary}), ${problems.length} problems`,
+      + `${changed} changed silently, smallest cell ${smallest.values} (${smallest.type}, ${smallest.boundary}), `
+      + `${problems.length} problems`,
   ].join('\n');
 }

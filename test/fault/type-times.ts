@@ -17,7 +17,8 @@ function anyZone(random: Random): string {
   return `${pick(random, ['+', '-'])}${two(below(random, 16))}:${pick(random, ['00', '30', '45', '59'])}`;
 }
 
-const zoned = (cell: (random: Random, index: number) => string) => (random: Random, index: number) => `${cell(random, index)}${anyZone(random)}`;
+const zoned = (cell: (random: Random, index: number) => string) => (random: Random,
+  index: number) => `${cell(random, index)}${anyZone(random)}`;
 
 function stampType(name: string, fractionDigits: number, hasZone: boolean): FuzzedType {
   const last = fractionDigits === 0 ? '' : `.${'9'.repeat(fractionDigits)}`;
@@ -55,10 +56,12 @@ export const timeTypes: readonly FuzzedType[] = [
     min: each('00:00:00'), max: each('24:00:00', '23:59:59.999999'), zero: each('00:00'), step: each('00:00:00.000001', '23:59:59.999999'),
     longest: each('23:59:59.999999', '12:34:56.789012'), words: each('allballs'), any: (random) => anyTime(random),
   }),
-  fuzzedType('time(3)', { min: each('00:00'), max: each('24:00:00', '23:59:59.999'), step: each('00:00:00.001'), any: (random) => anyTime(random, 3) }),
+  fuzzedType('time(3)',
+    { min: each('00:00'), max: each('24:00:00', '23:59:59.999'), step: each('00:00:00.001'), any: (random) => anyTime(random, 3) }),
   fuzzedType('time with time zone', {
     min: each('00:00:00+15:59:59', '00:00:00+15:59'), max: each('24:00:00-15:59:59', '24:00:00-15:59'), zero: each('00:00:00+00'),
-    step: each('00:00:00.000001+00', '00:00:00+00:00:01', '00:00:00-00:00:01'), longest: each('23:59:59.999999-15:59:59', '12:34:56.789012+05:30:15'),
+    step: each('00:00:00.000001+00', '00:00:00+00:00:01', '00:00:00-00:00:01'),
+      longest: each('23:59:59.999999-15:59:59', '12:34:56.789012+05:30:15'),
     any: zoned((random) => anyTime(random)),
   }),
   stampType('timestamp', 6, false),
@@ -67,12 +70,16 @@ export const timeTypes: readonly FuzzedType[] = [
   stampType('timestamp with time zone', 6, true),
   stampType('timestamp(2) with time zone', 2, true),
   fuzzedType('interval', {
-    min: each('-178000000 years', '-2147483648 days', '-2147483648 mons'), max: each('178000000 years', '2147483647 days', '2147483647 mons'),
+    min: each('-178000000 years', '-2147483648 days', '-2147483648 mons'),
+      max: each('178000000 years', '2147483647 days', '2147483647 mons'),
     zero: each('0', '00:00:00', '0 days'), negative: (random) => `-${1 + below(random, 1000)} days -${anyTime(random)}`,
     step: each('0.000001 seconds', '-0.000001 seconds', '1 mon -1 day +00:00:00.000001', '1 day -24:00', '-1 mon +30 days', '1 mon'),
-    longest: each('-177999999 years -11 mons +2147483647 days -2562047787:59:59.999999', '2562047788:00:54.775807', '-2562047788:00:54.775807'),
+    longest: each('-177999999 years -11 mons +2147483647 days -2562047787:59:59.999999', '2562047788:00:54.775807',
+      '-2562047788:00:54.775807'),
     blanks: each(' 1 day '), any: anyInterval,
   }),
-  fuzzedType('interval day to second(3)', { zero: each('0'), step: each('0.001', '-0.001'), any: (random) => `${below(random, 99)} days ${anyTime(random, 3)}` }),
-  fuzzedType('interval year to month', { zero: each('0'), step: each('1-0', '-0-1'), any: (random) => `${below(random, 99)} years ${below(random, 12)} mons` }),
+  fuzzedType('interval day to second(3)',
+    { zero: each('0'), step: each('0.001', '-0.001'), any: (random) => `${below(random, 99)} days ${anyTime(random, 3)}` }),
+  fuzzedType('interval year to month',
+    { zero: each('0'), step: each('1-0', '-0-1'), any: (random) => `${below(random, 99)} years ${below(random, 12)} mons` }),
 ];

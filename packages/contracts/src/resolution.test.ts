@@ -228,7 +228,8 @@ describe('translators', () => {
     ).additionalColumns;
     const withParameters = (activity: JsonObject): JsonObject => pipelineOf(activity, day);
     assert.deepEqual(added([
-      { name: 'a', value: "@concat('x', pipeline().parameters.day)" }, { name: 'b', value: '$$FILEPATH' }, { name: 'c', value: '$$COLUMN:Odd name' },
+      { name: 'a', value: "@concat('x', pipeline().parameters.day)" }, { name: 'b', value: '$$FILEPATH' },
+        { name: 'c', value: '$$COLUMN:Odd name' },
       { name: 'd', value: 5 }, { name: 'e', value: '' }, { name: 'f', value: '$5' },
     ]), [
       { name: 'a', value: { kind: 'text', text: 'x1' } }, { name: 'b', value: { kind: 'filePath' } },

@@ -191,7 +191,8 @@ describe('copies of tables', () => {
       refuses(() => parse(path, value), 'INVALID_DEFINITION', ...parts);
     wrong('sink.writeMethod', 'upsert', 'sink.writeMethod is Upsert, which is not supported: no row is replaced');
     wrong('sink.writeMethod', 'Odd', 'sink.writeMethod is "Odd"; allowed are Bulk');
-    wrong('source.additionalColumns', [{ name: 'a', value: '$$FILEPATH' }], 'additionalColumns[0].value is $$FILEPATH, but a table has no files');
+    wrong('source.additionalColumns', [{ name: 'a', value: '$$FILEPATH' }],
+      'additionalColumns[0].value is $$FILEPATH, but a table has no files');
     wrong('source.consistency', 'none', 'source.consistency is "none"; allowed are snapshot, perChunk');
     wrong('source.partitionSettings', 'id', 'source.partitionSettings must be an object');
     wrong('source.type', 'WarehouseSourc', 'did you mean WarehouseSource?');

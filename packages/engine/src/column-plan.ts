@@ -1,5 +1,6 @@
-import { compileMapping, type SourceColumns, sourceColumnName } from '@dmg/formats';
+import { compileMapping, isConvertible, type SourceColumns, sourceColumnName } from '@dmg/formats';
 import type { ColumnMapping, ColumnRef, InterimType, TableColumn, Translator, TypeConversionSettings } from '@dmg/model';
+import { columnScale, readsServerText } from './column-scale.ts';
 import { engineErrors } from './errors.ts';
 
 /** What is known of the columns of one source. */
@@ -156,11 +157,13 @@ export function tableTranslator(
 }
 
 /** Ordinals of a table count its columns, those of a mapping what it writes. */
-function withoutOrdinal({ type, format, culture }: ColumnRef): ColumnRef {
+function withoutOrdinal({ type, format, culture, text, scale }: ColumnRef): ColumnRef {
   return {
     ...(type === undefined ? {} : { type }),
     ...(format === undefined ? {} : { format }),
     ...(culture === undefined ? {} : { culture }),
+    ...(text === undefined ? {} : { text }),
+    ...(scale === undefined ? {} : { scale }),
   };
 }
 
@@ -178,26 +181,47 @@ function withTypes(mapping: ColumnMapping, ends: Ends): ColumnMapping {
   const { type: sourceType, ...source } = mapping.source;
   const { type: sinkType, ...sink } = mapping.sink;
   const given = { source: sourceType, sink: sinkType };
-  if (isCarried(mapping, ends)) return { source, sink };
+  const scale = strictScale(ends);
+  if (scale === undefined && isCarried(mapping, ends)) return { source, sink };
   // Formats of the settings are for the text of a file: a table's end writes and reads its own.
   const read = sourceColumn === undefined ? source.format ?? formatFor(ends.settings, sinkType ?? sinkColumn?.type) : source.format;
   const write = sinkColumn === undefined ? sink.format ?? formatFor(ends.settings, sourceType ?? sourceColumn?.type) : sink.format;
   const asNumber = sourceColumn?.type === 'Boolean' && sinkColumn === undefined && ends.settings?.treatBooleanAsNumber === true;
-  if (read !== undefined || write !== undefined || asNumber) {
+  if (read !== undefined || write !== undefined || asNumber || scale !== undefined) {
     given.source ??= sourceColumn?.type;
     given.sink ??= sinkColumn?.type;
   }
+  // A server's text is that of its column's type; as String it may stay what it is.
+  if (given.sink !== undefined && given.sink !== 'String') given.source ??= sourceColumn?.type;
+  const typed = given.source !== undefined || given.sink !== undefined;
   return {
-    source: { ...source, ...(given.source === undefined ? {} : { type: given.source }), ...(read === undefined ? {} : { format: read }) },
-    sink: { ...sink, ...(given.sink === undefined ? {} : { type: given.sink }), ...(write === undefined ? {} : { format: write }) },
+    source: {
+      ...source, ...(given.source === undefined ? {} : { type: given.source }), ...(read === undefined ? {} : { format: read }),
+      ...(typed && sourceColumn?.type === 'Byte[]' ? { text: 'server' } : {}),
+    },
+    sink: {
+      ...sink, ...(given.sink === undefined ? {} : { type: given.sink }), ...(write === undefined ? {} : { format: write }),
+      ...(typed && readsServerText(sinkColumn) ? { text: 'server' } : {}), ...(scale === undefined ? {} : { scale }),
+    },
   };
+}
+
+/** Scale that values are held to: where nothing may be cut off, and the sink's server would do it without a word. */
+function strictScale({ sourceColumn, sinkColumn, settings }: Ends): number | undefined {
+  if (settings === undefined || settings.allowDataTruncation || sinkColumn === undefined) return undefined;
+  if (sourceColumn?.nativeType !== undefined && sourceColumn.nativeType === sinkColumn.nativeType) return undefined;
+  if (sourceColumn !== undefined && !isConvertible(sourceColumn.type, sinkColumn.type)) return undefined;
+  return columnScale(sinkColumn);
 }
 
 /** True where the types that a mapping names ask for nothing: they are those of the columns, whose text both ends understand. */
 function isCarried({ source, sink }: ColumnMapping, { sourceColumn, sinkColumn }: Ends): boolean {
   if ((source.type === undefined && sink.type === undefined) || source.format !== undefined || sink.format !== undefined) return false;
   if (sourceColumn === undefined || (source.type ?? sourceColumn.type) !== sourceColumn.type) return false;
-  if (sinkColumn !== undefined) return (sink.type ?? sinkColumn.type) === sinkColumn.type;
+  if (sinkColumn !== undefined) {
+    const alike = sinkColumn.type === sourceColumn.type || [sinkColumn, sourceColumn].every(({ type }) => plainTypes.includes(type));
+    return alike && (sink.type ?? sinkColumn.type) === sinkColumn.type;
+  }
   return plainTypes.includes(sourceColumn.type) && [sourceColumn.type, 'String', undefined].includes(sink.type);
 }
 

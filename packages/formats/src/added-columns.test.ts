@@ -46,7 +46,8 @@ test('without a header they have names all the same, and numbers behind those of
 
 test('a mapping names, converts and drops them', () => {
   const columns: readonly AddedColumn[] = [{ name: 'n', text: '007' }, { name: 'left', text: 'x' }];
-  const translator = mapping([{ source: { name: 'n' }, sink: { name: 'N', type: 'Int32' } }, { source: { name: 'b' }, sink: { name: 'B' } }]);
+  const translator = mapping([{ source: { name: 'n' }, sink: { name: 'N', type: 'Int32' } },
+    { source: { name: 'b' }, sink: { name: 'B' } }]);
   assert.equal(transcode('a,b\n1,2\n', csv, columns, translator), 'N,B\n7,2\n');
 });
 

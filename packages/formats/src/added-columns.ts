@@ -30,7 +30,8 @@ export function resolveAddedColumn(
   if (found === undefined) return column;
   if ('column' in found) return { ...column, sourceIndex: findSourceColumn(found.column, source, fileName) };
   const bytes = Buffer.from(found.text);
-  return { ...column, sourceIndex: 0, constant: column.converter === undefined ? bytes : converted(bytes, column.converter, column, fileName) };
+  const constant = column.converter === undefined ? bytes : converted(bytes, column.converter, column, fileName);
+  return { ...column, sourceIndex: 0, constant };
 }
 
 function converted(bytes: Uint8Array, converter: Converter, column: CompiledColumn, fileName: string): Uint8Array {

@@ -89,6 +89,10 @@ export interface ColumnRef {
   readonly type?: InterimType;
   readonly format?: string;
   readonly culture?: string;
+  /** Set by the engine: the text of this end is a database server's, in which bytes are hexadecimal and spans of time have days apart. */
+  readonly text?: 'server';
+  /** Set by the engine, for a sink: digits behind the point that its column holds, -1 where it holds dates without a time of day. */
+  readonly scale?: number;
 }
 
 export interface ColumnMapping {

@@ -137,6 +137,35 @@ describe('conversions', () => {
     ['10675199.00:00:00', 'String', 'TimeSpan', fails], ['5', 'String', 'TimeSpan', fails],
   ]));
 
+  test('text of database servers', () => {
+    const served = (text: string, source: ColumnRef, sink: ColumnRef): string => convert(text, source, sink);
+    assert.equal(served('\\x010203', { type: 'Byte[]', text: 'server' }, { type: 'String' }), 'AQID');
+    assert.equal(served('AQID', { type: 'Byte[]' }, { text: 'server' }), '\\x010203');
+    assert.equal(served('\\x', { type: 'Byte[]', text: 'server' }, { text: 'server' }), '\\x');
+    assert.equal(served('AQID', { type: 'Byte[]', text: 'server' }, {}).charAt(0), fails);
+    assert.equal(served('1.02:03:04.5', { type: 'TimeSpan' }, { text: 'server' }), '1 days 02:03:04.5000000');
+    assert.equal(served('-1.02:03:04', { type: 'TimeSpan' }, { text: 'server' }), '-1 days -02:03:04');
+    assert.equal(served('-02:03:04', { type: 'TimeSpan' }, { text: 'server' }), '-02:03:04');
+    assert.equal(served('2024-01-01 10:00:00+00', { type: 'DateTimeOffset' }, {}), '2024-01-01 10:00:00.0000000 +00:00');
+    assert.equal(served('2024-01-01 10:00:00.5-05:30', { type: 'DateTimeOffset' }, {}), '2024-01-01 10:00:00.5000000 -05:30');
+  });
+
+  test('digits that a column does not hold are refused, unless they may be lost', () => {
+    const held = (text: string, type: InterimType, scale: number, settings = strict): string => convert(text, { type }, { scale },
+      settings);
+    assert.equal(held('1.230', 'Decimal', 2), '1.230');
+    assert.equal(held('1.231', 'Decimal', 2), '!the column holds 2 digits behind the point');
+    assert.equal(held('0.001', 'Decimal', 2), '!the column holds 2 digits behind the point');
+    assert.equal(held('1200', 'Decimal', -2), '1200');
+    assert.equal(held('1210', 'Decimal', -2), '!the column holds -2 digits behind the point');
+    assert.equal(held('1.231', 'Decimal', 2, lax), '1.231');
+    assert.equal(held('2024-01-01 00:00:00.123456', 'DateTime', 6), '2024-01-01 00:00:00.1234560');
+    assert.equal(held('2024-01-01 00:00:00.1234567', 'DateTime', 6), '!the column holds 6 digits of a second');
+    assert.equal(held('2024-01-01', 'DateTime', -1), '2024-01-01 00:00:00.0000000');
+    assert.equal(held('2024-01-01 00:00:00.1', 'DateTime', -1), '!the column holds no time of day');
+    assert.equal(held('00:00:01.5', 'TimeSpan', 0), '!the column holds 0 digits of a second');
+  });
+
   test('formats', () => {
     const read = (text: string, format: string, type: InterimType = 'DateTime'): string => convert(text, { type, format }, {});
     assert.equal(read('31/1/24 7:05 PM', 'd/M/yy h:mm tt'), '2024-01-31 19:05:00.0000000');

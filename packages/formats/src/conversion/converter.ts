@@ -2,12 +2,12 @@ import type { ColumnRef, InterimType, TypeConversionSettings } from '@dmg/model'
 import type { ByteBuffer } from '../byte-buffer.ts';
 import { formatErrors } from '../errors.ts';
 import { badPattern, hasField, parsePattern, type Piece } from './date-pattern.ts';
-import { formatDateTime, formatTimeSpan, parseDateTime, parseTimeSpan } from './date-time.ts';
+import { formatDateTime, formatServerSpan, formatTimeSpan, parseDateTime, parseTimeSpan, timeLoss } from './date-time.ts';
 import { copyPlainDateTime, copyPlainDecimal, type InPlace } from './in-place.ts';
 import {
-  checkDecimal, checkRange, formatExact, formatFloating, parseExact, parseFloating, plainInteger, toFloating, toInteger,
+  checkDecimal, checkRange, checkScale, formatExact, formatFloating, parseExact, parseFloating, plainInteger, toFloating, toInteger,
 } from './number.ts';
-import { conversions, type DateTimeValue, type ExactNumber, families, Problem, type Value } from './value.ts';
+import { type DateTimeValue, type ExactNumber, families, isConvertible, Problem, type Value } from './value.ts';
 
 /** Converts the text of one value; writes the new text into `target`, or says why it cannot. */
 export interface Converter {
@@ -27,6 +27,11 @@ interface Plan {
   readonly booleanAsNumber: boolean;
   readonly readPieces: readonly Piece[] | undefined;
   readonly writePieces: readonly Piece[] | undefined;
+  /** The text is read from, or written for, a database server. */
+  readonly readServer: boolean;
+  readonly writeServer: boolean;
+  /** Digits behind the point that may not be lost. */
+  readonly scale: number | undefined;
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -40,7 +45,7 @@ export function compileConverter(request: ConversionRequest): Converter | undefi
   const from = request.source.type ?? 'String';
   const to = request.sink.type ?? from;
   checkCulture(request);
-  if (!conversions[families[from]].includes(families[to])) {
+  if (!isConvertible(from, to)) {
     throw formatErrors.BAD_MAPPING.create({ reason: `${from} cannot be converted to ${to}` });
   }
   const timed = [from, to].find((type) => families[type] === 'DateTime' || families[type] === 'TimeSpan');
@@ -58,6 +63,9 @@ export function compileConverter(request: ConversionRequest): Converter | undefi
     booleanAsNumber: settings.treatBooleanAsNumber,
     readPieces: compilePattern(request.source.format, from === 'String' ? to : from, settings, 'read'),
     writePieces: compilePattern(request.sink.format, to === 'String' ? from : to, settings, 'write'),
+    readServer: request.source.text === 'server',
+    writeServer: request.sink.text === 'server',
+    scale: settings.allowDataTruncation ? undefined : request.sink.scale,
   };
   const general = new TextConverter(plan);
   if (families[to] === 'Integer' && (families[from] === 'Integer' || from === 'String')) return new IntegerConverter(plan);
@@ -67,7 +75,7 @@ export function compileConverter(request: ConversionRequest): Converter | undefi
 
 /** The way without text, where there is one: the same type on both sides, and no format but the default. */
 function inPlaceOf({ from, to, readPieces }: Plan, { sink, settings }: ConversionRequest): InPlace | undefined {
-  if (from !== to && from !== 'String') return undefined;
+  if ((from !== to && from !== 'String') || sink.scale !== undefined) return undefined;
   if (to === 'Decimal') return copyPlainDecimal;
   const defaultForm = readPieces === undefined && sink.format === undefined && settings.dateTimeFormat === undefined;
   return to === 'DateTime' && defaultForm ? copyPlainDateTime : undefined;
@@ -118,6 +126,8 @@ class TextConverter implements Converter {
     if (read instanceof Problem) return read;
     const value = this.#plan.to === 'String' ? read : castValue(read, this.#plan);
     if (value instanceof Problem) return value;
+    const loss = lossOf(value, this.#plan.scale);
+    if (loss !== undefined) return loss;
     target.clear();
     target.append(encoder.encode(formatValue(value, this.#plan.to === 'String' ? this.#plan.from : this.#plan.to, this.#plan)));
     return undefined;
@@ -163,6 +173,16 @@ class IntegerConverter implements Converter {
   }
 }
 
+/** What the server would cut off or round without a word. */
+function lossOf(value: Value, scale: number | undefined): Problem | undefined {
+  if (scale === undefined) return undefined;
+  switch (value.kind) {
+    case 'exact': return checkScale(value, scale);
+    case 'dateTime': case 'timeSpan': return timeLoss(value.tick, scale);
+    default: return undefined;
+  }
+}
+
 function parseValue(text: string, type: InterimType, plan: Plan): Value | Problem {
   switch (families[type]) {
     case 'String': return { kind: 'string', text };
@@ -185,7 +205,7 @@ function parseValue(text: string, type: InterimType, plan: Plan): Value | Proble
     }
     case 'TimeSpan': return parseTimeSpan(text, plan.readPieces);
     case 'Guid': return parseGuid(text);
-    case 'Bytes': return parseBytes(text);
+    case 'Bytes': return plan.readServer ? parseServerBytes(text) : parseBytes(text);
   }
 }
 
@@ -207,6 +227,12 @@ function parseGuid(text: string): Value | Problem {
   const match = /^\s*[{(]?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})[)}]?\s*$/i.exec(text);
   if (match === null) return new Problem('it is not a GUID');
   return { kind: 'guid', text: match.slice(1, 6).join('-').toLowerCase() };
+}
+
+/** Bytes as a database server writes them. */
+function parseServerBytes(text: string): Value | Problem {
+  if (!/^\\x(?:[0-9a-f]{2})*$/i.test(text)) return new Problem('it is not \\x and hexadecimal digits');
+  return { kind: 'bytes', bytes: Buffer.from(text.slice(2), 'hex') };
 }
 
 /** Bytes stand in text as base64. */
@@ -270,7 +296,8 @@ function formatValue(value: Value, type: InterimType, plan: Plan): string {
     case 'exact': return formatExact(value);
     case 'float': return formatFloating(value.value, type);
     case 'dateTime': return formatDateTime(value, plan.writePieces ?? []);
-    case 'timeSpan': return formatTimeSpan(value, plan.writePieces);
-    case 'bytes': return Buffer.from(value.bytes).toString('base64');
+    case 'timeSpan':
+      return plan.writeServer && plan.writePieces === undefined ? formatServerSpan(value) : formatTimeSpan(value, plan.writePieces);
+    case 'bytes': return plan.writeServer ? `\\x${Buffer.from(value.bytes).toString('hex')}` : Buffer.from(value.bytes).toString('base64');
   }
 }

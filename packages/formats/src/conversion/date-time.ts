@@ -19,7 +19,7 @@ interface Parts {
 }
 
 const isoPattern =
-  /^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?\s*(?:(Z|z)|([+-])(\d{2}):?(\d{2}))?\s*$/;
+  /^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?\s*(?:(Z|z)|([+-])(\d{2})(?::?(\d{2}))?)?\s*$/;
 
 const notATime = 'it is not a date of the form yyyy-MM-dd HH:mm:ss; a format in the mapping can describe another form';
 
@@ -261,6 +261,20 @@ function timeSpanOf(negative: boolean, parts: Pick<Parts, 'day' | 'hour' | 'minu
   if (parts.day >= timeSpanDaysMax) return new Problem(`it is longer than ${timeSpanDaysMax} days`);
   const tick = parts.hour * ticksPerHour + parts.minute * ticksPerMinute + parts.second * ticksPerSecond + parts.tick;
   return { kind: 'timeSpan', negative: negative && (tick > 0 || parts.day > 0), days: parts.day, tick };
+}
+
+/** Why a time cannot be written with so many digits of a second (-1: not even a time of day); undefined when nothing is lost. */
+export function timeLoss(tick: number, scale: number): Problem | undefined {
+  const unit = scale < 0 ? ticksPerDay : 10 ** Math.max(0, 7 - scale);
+  if (tick % unit === 0) return undefined;
+  return new Problem(scale < 0 ? 'the column holds no time of day' : `the column holds ${scale} digits of a second`);
+}
+
+/** A time span as database servers read it: the days apart, the sign before each part. */
+export function formatServerSpan(value: TimeSpanValue): string {
+  const sign = value.negative ? '-' : '';
+  const time = formatTimeSpan({ ...value, negative: false, days: 0 }, undefined);
+  return value.days === 0 ? sign + time : `${sign}${value.days} days ${sign}${time}`;
 }
 
 /** Writes a time span: `[-][d.]hh:mm:ss[.fffffff]`, or along a pattern (which, as in .NET, writes no sign of its own). */

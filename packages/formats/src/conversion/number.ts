@@ -67,6 +67,13 @@ export function checkRange(value: ExactNumber, type: InterimType): ExactNumber |
   return new Problem(`it is outside ${lowest} to ${range.highest}`);
 }
 
+/** Refuses digits behind the point that a column with this scale does not hold; a negative scale has zeros before it. */
+export function checkScale(value: ExactNumber, scale: number): Problem | undefined {
+  const kept = Math.max(0, value.digits.length - value.scale + scale);
+  if (value.scale <= scale || /^0*$/.test(value.digits.slice(kept))) return undefined;
+  return new Problem(`the column holds ${scale} digits behind the point`);
+}
+
 export function formatExact(value: ExactNumber): string {
   const sign = value.negative ? '-' : '';
   if (value.scale === 0) return sign + value.digits;

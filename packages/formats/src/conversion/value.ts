@@ -70,3 +70,8 @@ export const conversions: Readonly<Record<Family, readonly Family[]>> = {
   String: ['Boolean', 'Bytes', 'DateTime', 'Decimal', 'Float', 'Guid', 'Integer', 'String', 'TimeSpan'],
   TimeSpan: ['String', 'TimeSpan'],
 };
+
+/** True where the matrix lets values of one type become values of the other. */
+export function isConvertible(from: InterimType, to: InterimType): boolean {
+  return conversions[families[from]].includes(families[to]);
+}
