@@ -127,6 +127,29 @@ test('an assistant that comes late finds what is left, or the job done; one with
   assert.deepEqual(await assist(fixture, toTable, { index: 1, of: 2 }), { kind: 'assisted', chunks: 0 });
 });
 
+test('an assistant that fell behind looks at the marks again, and writes nothing that is there', async () => {
+  const fixture = fixtureOf();
+  const failed = Promise.withResolvers<void>();
+  let opened = 0;
+  const behind: Gate = async (call, work) => {
+    if (call === 'openChunk' && ++opened === 1) await failed.promise;
+    return work();
+  };
+  const assistant = assist(fixture, toTable, { index: 1, of: 2 }, { connectors: gated(fixture, behind) });
+  // The lead copies everything, and dies before it has finished.
+  const dying: Gate = async (call, work) => {
+    while (call === 'openChunk' && opened === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (call === 'finish') throw connectorErrors.NO_SPACE.create({ path: 'x', store: 'dead' });
+    return work();
+  };
+  assert.equal((await fixture.run(toTable, { connectors: gated(fixture, dying), assistants: () => 1, limits })).kind, 'failed');
+  assert.equal(fixture.db2.job('job-1').marks.size, 12);
+  failed.resolve();
+  assert.equal((await assistant).kind, 'assisted');
+  assert.equal(opened, 1);
+  checkTable(fixture, receiptOf(await fixture.run(toTable, { limits })));
+});
+
 test('the lead dies: an assistant keeps the snapshot, and the next lead goes on under it', async () => {
   const fixture = fixtureOf();
   let dead = false;
