@@ -169,8 +169,12 @@ test('a CSV file fills a table with types; each run adds, unless its script empt
   const expected = "VALUES (1, 'x \"y\", z', 1.50, 'none'), (2, E'two\\nlines', NULL, 'none')";
   await into({});
   assert.deepEqual(await difference('SELECT id, name, price, note FROM shop.typed', expected), []);
-  await into({ preCopyScript: 'DELETE FROM shop.typed' });
+  await into({ preCopyScript: 'DELETE FROM shop.typed', writeMode: 'staged' });
   assert.deepEqual(await difference('SELECT id, name, price, note FROM shop.typed', expected), []);
+  await db.query("UPDATE shop.typed SET note = 'kept', price = 0; DELETE FROM shop.typed WHERE id = 2");
+  await into({ writeMethod: 'Upsert', upsertSettings: { keys: ['id'] } });
+  const upserted = "VALUES (1, 'x \"y\", z', 1.50, 'kept'), (2, E'two\\nlines', NULL, 'none')";
+  assert.deepEqual(await difference('SELECT id, name, price, note FROM shop.typed', upserted), []);
   const again = await failed('typed', csv('files', 'typed', 'a.csv'), table('shop', 'typed').sink);
   assert.match(again, /typed/);
   assert.equal(await count('shop.typed'), 2);
