@@ -151,7 +151,7 @@ for (const [name, key, sink] of cases) {
   });
 }
 
-test('nobody keeps the snapshot: a staged copy begins anew and is of a later moment, one into the table itself says what it is', async () => {
+test('nobody keeps the snapshot: a staged copy begins anew and is of a later moment, another says what it is', async () => {
   for (const [name, key, mode] of [['lost_staged', '', 'staged'], ['lost_direct', 'PRIMARY KEY', 'direct']] as const) {
     await create(name, key);
     const copy = new Copy(name, key === '' ? ranges : { ...ranges, partitionSettings: { partitionColumnName: 'id' } },
