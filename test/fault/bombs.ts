@@ -76,7 +76,8 @@ async function runBomb(root: string, bomb: BombCase, contentBytes: number): Prom
   const path = join(root, 'in/bomb');
   const length = await bomb.make(path, contentBytes);
   const source = fileSide(root, { folderPath: 'in' }, {}, bomb.source);
-  const { outcome, memoryBytes, ms } = await measureCopy({ source, sink: fileSide(root, { folderPath: 'out', fileName: 'all' }, {}, bomb.sink) });
+  const sink = fileSide(root, { folderPath: 'out', fileName: 'all' }, {}, bomb.sink);
+  const { outcome, memoryBytes, ms } = await measureCopy({ source, sink });
   const problems: string[] = [];
   const found = (await readdir(root, { recursive: true })).filter((name) => name.startsWith('out/'));
   if (bomb.fault === undefined) {

@@ -23,7 +23,7 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
                   kills: one node; kills or empties each part of the whole, local cloud and control plane included
                   frozen: a node whose every peer is frozen: its calls end, it stops when told to, and goes on with the others
                   calm: four nodes on busy cores, for --minutes; nobody may be taken for dead
-                  parsers: mutated text against a reference, then fields of a gigabyte, without a gateway
+                  parsers: mutated text against a reference, then fields and compressed files of a gigabyte, without a gateway
                   files: many small files between folders and containers, odd names, changes while they are read; without a gateway
                   copy: copies between PostgreSQL, files and blobs; their processes, sessions, stores and replies are killed, frozen or late
                   types: values of every type of PostgreSQL at its boundaries, to tables and files and back; without a gateway
@@ -175,7 +175,7 @@ async function runFiles(): Promise<number> {
 async function runCopies(): Promise<number> {
   const count = rounds ?? 200;
   const only = values.round === undefined ? {} : { only: Number(values.round) };
-  const verdict = await runCopySuite({
+  const verdict = await runCopySuite(scope, {
     seed, rounds: count, ...only, lateMsMax: 30_000, onRound: (result) => print(result, describeCopyRound(result)),
   });
   print({ ...verdict, seed }, describeCopyVerdict(verdict));

@@ -48,5 +48,6 @@ export async function runParserSuite(context: CleanupContext, options: ParserSui
 
 export function describeParserVerdict({ rounds, largeFields, bombs, problems }: ParserVerdict): string {
   const memoryMb = Math.round(Math.max(0, ...[...largeFields, ...bombs].map(({ memoryBytes }) => memoryBytes)) / 1e6);
-  return `parsers: ${rounds} rounds, ${largeFields.length} large sources, ${bombs.length} bombs, at most ${memoryMb} MB of memory, ${problems.length} problems`;
+  const sources = `${largeFields.length} large sources, ${bombs.length} bombs`;
+  return `parsers: ${rounds} rounds, ${sources}, at most ${memoryMb} MB of memory, ${problems.length} problems`;
 }

@@ -15,7 +15,8 @@ let stores: FileStores;
 let tree: Tree;
 const large = Array.from({ length: 300_000 }, (_, row) => `${row},"name ${(row * 7919) % 100_003}"\n`).join('');
 const files = new Map<string, Uint8Array>([
-  ['large.csv', Buffer.from(`id,name\n${large}`)], ['sub/größe 1.csv', Buffer.from('id,name\n1,"a, b"\n')], ['empty.csv', new Uint8Array(0)],
+  ['large.csv', Buffer.from(`id,name\n${large}`)], ['sub/größe 1.csv', Buffer.from('id,name\n1,"a, b"\n')],
+  ['empty.csv', new Uint8Array(0)],
 ]);
 
 before(async () => {

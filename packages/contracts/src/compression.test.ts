@@ -51,7 +51,7 @@ test('an archive is a folder with its name, unless that is not wanted', () => {
 
 test('what is not known is refused with what is', () => {
   refuses(() => resolve(binary, binaries({ type: 'Tar' }, {})), 'INVALID_DEFINITION', 'tar archives are not unpacked', 'GZip, Deflate');
-  refuses(() => resolve(binary, binaries({ type: 'lz4' }, {})), 'INVALID_DEFINITION', 'compression.type is "lz4", and it is not known here');
+  refuses(() => resolve(binary, binaries({ type: 'lz4' }, {})), 'INVALID_DEFINITION', 'type is "lz4", and it is not known here');
   refuses(() => resolve(binary, binaries({ type: 'gzip', level: 'best' }, {})), 'INVALID_DEFINITION', 'compression.level', 'Fastest');
   refuses(
     () => resolve(withRead({ type: 'TarReadSettings' }), {}), 'INVALID_DEFINITION', 'compressionProperties.type', 'ZipDeflateReadSettings',

@@ -32,7 +32,10 @@ const gz = (content: Uint8Array | string): Uint8Array => gzipSync(content);
 const cases: readonly Case[] = [
   {
     name: 'gzip → as it is holds', from: gzip, to: plain, read: same,
-    sources: { 'a.bin.gz': gz(data), 'sub/b.gzip': Buffer.concat([gz(zeros), gz(data)]), 'c': gz('c'), 'empty.gz': '', 'nothing.gz': gz('') },
+    sources: {
+      'a.bin.gz': gz(data), 'sub/b.gzip': Buffer.concat([gz(zeros), gz(data)]), 'c': gz('c'),
+      'empty.gz': '', 'nothing.gz': gz(''),
+    },
     targets: { 'a.bin': data, 'sub/b': Buffer.concat([zeros, data]), 'c': 'c', 'empty': '', 'nothing': '' },
   },
   {
@@ -44,7 +47,8 @@ const cases: readonly Case[] = [
     targets: { 'a.deflate': data, 'c.deflate': '' },
   },
   {
-    name: 'gzip → deflate', from: gzip, to: deflate, read: (bytes) => inflateRawSync(bytes), sources: { 'a.gz': gz(data), 'z.gz': gz(zeros) },
+    name: 'gzip → deflate', from: gzip, to: deflate, read: (bytes) => inflateRawSync(bytes),
+    sources: { 'a.gz': gz(data), 'z.gz': gz(zeros) },
     targets: { 'a.deflate': data, 'z.deflate': zeros },
   },
   {
@@ -62,7 +66,8 @@ const cases: readonly Case[] = [
     targets: { 'sub/a.txt': 'a', 'sub/d/b.bin': data },
   },
   {
-    name: 'files → zip', from: plain, to: zip, read: (bytes) => unzipped(bytes, 'a.bin'), sources: { 'd/a.bin': data }, targets: { 'd/a.bin.zip': data },
+    name: 'files → zip', from: plain, to: zip, read: (bytes) => unzipped(bytes, 'a.bin'), sources: { 'd/a.bin': data },
+    targets: { 'd/a.bin.zip': data },
   },
   {
     name: 'merged gzip → merged gzip', from: gzip, to: gzip, read: gunzipSync, copyBehavior: 'MergeFiles', sinkFile: 'all.gz',
@@ -74,7 +79,8 @@ const cases: readonly Case[] = [
   },
   {
     name: 'text in gzip → text', from: { ...csv, compression: { type: 'gzip', ...optimal } }, to: semicolons, read: same,
-    sources: { 't.csv.gz': gz(csvTable(90)), 'empty.csv.gz': '' }, targets: { 't.csv': csvTable(90).replaceAll(',', ';').replaceAll('"', ''), 'empty.csv': '' },
+    sources: { 't.csv.gz': gz(csvTable(90)), 'empty.csv.gz': '' },
+    targets: { 't.csv': csvTable(90).replaceAll(',', ';').replaceAll('"', ''), 'empty.csv': '' },
   },
   {
     name: 'text → other text in gzip', from: csv, to: { ...semicolons, compression: { type: 'gzip', ...optimal } }, read: gunzipSync,
@@ -86,8 +92,8 @@ const cases: readonly Case[] = [
   },
   {
     name: 'merged text in gzip → merged text in deflate', from: { ...csv, compression: { type: 'gzip', ...optimal } },
-    to: { ...csv, compression: { type: 'deflate', ...optimal } }, read: (bytes) => inflateRawSync(bytes), copyBehavior: 'MergeFiles', sinkFile: 'all',
-    sources: { 'a.gz': gz('id,name\r\n1,a\r\n'), 'b.gz': gz('id,name\r\n2,b') }, targets: { all: 'id,name\r\n1,a\r\n2,b\r\n' },
+    to: { ...csv, compression: { type: 'deflate', ...optimal } }, read: (bytes) => inflateRawSync(bytes), copyBehavior: 'MergeFiles',
+    sinkFile: 'all', sources: { 'a.gz': gz('id,name\r\n1,a\r\n'), 'b.gz': gz('id,name\r\n2,b') }, targets: { all: 'id,name\r\n1,a\r\n2,b\r\n' },
   },
 ];
 

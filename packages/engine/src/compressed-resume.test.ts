@@ -47,7 +47,9 @@ const cases: readonly Case[] = [
   },
   {
     name: 'files of an archive, merged → gzip', read: (bytes) => gunzipSync(bytes),
-    job: makeJob({ job, sourceFormat: { type: 'Binary', ...zip }, sinkFormat: { type: 'Binary', ...gzip }, copyBehavior: 'MergeFiles', sinkFile: 'm' }),
+    job: makeJob({
+      job, sourceFormat: { type: 'Binary', ...zip }, sinkFormat: { type: 'Binary', ...gzip }, copyBehavior: 'MergeFiles', sinkFile: 'm',
+    }),
     sources: { 'a.zip': zipped({ b: first, c: '', a: second }) }, targets: { m: Buffer.concat([first, second]) },
   },
 ];

@@ -151,7 +151,7 @@ export const engineErrors = defineErrors('ENGINE', {
   COMPRESSION_NOT_WRITTEN: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot write files with the compression {compression}: it is only read.',
-    fix: 'Choose gzip, deflate or ZipDeflate for the sink dataset. Files are kept as they are where both ends have one compression and format.',
+    fix: 'Choose gzip, deflate or ZipDeflate for the sink. Where both ends have one compression and format, files are kept as they are.',
   },
   CONTENT_TOO_LARGE: {
     category: 'config', retry: 'never', scope: 'job',

@@ -45,7 +45,8 @@ export class StoreEnds {
       if (isTable && connector.openTableSource !== undefined) {
         return { kind: 'table', table: await whole(callSignal, connector.openTableSource(end, context)) };
       }
-      return { kind: 'objects', objects: readingArchives(this.#options.job.activity, await whole(callSignal, connector.openSource(end, context))) };
+      const files = await whole(callSignal, connector.openSource(end, context));
+      return { kind: 'objects', objects: readingArchives(this.#options.job.activity, files) };
     });
     return this.#source;
   }

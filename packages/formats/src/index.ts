@@ -1,5 +1,6 @@
 export { type Compressor, createCompressor, isCuttable, isWritableCompression } from './compression/compressor.ts';
-export { createDecompressor, type Decompressor, type SourceCodec } from './compression/decompressor.ts';
+export { createDecompressor } from './compression/decompressor.ts';
+export type { Decompressor, SourceCodec } from './compression/decompressor-types.ts';
 export { findZipData, readZipDirectory, type ZipEntry, type ZipFile } from './compression/zip-reader.ts';
 export { isConvertible } from './conversion/value.ts';
 export { type AddedColumn, withAddedColumns } from './added-columns.ts';

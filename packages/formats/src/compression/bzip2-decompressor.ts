@@ -1,7 +1,7 @@
 import { formatErrors } from '../errors.ts';
 import { type BlockBits, Bzip2Fault, readBlock } from './bzip2-block.ts';
 import { Bzip2Text } from './bzip2-text.ts';
-import type { Decompressor } from './decompressor.ts';
+import type { Decompressor } from './decompressor-types.ts';
 import type { InputCursor } from './input-cursor.ts';
 
 const outputBytes = 256 * 1024;

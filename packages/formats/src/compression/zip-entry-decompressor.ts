@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { formatErrors } from '../errors.ts';
-import type { Decompressor, SourceCodec } from './decompressor.ts';
+import type { Decompressor, SourceCodec } from './decompressor-types.ts';
 import { Inflater } from './inflater.ts';
 import type { InputCursor } from './input-cursor.ts';
 

@@ -1,5 +1,6 @@
 import { createCompressor } from '../compression/compressor.ts';
-import { createDecompressor, type SourceCodec } from '../compression/decompressor.ts';
+import { createDecompressor } from '../compression/decompressor.ts';
+import type { SourceCodec } from '../compression/decompressor-types.ts';
 import type { Compression } from '@dmg/model';
 
 /** Decompresses `bytes`, given in blocks of `blockBytes`. */
