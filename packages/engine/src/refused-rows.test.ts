@@ -16,11 +16,11 @@ function refusing(connector: Connector): Connector {
     const parts: Uint8Array[] = [];
     return {
       async writePart(part, bytes, signal) {
-        parts[part] = bytes.slice();
+        parts[part] = Uint8Array.from(bytes);
         await writer.writePart(part, bytes, signal);
       },
       mark(facts, last, signal) {
-        parts[last.part] = last.bytes.slice();
+        parts[last.part] = Uint8Array.from(last.bytes);
         const line = Buffer.concat(parts).toString().split('\n').findIndex((row) => row.includes('bad'));
         if (line >= 0) throw tableErrors.REFUSED.create({ line: line + 1 });
         return writer.mark(facts, last, signal);

@@ -1,17 +1,4 @@
-import type { CopyEnd, JobOrigin } from './job.ts';
-
-/** Files that a copy writes about itself, beside its target. */
-export interface CopyLog {
-  /** A store of files; its location names the folder. */
-  readonly store: CopyEnd;
-  /**
-   * `rows`: the rows that were skipped, each with the reason (`redirectIncompatibleRowSettings`). `session`: what was read, written and
-   * skipped (`logSettings`).
-   */
-  readonly form: 'rows' | 'session';
-  /** For `session`. `Warning`: only what was skipped. */
-  readonly level: 'Info' | 'Warning';
-}
+import type { CopyLog, JobOrigin } from './job.ts';
 
 /** Folder of a run's files below the folder of the log's store, as Data Factory names it. */
 export function copyLogFolder({ form }: Pick<CopyLog, 'form'>, origin: Pick<JobOrigin, 'activityName' | 'activityRunId'>): string {

@@ -42,8 +42,6 @@ export interface DelimitedTextFormat {
   readonly skipLineCount: number;
   /** Sink only: quote every field. */
   readonly quoteAllText: boolean;
-  /** Source only: texts that are null besides `nullValue`. */
-  readonly furtherNullValues?: readonly string[];
   /**
    * Source only. False: no row delimiter stands between quotes (or behind an escape character), so that rows can be found from any
    * position on. Default: it may.

@@ -8,13 +8,14 @@ export type {
 export type { ConnectorSpec, ObjectSpec, PropertySpec, TablesSpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type Compression, compressionTypes, type DataFormat, type DelimitedTextFormat,
-  type InterimType, interimTypes, type TableFormat, textEncodingNames, type Translator, type TypeConversionSettings, type JsonFormat, jsonFilePatterns, type RowFormat,
+  type InterimType, interimTypes, type JsonFormat, jsonFilePatterns, type RowFormat, type TableFormat, textEncodingNames, type Translator,
+  type TypeConversionSettings,
 } from './formats.ts';
 export {
-  type AdditionalColumn, type AdditionalValue, type CopyActivity, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job,
+  type AdditionalColumn, type AdditionalValue, type CopyActivity, type CopyLog, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job,
   type JobOrigin, type JobPolicy,
 } from './job.ts';
-export { type CopyLog, copyLogFolder } from './copy-log.ts';
+export { copyLogFolder } from './copy-log.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export type {
   AliveAnswer, AliveReport, CertificateRequest, DeadLetterReport, DesiredState, DispatcherReport, JobReport, NodeCertificate,

@@ -1,5 +1,4 @@
 import type { DataFormat, Translator } from './formats.ts';
-import type { CopyLog } from './copy-log.ts';
 import type { JsonObject } from './json.ts';
 
 /** Where a job comes from, as the user sees it. */
@@ -61,6 +60,19 @@ export type AdditionalValue =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'filePath' }
   | { readonly kind: 'column'; readonly column: string };
+
+/** Files that a copy writes about itself, beside its target. */
+export interface CopyLog {
+  /** A store of files; its location names the folder. */
+  readonly store: CopyEnd;
+  /**
+   * `rows`: the rows that were skipped, each with the reason (`redirectIncompatibleRowSettings`). `session`: what was read, written and
+   * skipped (`logSettings`).
+   */
+  readonly form: 'rows' | 'session';
+  /** For `session`. `Warning`: only what was skipped. */
+  readonly level: 'Info' | 'Warning';
+}
 
 /** One side of a copy, in terms of its connector's spec. Secret properties hold `EncryptedSecret`. */
 export interface CopyEnd {

@@ -121,7 +121,7 @@ class BlockFile implements SideFile {
   }
 
   async append(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    this.#waiting.push(bytes.slice());
+    this.#waiting.push(Uint8Array.from(bytes));
     this.#waitingBytes += bytes.length;
     if (this.#waitingBytes >= blockBytes) await this.#stage(false, signal);
   }

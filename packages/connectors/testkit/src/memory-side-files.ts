@@ -20,7 +20,7 @@ export class MemorySideFiles implements SideFiles {
     await this.#store.intercept?.('sideFile', path);
     const pieces: Uint8Array[] = [];
     return {
-      append: (bytes) => Promise.resolve(void pieces.push(bytes.slice())),
+      append: (bytes) => Promise.resolve(void pieces.push(Uint8Array.from(bytes))),
       end: () => Promise.resolve(void this.#store.sideFiles.set(`${this.#job}${path}`, Buffer.concat(pieces))),
       discard: () => Promise.resolve(),
     };
