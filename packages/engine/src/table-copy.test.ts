@@ -24,6 +24,15 @@ test('a table becomes one file with one header, its bytes passed through, and th
   assert.equal(fixture.openHandles, 0);
 });
 
+test("a server's own text without quotes stays out of files: its letters for line breaks are read by servers only", async () => {
+  const fixture = new TableFixture();
+  const rows = [['1', 'a\nb\tc\\d'], ['2', null], ['3', '\\N']];
+  fixture.db1.create('t', ['id#', 'name'], rows);
+  const own: DelimitedTextFormat = { ...lines, columnDelimiter: '\t', quoteChar: '', escapeChar: '\\', nullValue: '\\N', firstRowAsHeader: false };
+  receiptOf(await fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', own, { fileName: 't.txt' }))));
+  assert.equal(fixture.text('t.txt'), '1\ta\\\nb\\\tc\\\\d\n2\t\\N\n3\t\\\\N\n');
+});
+
 test('other row ends are replaced outside quotes, other dialects are transcoded, an empty table has its header', async () => {
   const rows = [['1', 'a\nb'], ['2', null], ['3', '']];
   const cases: [DelimitedTextFormat, string, string][] = [

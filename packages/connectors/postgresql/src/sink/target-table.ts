@@ -26,7 +26,8 @@ SELECT c.oid::text AS oid, c.relkind::text AS kind, a.attname AS name, pg_catalo
   CASE WHEN coalesce(b.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace THEN coalesce(b.typname, t.typname)::text END AS base,
   (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))::text AS required,
   a.attidentity::text AS identity, coalesce(to_jsonb(a) ->> 'attgenerated', '') AS generated,
-  (d.adbin IS NOT NULL OR t.typdefault IS NOT NULL)::text AS has_default
+  (d.adbin IS NOT NULL OR t.typdefault IS NOT NULL)::text AS has_default,
+  CASE WHEN coalesce(b.oid, t.oid) = 'money'::regtype THEN ('1.50'::text::money::numeric = 1.5)::text END AS reads_amounts
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -61,10 +62,16 @@ function columnOf(row: Row): CatalogueColumn[] {
     type: toInterimType(row.base ?? ''),
     nativeType: row.type ?? '',
     nullable: row.required !== 'true',
-    refusal: row.generated !== '' ? 'it is generated from other columns' : undefined,
+    refusal: refusalOf(row),
     filled: row.required !== 'true' || row.has_default === 'true' || identity !== '',
     ...(identity === 'a' ? { numbered: true } : {}),
   }];
+}
+
+function refusalOf(row: Row): string | undefined {
+  if (row.generated !== '') return 'it is generated from other columns';
+  // In another locale a point may stand between thousands, and is skipped without a word.
+  return row.reads_amounts === 'false' ? 'lc_monetary of this role has no amounts with a point and two digits' : undefined;
 }
 
 /** Columns that take values, in the table's order, as `TableIntake.columns` gives them. */
