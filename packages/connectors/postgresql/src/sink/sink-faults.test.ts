@@ -115,7 +115,9 @@ test('An abort waits for a COMMIT under way, and ends one that never comes.', as
     .then(() => undefined, (error: unknown) => error);
   while (frozen.statements.at(-1) !== 'COMMIT') await new Promise((resolve) => setImmediate(resolve));
   assert.equal((await bench.sink({ attempt: 'c' }).abort(never)).phase, 'aborted');
-  assert.ok(closed(await old));
+  // Its session was ended while the abort still waited for it, so it may not know why yet.
+  const error = await old;
+  assert.ok(closed(error) || transient(error), String(error));
   assert.deepEqual(await rowIds(), []);
 });
 
