@@ -1,12 +1,13 @@
-import type { AdditionalColumn, ConnectorSpec, DataFormat, JsonObject, Translator } from '@dmg/model';
+import type { AdditionalColumn, ConnectorSpec, DataFormat, JsonFormat, JsonObject } from '@dmg/model';
 import { readAdditionalColumns } from './additional-columns.ts';
 import { readArchiveFolders } from './compression.ts';
+import { readFilePattern } from './json-format.ts';
 import { type LogProperties, readLogProperties } from './log-properties.ts';
 import { type ObjectReader, valueOr } from './object-reader.ts';
 import {
   findSpec, readSpecProperties, readSpecType, type SpecMatch, specObjects, type SpecPart, specTypes,
 } from './spec-object.ts';
-import { readTranslator } from './translator.ts';
+import { readTranslator, type TranslatorProperties } from './translator.ts';
 
 /** Settings of one end as given: `storeSettings`, or those of a table source or sink itself. */
 export interface StoreSettings {
@@ -37,13 +38,15 @@ export interface SinkProperties {
   readonly quoteAllText: boolean;
   /** With its dot; undefined: none given. */
   readonly fileExtension: string | undefined;
+  /** How objects of JSON are written. */
+  readonly filePattern: JsonFormat['filePattern'];
 }
 
 /** `typeProperties` of a Copy activity. */
 export interface CopyProperties {
   readonly source: SourceProperties | undefined;
   readonly sink: SinkProperties | undefined;
-  readonly translator: Translator | undefined;
+  readonly translator: TranslatorProperties | undefined;
   readonly parallelCopies: number;
   readonly validateDataConsistency: boolean;
   readonly skipIncompatibleRows: boolean;
@@ -73,7 +76,7 @@ export function readCopyProperties(reader: ObjectReader, specs: readonly Connect
   const log = readLogProperties(reader, skipIncompatibleRows || skips.state === 'deferred');
   reader.refuse(['preserve', 'preserveRules'], 'attributes and permissions are not carried over');
   reader.finish();
-  if (translator !== undefined && translator.mappings.length > 0 && sink?.format === 'Binary') {
+  if (translator !== undefined && translator.translator.mappings.length > 0 && sink?.format === 'Binary') {
     reader.findings.problem(reader.at('translator'), 'maps columns, but Binary data has none; use DelimitedText datasets');
   }
   return { source, sink, translator, parallelCopies, validateDataConsistency, skipIncompatibleRows, log };
@@ -81,15 +84,18 @@ export function readCopyProperties(reader: ObjectReader, specs: readonly Connect
 
 const noRetryHere = 'transient errors of a store are always tried again; the policy of the activity counts further tries';
 
+const sourceFormats: Readonly<Record<string, FormatName>> = { BinarySource: 'Binary', DelimitedTextSource: 'DelimitedText', JsonSource: 'Json' };
+const sinkFormats: Readonly<Record<string, FormatName>> = { BinarySink: 'Binary', DelimitedTextSink: 'DelimitedText', JsonSink: 'Json' };
+
 function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[]): SourceProperties | undefined {
-  const type = reader?.type(['BinarySource', 'DelimitedTextSource', ...specTypes(specs, 'sources')]);
+  const type = reader?.type([...Object.keys(sourceFormats), ...specTypes(specs, 'sources')]);
   if (reader === undefined || type === undefined) return undefined;
   const additionalColumns = readAdded(reader, type, findSpec(specs, 'sources', type) !== undefined);
   reader.ignore(['sourceRetryCount', 'sourceRetryWait'], noRetryHere);
   reader.allow('disableMetricsCollection');
   const table = findSpec(specs, 'sources', type);
   if (table !== undefined) return { type, format: 'Table', store: readTableEnd(reader, table), skipLineCount: 0, additionalColumns, archiveFolders: undefined };
-  const format = type === 'BinarySource' ? 'Binary' : 'DelimitedText';
+  const format = sourceFormats[type] ?? 'DelimitedText';
   const store = readStore(reader, 'readSettings', specs);
   const settings = reader.object('formatSettings');
   let skipLineCount = 0;
@@ -120,22 +126,24 @@ function readTableEnd(reader: ObjectReader, { connector, object }: SpecMatch): S
 }
 
 function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[]): SinkProperties | undefined {
-  const type = reader?.type(['BinarySink', 'DelimitedTextSink', ...specTypes(specs, 'sinks')]);
+  const type = reader?.type([...Object.keys(sinkFormats), ...specTypes(specs, 'sinks')]);
   if (reader === undefined || type === undefined) return undefined;
   reader.ignore(['sinkRetryCount', 'sinkRetryWait'], noRetryHere);
   reader.allow('disableMetricsCollection');
   const table = findSpec(specs, 'sinks', type);
   if (table !== undefined) {
-    return { type, format: 'Table', store: readTableEnd(reader, table), quoteAllText: false, fileExtension: undefined };
+    return { type, format: 'Table', store: readTableEnd(reader, table), quoteAllText: false, fileExtension: undefined, filePattern: undefined };
   }
-  const format = type === 'BinarySink' ? 'Binary' : 'DelimitedText';
+  const format = sinkFormats[type] ?? 'DelimitedText';
   const store = readStore(reader, 'writeSettings', specs);
-  const settings = format === 'DelimitedText' ? reader.object('formatSettings') : undefined;
+  const settings = format === 'Binary' ? undefined : reader.object('formatSettings');
   let quoteAllText = false;
+  let filePattern: JsonFormat['filePattern'];
   let fileExtension: string | undefined;
   if (settings !== undefined) {
-    settings.type(['DelimitedTextWriteSettings']);
-    quoteAllText = valueOr(settings.boolean('quoteAllText'), false);
+    settings.type([`${format}WriteSettings`]);
+    if (format === 'DelimitedText') quoteAllText = valueOr(settings.boolean('quoteAllText'), false);
+    else filePattern = readFilePattern(settings);
     fileExtension = readExtension(settings);
     settings.refuse(['maxRowsPerFile', 'fileNamePrefix'], 'a target file is not cut into several');
     settings.finish();
@@ -145,7 +153,7 @@ function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpe
     'files are written in parts of their own size; copyBehavior belongs into storeSettings',
   );
   reader.finish();
-  return { type, format, store, quoteAllText, fileExtension };
+  return { type, format, store, quoteAllText, fileExtension, filePattern };
 }
 
 function readExtension(reader: ObjectReader): string | undefined {

@@ -5,12 +5,13 @@ import { readCompression, readCompressionCodec } from './compression.ts';
 import { openDefinition, readParameters, readReference, unboundParameters } from './definition.ts';
 import { isExpression, type Scope } from './expression.ts';
 import { Findings } from './findings.ts';
+import { readJson } from './json-format.ts';
 import { isObject, ObjectReader, propertyOf, valueOr } from './object-reader.ts';
 import { findSpec, readSpecProperties, readSpecType, type SpecMatch, specTypes } from './spec-object.ts';
 import type { Dataset, Parsed } from './types.ts';
 
 /** Datasets of files. Those of tables come with the connectors' specs. */
-const fileDatasetTypes = ['Binary', 'DelimitedText'] as const;
+const fileDatasetTypes = ['Binary', 'DelimitedText', 'Json'] as const;
 
 /** What a dataset's `typeProperties` say once expressions are evaluated. */
 export interface DatasetContent {
@@ -52,7 +53,7 @@ function readDataset(name: string, json: JsonObject, properties: ObjectReader, s
 export function readDatasetContent(type: string, reader: ObjectReader, specs: readonly ConnectorSpec[]): DatasetContent | undefined {
   const table = findSpec(specs, 'datasets', type);
   if (table !== undefined) return readTable(reader, table);
-  const format = type === 'Binary' ? readBinary(reader) : readDelimitedText(reader);
+  const format = type === 'Binary' ? readBinary(reader) : type === 'Json' ? readJson(reader) : readDelimitedText(reader);
   const location = reader.object('location', true);
   reader.finish();
   const match = location === undefined ? undefined : readSpecType(location, specs, 'locations');
@@ -116,6 +117,7 @@ function readDelimitedText(reader: ObjectReader): DelimitedTextFormat {
   const escapeChar = readCharacter(reader, 'escapeChar', '\\');
   if (columnDelimiter === '') reader.findings.problem(reader.at('columnDelimiter'), 'is empty; it must be one character or more');
   const encodingName = reader.string('encodingName', { values: ['', ...textEncodingNames] });
+  const isMultiline = valueOr(reader.boolean('multilineRows'), true);
   const deferred = ['columnDelimiter', 'rowDelimiter', 'quoteChar', 'escapeChar'].some((name) => isExpression(reader.raw(name) ?? null));
   if (reader.scope === undefined || !deferred) checkDelimiters(reader, { columnDelimiter, rowDelimiter, quoteChar, escapeChar });
   return {
@@ -126,6 +128,7 @@ function readDelimitedText(reader: ObjectReader): DelimitedTextFormat {
     encodingName: valueOr(encodingName, '') || 'UTF-8',
     skipLineCount: 0,
     quoteAllText: false,
+    ...(isMultiline ? {} : { multilineRows: false }),
     ...(compression === undefined ? {} : { compression }),
   };
 }

@@ -22,7 +22,7 @@ describe('datasets', () => {
   test('say what is wrong, where, and what is allowed', () => {
     wrong(
       'type', 'DelimitedTxt',
-      'properties.type is "DelimitedTxt", which is not supported; allowed are Binary, DelimitedText, WarehouseTable; '
+      'properties.type is "DelimitedTxt", which is not supported; allowed are Binary, DelimitedText, Json, WarehouseTable; '
       + 'did you mean DelimitedText?',
     );
     wrong('type', 'SqlServerTable', 'allowed are Binary, DelimitedText');

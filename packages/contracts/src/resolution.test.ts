@@ -257,11 +257,10 @@ describe('translators', () => {
 
   test('what is wrong with them', () => {
     wrong({ type: 'Tabular' }, 'translator.type is "Tabular"', 'TabularTranslator');
-    wrong({ mappings: [{ source: { type: 'Int32' }, sink: { name: 'a' } }] }, 'mappings[0].source gives neither name nor ordinal');
+    wrong({ mappings: [{ source: { type: 'Int32' }, sink: { name: 'a' } }] }, 'mappings[0].source gives none of name, path and ordinal');
     wrong({ mappings: [{ source: { name: 'a' } }] }, 'mappings[0].sink is missing');
     wrong({ mappings: [{ source: { ordinal: 0 }, sink: { name: 'a' } }] }, 'source.ordinal is 0; allowed is 1 or more');
     wrong({ mappings: [{ source: { name: 'a', type: 'Int33' }, sink: { name: 'a' } }] }, 'source.type is "Int33"', 'did you mean Int32?');
-    wrong({ mappings: [{ source: { path: '$.a' }, sink: { name: 'a' } }] }, 'source.path is not supported');
     wrong(
       { mappings: [{ source: { name: 'a' }, sink: { name: 'x' } }, { source: { name: 'b' }, sink: { name: 'x' } }] },
       "map two columns to the sink's x",

@@ -1,4 +1,4 @@
-import type { ConnectorSpec, CopyActivity, CopyEnd, CopyLog, JsonObject, JsonValue } from '@dmg/model';
+import type { ConnectorSpec, CopyActivity, CopyEnd, CopyLog, DataFormat, JsonObject, JsonValue } from '@dmg/model';
 import { withArchiveFolders } from './compression.ts';
 import {
   type CopyProperties, defaultSettings, readCopyProperties, type SinkProperties, type SourceProperties, type StoreSettings,
@@ -7,6 +7,7 @@ import { type DatasetContent, readDatasetContent, typePropertiesOf } from './dat
 import { bindParameters } from './definition.ts';
 import { evaluateDeep, type Scope } from './expression.ts';
 import { Findings, isTooDeep, shownName } from './findings.ts';
+import { pathProblem, sinkFormat, sourceFormat } from './format-ends.ts';
 import { resolveLog } from './log-properties.ts';
 import { isObject, ObjectReader, propertyOf } from './object-reader.ts';
 import { readPolicy } from './pipeline.ts';
@@ -56,6 +57,12 @@ export function resolveActivities(options: ResolveOptions): ResolvedActivity[] {
   return resolved;
 }
 
+interface Checked {
+  readonly source: End;
+  readonly sink: End;
+  readonly translator: CopyProperties['translator'];
+}
+
 class ActivityResolver {
   readonly #options: ResolveOptions;
   readonly #scope: Scope;
@@ -80,7 +87,7 @@ class ActivityResolver {
     ) return undefined;
     const integrationRuntime = this.#gateway(activity, source.linkedService, sink.linkedService);
     const copyActivity = this.#copyActivity(activity, copy, source, sink);
-    this.#checkTables(path, copyActivity, source, sink);
+    this.#checkTables(path, copyActivity, { source, sink, translator: copy.translator });
     this.#checkOverlap(activity, copyActivity, source, sink);
     if (integrationRuntime === undefined || this.#findings.failed) return undefined;
     const { name, type, dependsOn } = activity;
@@ -155,15 +162,16 @@ class ActivityResolver {
     this.#checkType(`${path}.sink.type`, 'sinks', copy.sink, sink);
     const mixed = mixProblem(source.content.format.type, sink.content.format.type);
     if (mixed !== undefined) this.#findings.problem(path, mixed);
-    const { skipLineCount = 0, additionalColumns = [], archiveFolders } = copy.source ?? {};
-    const { quoteAllText = false, fileExtension } = copy.sink ?? {};
+    const { additionalColumns = [], archiveFolders } = copy.source ?? {};
+    const { fileExtension } = copy.sink ?? {};
+    const format = withArchiveFolders(sourceFormat(source.content.format, copy.source, copy.translator), archiveFolders);
     const sinkSettings = this.#settings(copy.sink?.store, sink, 'writeSettings');
     return {
       type: 'Copy',
-      source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), { skipLineCount }, archiveFolders),
+      source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), format),
       // The engine names files by it where the sink dataset gives no file name.
-      sink: this.#copyEnd(sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, { quoteAllText }),
-      ...(copy.translator === undefined || sink.content.format.type === 'Binary' ? {} : { translator: copy.translator }),
+      sink: this.#copyEnd(sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, sinkFormat(sink.content.format, copy.sink)),
+      ...(copy.translator === undefined || sink.content.format.type === 'Binary' ? {} : { translator: copy.translator.translator }),
       ...(additionalColumns.length === 0 ? {} : { additionalColumns }),
       parallelCopies: copy.parallelCopies,
       validateDataConsistency: copy.validateDataConsistency,
@@ -200,21 +208,19 @@ class ActivityResolver {
     return {};
   }
 
-  #copyEnd(
-    end: End, settings: JsonObject, own: { skipLineCount?: number; quoteAllText?: boolean }, archiveFolders?: boolean,
-  ): CopyEnd {
-    const { format: given } = end.content;
-    const format = withArchiveFolders(given.type === 'DelimitedText' ? { ...given, ...own } : given, archiveFolders);
+  #copyEnd(end: End, settings: JsonObject, format: DataFormat): CopyEnd {
     return {
       connector: end.connector.name, connection: end.linkedService.connection, location: end.content.location, settings, format,
     };
   }
 
-  #checkTables(path: string, copy: CopyActivity, source: End, sink: End): void {
+  #checkTables(path: string, copy: CopyActivity, { source, sink, translator }: Checked): void {
     for (const { side, message } of tableProblems(copy)) {
       const { dataset } = side === 'source' ? source : sink;
       this.#findings.problem(`dataset ${shownName(dataset.name)}: properties.typeProperties`, message);
     }
+    const paths = pathProblem(translator, copy);
+    if (paths !== undefined) this.#findings.problem(`${path}.translator`, paths);
     const mapping = tableMappingProblem(copy);
     if (mapping !== undefined) this.#findings.problem(`${path}.translator`, mapping);
   }

@@ -1,8 +1,9 @@
 import {
-  type ColumnMapping, type ColumnRef, type InterimType, interimTypes, type JsonObject, type Translator, type TypeConversionSettings,
+  type ColumnMapping, type ColumnRef, type InterimType, interimTypes, type JsonObject, type JsonValue, type Translator, type TypeConversionSettings,
 } from '@dmg/model';
 import { shown } from './findings.ts';
-import { isObject, kindOf, type ObjectReader, valueOr } from './object-reader.ts';
+import { propertyOfPath } from './json-format.ts';
+import { isObject, kindOf, type ObjectReader, propertyOf, type Taken, valueOr } from './object-reader.ts';
 import { hint } from './suggestion.ts';
 
 /** Older spellings of interim types. */
@@ -10,44 +11,68 @@ const typeAliases: Readonly<Record<string, InterimType>> = {
   bool: 'Boolean', bytearray: 'Byte[]', float: 'Double', int: 'Int32', long: 'Int64', short: 'Int16',
 };
 
+/** A translator as given. */
+export interface TranslatorProperties {
+  readonly translator: Translator;
+  /** Path of an array in JSON objects of which each element is a row. */
+  readonly collectionReference: string | undefined;
+  /** Where paths were given, which only JSON has. */
+  readonly pathsOf: { readonly source: boolean; readonly sink: boolean };
+}
+
 /** Reads a `TabularTranslator` with `mappings`, or the older `columnMappings` and `schemaMapping`. */
-export function readTranslator(reader: ObjectReader): Translator | undefined {
+export function readTranslator(reader: ObjectReader): TranslatorProperties | undefined {
   if (reader.type(['TabularTranslator']) === undefined) return undefined;
   const explicit = readMappings(reader);
   const byColumn = readColumnMappings(reader);
   const bySchema = readSchemaMapping(reader);
   const given = [explicit, byColumn, bySchema].filter((mappings) => mappings !== undefined);
   if (given.length > 1) reader.findings.problem(reader.path, 'gives more than one of mappings, columnMappings and schemaMapping');
-  reader.refuse(['collectionReference', 'mapComplexValuesToString'], 'nested data is not supported');
+  const collection = reader.string('collectionReference');
+  // Nested values are written as their JSON text in any case.
+  reader.allow('mapComplexValuesToString');
   const typeConversion = valueOr(reader.boolean('typeConversion'), false);
   const typeConversionSettings = readSettings(reader.object('typeConversionSettings'));
   reader.finish();
   const mappings = given[0] ?? [];
   checkMappings(mappings, reader);
-  return { mappings, typeConversion, typeConversionSettings };
+  return {
+    translator: { mappings, typeConversion, typeConversionSettings },
+    collectionReference: collection.state === 'given' && collection.value !== '' ? collection.value : undefined,
+    pathsOf: { source: hasPaths(reader, 'source'), sink: hasPaths(reader, 'sink') },
+  };
+}
+
+function hasPaths(reader: ObjectReader, side: 'source' | 'sink'): boolean {
+  const mappings = reader.raw('mappings');
+  const inMappings = Array.isArray(mappings) && (mappings as readonly JsonValue[]).some((mapping) => {
+    const column = isObject(mapping) ? propertyOf(mapping, side) : undefined;
+    return isObject(column) && propertyOf(column, 'path') !== undefined;
+  });
+  const schema = reader.raw('schemaMapping');
+  return inMappings || (side === 'source' && isObject(schema) && Object.keys(schema).some((key) => key.trim().startsWith('$')));
 }
 
 function readMappings(reader: ObjectReader): ColumnMapping[] | undefined {
   if (reader.raw('mappings') === undefined) return undefined;
   return reader.objects('mappings').map((mapping) => {
-    const source = readColumn(mapping.object('source', true));
-    const sink = readColumn(mapping.object('sink', true));
+    const source = readColumn(mapping.object('source', true), 'source');
+    const sink = readColumn(mapping.object('sink', true), 'sink');
     mapping.finish();
     return { source, sink };
   });
 }
 
-function readColumn(reader: ObjectReader | undefined): ColumnRef {
+function readColumn(reader: ObjectReader | undefined, side: 'source' | 'sink'): ColumnRef {
   if (reader === undefined) return {};
-  const name = reader.string('name');
+  const name = readName(reader, side);
   const ordinal = reader.integer('ordinal', { minimum: 1 });
   const format = reader.string('format');
   const culture = reader.string('culture');
-  reader.refuse(['path'], 'paths belong to nested data; give name or ordinal');
   reader.allow('physicalType', 'scale', 'precision', 'length');
   const type = readType(reader);
   reader.finish();
-  if (name.state === 'absent' && ordinal.state === 'absent') reader.findings.problem(reader.path, 'gives neither name nor ordinal');
+  if (name.state === 'absent' && ordinal.state === 'absent') reader.findings.problem(reader.path, 'gives none of name, path and ordinal');
   return {
     ...(name.state === 'given' ? { name: name.value } : {}),
     ...(ordinal.state === 'given' ? { ordinal: ordinal.value } : {}),
@@ -55,6 +80,19 @@ function readColumn(reader: ObjectReader | undefined): ColumnRef {
     ...(format.state === 'given' && format.value !== '' ? { format: format.value } : {}),
     ...(culture.state === 'given' && culture.value !== '' ? { culture: culture.value } : {}),
   };
+}
+
+/** A column by its name, or by its path in a JSON object: names of sources may be paths, those of sinks are properties. */
+function readName(reader: ObjectReader, side: 'source' | 'sink'): Taken<string> {
+  const name = reader.string('name');
+  const path = reader.string('path');
+  if (path.state === 'absent' || (path.state === 'given' && path.value === '')) return name;
+  if (name.state !== 'absent') reader.findings.problem(reader.at('path'), 'cannot stand beside name; give one of the two');
+  if (path.state !== 'given' || side === 'source') return path;
+  const property = propertyOfPath(path.value);
+  if (property !== undefined) return { state: 'given', value: property };
+  reader.findings.problem(reader.at('path'), `is ${shown(path.value)}, and no nested objects are written; name a property, such as $['a']`);
+  return { state: 'bad' };
 }
 
 function readType(reader: ObjectReader): InterimType | undefined {
@@ -93,10 +131,6 @@ function readColumnMappings(reader: ObjectReader): ColumnMapping[] | undefined {
 function readSchemaMapping(reader: ObjectReader): ColumnMapping[] | undefined {
   const raw = reader.raw('schemaMapping');
   if (reader.object('schemaMapping') === undefined || !isObject(raw)) return undefined;
-  if (Object.keys(raw).some((key) => key.trim().startsWith('$'))) {
-    reader.findings.problem(reader.at('schemaMapping'), 'holds a JSON path, and nested data is not supported; give column names');
-    return [];
-  }
   return readNamePairs(raw, reader.at('schemaMapping'), reader);
 }
 

@@ -38,10 +38,15 @@ const delimitedText = shape({
   columnDelimiter: anyText, rowDelimiter: anyText, quoteChar: anyText, escapeChar: anyText, firstRowAsHeader: flag, nullValue: anyText,
   encodingName: text, skipLineCount: integer(0), quoteAllText: flag,
 });
+const json = shape({
+  encodingName: text, filePattern: optional(exactly('setOfObjects', 'arrayOfObjects')), collectionReference: optional(text),
+  columns: optional(listOf(shape({ name: anyText, path: text }))),
+});
 const format: Check = (value, path) => {
-  const problem = shape({ type: exactly('Binary', 'DelimitedText', 'Table') })(value, path);
+  const problem = shape({ type: exactly('Binary', 'DelimitedText', 'Json', 'Table') })(value, path);
   if (problem !== undefined) return problem;
-  return (value as { type: string }).type === 'DelimitedText' ? delimitedText(value, path) : undefined;
+  const { type } = value as { type: string };
+  return type === 'DelimitedText' ? delimitedText(value, path) : type === 'Json' ? json(value, path) : undefined;
 };
 const copyEnd = shape({ connector: text, connection: object, location: object, settings: object, format });
 const translator = shape({
