@@ -93,7 +93,8 @@ const cases: readonly Case[] = [
   {
     name: 'merged text in gzip → merged text in deflate', from: { ...csv, compression: { type: 'gzip', ...optimal } },
     to: { ...csv, compression: { type: 'deflate', ...optimal } }, read: (bytes) => inflateRawSync(bytes), copyBehavior: 'MergeFiles',
-    sinkFile: 'all', sources: { 'a.gz': gz('id,name\r\n1,a\r\n'), 'b.gz': gz('id,name\r\n2,b') }, targets: { all: 'id,name\r\n1,a\r\n2,b\r\n' },
+    sinkFile: 'all', sources: { 'a.gz': gz('id,name\r\n1,a\r\n'), 'b.gz': gz('id,name\r\n2,b') },
+    targets: { all: 'id,name\r\n1,a\r\n2,b\r\n' },
   },
 ];
 
