@@ -100,14 +100,15 @@ async function runWith(options: DemoOptions, filling: Promise<Lineitem>): Promis
   const environment = cleanEnvironment();
   const nodes = await startNodes({ count, folder, up, gatewayKey, signal, environment, started: (node) => void started.push(node) });
 
-  const submitted = await submit(client, up, copies.map((copy) => ({ ...copy, isOfOneMoment: false })));
-  say(`running ${submitted.length} jobs on ${nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`}`);
-  const submitTables = async (): Promise<void> => {
-    lineitem.startMoving();
-    submitted.push(...(await submit(client, up, tableCopies.map((copy) => ({ ...copy, isOfOneMoment: copy.from.kind === 'table' })))));
-    say(`copying lineitem to a blob, from there to a table, and to a table, while it is updated, vacuumed and extended`);
-  };
-  const { ended, act } = await follow({ client, up, submitted, submitTables, nodes, say, signal });
+  // The tables first: they are under way when the dispatcher is killed.
+  lineitem.startMoving();
+  const submitted = await submit(client, up, [
+    ...tableCopies.map((copy) => ({ ...copy, isOfOneMoment: copy.from.kind === 'table' })),
+    ...copies.map((copy) => ({ ...copy, isOfOneMoment: false })),
+  ]);
+  say(`running ${submitted.length} jobs on ${nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`}; lineitem is updated, vacuumed`
+    + ' and extended meanwhile');
+  const { ended, act } = await follow({ client, up, submitted, nodes, say, signal });
   say(`${await lineitem.stopMoving()} transactions have changed lineitem meanwhile`);
   if (options.tamper) {
     await tamper(root);
@@ -181,9 +182,7 @@ async function submit(client: DataFactoryManagementClient, up: UpLine, copies: r
 interface Following {
   readonly client: DataFactoryManagementClient;
   readonly up: UpLine;
-  /** Grows by the copies of tables. */
   readonly submitted: readonly Submitted[];
-  readonly submitTables: () => Promise<void>;
   readonly nodes: DemoNodes;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
@@ -197,7 +196,7 @@ interface Followed {
 }
 
 /** Shows the table, and what happens to the nodes, until every run has ended and all of it has been seen. */
-async function follow({ client, up, submitted, submitTables, nodes, say, signal }: Following): Promise<Followed> {
+async function follow({ client, up, submitted, nodes, say, signal }: Following): Promise<Followed> {
   const table = createLiveTable(process.stderr);
   const rest = new Rest(up, factoryName);
   const act = nodes.names.length === 1 ? undefined : createAct(nodes, rest, table, say);
@@ -205,15 +204,8 @@ async function follow({ client, up, submitted, submitTables, nodes, say, signal 
   const ended = new Map<string, ActivityRun[]>();
   const open = new Set(submitted.map(({ runId }) => runId));
   let actUntilMs = Infinity;
-  let areTablesSubmitted = false;
   try {
     for (;;) {
-      if (!areTablesSubmitted && (act === undefined || act.isOver)) {
-        areTablesSubmitted = true;
-        table.end();
-        await submitTables();
-        for (const { runId } of submitted.filter(({ copy }) => !ended.has(copy.activity))) open.add(runId);
-      }
       await readRuns(client, up, submitted, open, ended);
       const states = await nodeStates(client, up);
       const rows = submitted.map(({ copy }) => tableRow(copy, ended.get(copy.activity)?.at(-1)));
@@ -221,12 +213,11 @@ async function follow({ client, up, submitted, submitTables, nodes, say, signal 
       table.show({ nodes: states.map(({ name, status, isDispatcher }) => `${name} ${status}${isDispatcher ? '*' : ''}`), rows, seconds });
       await act?.see(states, rows, open.size === 0);
       if (open.size === 0) {
-        if (areTablesSubmitted) break;
-        if (act?.isOver === true) continue;
+        if (act === undefined || act.isOver) break;
         actUntilMs = Math.min(actUntilMs, systemClock.monotonicMs() + actLimitMs);
         if (systemClock.monotonicMs() > actUntilMs) {
-          act?.problems.push(`waited ${actLimitMs / 1000} s in vain for ${act?.awaited}`);
-          continue;
+          act.problems.push(`waited ${actLimitMs / 1000} s in vain for ${act.awaited}`);
+          break;
         }
       }
       await sleep(systemClock, 300, signal);
