@@ -25,7 +25,7 @@ export interface CompiledColumn {
 }
 
 /** Name of a column (from 0) where the file has no header, as Data Factory makes it. */
-export function defaultColumnName(index: number): string {
+function defaultColumnName(index: number): string {
   return `Prop_${index}`;
 }
 
