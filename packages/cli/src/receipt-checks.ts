@@ -48,7 +48,8 @@ function shapeProblems(value: Record<string, unknown>): string[] {
   if (!Array.isArray(value['attempts'])) problems.push('attempts is not a list');
   if (!isRecord(value['finishedBy'])) problems.push('finishedBy is not an object');
   const targets = value['targets'];
-  if (targets !== undefined && !(Array.isArray(targets) && targets.every(isTarget))) problems.push('targets do not have the form of a receipt');
+  const isListed = Array.isArray(targets) && targets.every(isTarget);
+  if (targets !== undefined && !isListed) problems.push('targets do not have the form of a receipt');
   return problems;
 }
 
@@ -67,7 +68,8 @@ function chunkProblems(receipt: Receipt, chunks: readonly ReceiptChunk[]): strin
     ['rows written', sum((chunk) => chunk.rows), receipt.rowsWritten],
     ['rows skipped', sum((chunk) => chunk.rowsSkipped ?? 0), receipt.rowsSkipped],
   ];
-  const problems = pairs.filter(([, found, said]) => found !== said).map(([what, found, said]) => `its chunks have ${found} ${what}, it says ${said}`);
+  const problems = pairs.filter(([, found, said]) => found !== said)
+    .map(([what, found, said]) => `its chunks have ${found} ${what}, it says ${said}`);
   const hash = BigInt.asUintN(64, chunks.reduce((total, chunk) => total + BigInt(`0x${chunk.hash}`), 0n)).toString(16).padStart(16, '0');
   if (hash !== receipt.hash.toLowerCase()) problems.push(`the hashes of its chunks add up to ${hash}, it says ${receipt.hash}`);
   return problems;

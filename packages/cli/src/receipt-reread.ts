@@ -21,9 +21,8 @@ export async function rereadTargets(receipt: Receipt, folder: string): Promise<R
       problems.push(`${target.path}: it cannot be read (${firstLine(error)})`);
     }
   }
-  return {
-    problems, unchecked: receipt.hashOf === 'writtenBytes' ? [] : ['its hashes are of rows, so that of the files only the sizes were compared'],
-  };
+  const isWhole = receipt.hashOf === 'writtenBytes';
+  return { problems, unchecked: isWhole ? [] : ['its hashes are of rows, so that of the files only the sizes were compared'] };
 }
 
 async function rereadTarget({ path, chunks }: ReceiptTarget, folder: string, hasCrcs: boolean): Promise<string | undefined> {
@@ -46,7 +45,8 @@ async function rereadTarget({ path, chunks }: ReceiptTarget, folder: string, has
         crc = crc32(buffer.subarray(0, bytesRead), crc);
         position += bytesRead;
       }
-      if (crc.toString(16).padStart(16, '0') !== hash.toLowerCase()) return `chunk ${index}, which ends at byte ${position}, has other bytes`;
+      const found16 = crc.toString(16).padStart(16, '0');
+      if (found16 !== hash.toLowerCase()) return `chunk ${index}, which ends at byte ${position}, has other bytes`;
     }
     return undefined;
   } finally {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fault } from '@dmg/base';
-import type { Receipt } from '@dmg/model';
+import type { JsonObject, Receipt } from '@dmg/model';
 import { activityError, copyActivityOutput, type CopyOutputFacts, restGatewayState, restNodeStatus } from './index.ts';
 
 const receipt: Receipt = {
@@ -26,7 +26,9 @@ test('output has the field names of Data Factory, and the receipt', () => {
     sourcePeakConnections: 2, sinkPeakConnections: 2,
     copyDuration: 2, throughput: 1000, errors: [], effectiveIntegrationRuntime: 'gw', usedParallelCopies: 2,
     durationInQueue: { integrationRuntimeQueue: 2 }, dataConsistencyVerification: { VerificationResult: 'NotVerified' },
-    billingReference: { activityType: 'DataMovement', billableDuration: [{ meterType: 'SelfhostedIR', duration: 0.000556, unit: 'Hours' }] },
+    billingReference: {
+      activityType: 'DataMovement', billableDuration: [{ meterType: 'SelfhostedIR', duration: 0.000556, unit: 'Hours' }],
+    },
     perfRecommendation: [],
   });
   assert.deepEqual(shown, receipt);
@@ -51,7 +53,8 @@ test('a verification is claimed only where the sink was read again', () => {
   assert.deepEqual(result('acknowledged'), { VerificationResult: 'Unsupported', InconsistentData: 'None' });
   assert.deepEqual(result('reread'), { VerificationResult: 'Verified', InconsistentData: 'None' });
   const table = { ...facts, validateDataConsistency: true, sinkFormat: 'Table' } as const;
-  const counted = (rowsWritten: number): unknown => copyActivityOutput({ ...receipt, rowsWritten }, details, table).dataConsistencyVerification;
+  const counted = (rowsWritten: number): unknown =>
+    copyActivityOutput({ ...receipt, rowsWritten }, details, table).dataConsistencyVerification;
   assert.deepEqual(counted(5), { VerificationResult: 'Verified', InconsistentData: 'None' });
   assert.deepEqual(counted(4), { VerificationResult: 'Unsupported', InconsistentData: 'None' });
 });
@@ -65,12 +68,15 @@ test('where time went, what was skipped, and where the log stands', () => {
   assert.deepEqual([output.filesSkipped, output.rowsSkipped, output.sourcePeakConnections, output.sinkPeakConnections], [1, 2000, 3, 4]);
   assert.deepEqual([output.redirectRowPath, output.logFilePath], ['c/logs/run/', undefined]);
   assert.deepEqual(output.dataConsistencyVerification, { VerificationResult: 'Unsupported', InconsistentData: 'Skipped' });
-  const rules = (output.perfRecommendation as unknown as { RuleName: string }[]).map(({ RuleName }) => RuleName);
+  const tips = output.perfRecommendation as readonly JsonObject[];
+  const rules = tips.map((tip) => tip.RuleName);
   assert.deepEqual(rules, ['SelfHostedIRLongQueue', 'SkipIncompatibleRows', 'BuffersExhausted']);
-  const [execution] = output.executionDetails as unknown as { detailedDurations: unknown; profile: { transfer: { details: unknown } } }[];
+  const [execution] = output.executionDetails as readonly JsonObject[];
   assert.deepEqual(execution?.detailedDurations, { queuingDuration: 90, timeToFirstByte: 2, transferDuration: 2 });
-  assert.deepEqual(execution?.profile.transfer.details, {
-    timeToFirstByte: 2, listingSource: { type: 'FileServer', workingDuration: 1 }, readingFromSource: { type: 'FileServer', workingDuration: 1 },
+  const { transfer } = execution?.profile as { transfer: JsonObject };
+  assert.deepEqual(transfer.details, {
+    timeToFirstByte: 2,
+    listingSource: { type: 'FileServer', workingDuration: 1 }, readingFromSource: { type: 'FileServer', workingDuration: 1 },
     writingToSink: { type: 'AzureBlobStorage', workingDuration: 1 }, waitingForMemory: { workingDuration: 2 },
     finishing: { type: 'AzureBlobStorage', workingDuration: 1 },
   });

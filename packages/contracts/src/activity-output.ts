@@ -55,7 +55,7 @@ export function copyActivityOutput(receipt: Receipt, details: AttemptDetails, fa
     ...logFields(receipt, facts),
     // Of tables Data Factory verifies counts, which the server itself gives for every chunk; of files only what was read again counts.
     dataConsistencyVerification: {
-      VerificationResult: !facts.validateDataConsistency ? 'NotVerified' : isVerified(receipt, facts) ? 'Verified' : 'Unsupported',
+      VerificationResult: verificationOf(receipt, facts),
       // A copy that finds inconsistent data fails, unless it may leave such files out.
       ...(facts.validateDataConsistency ? { InconsistentData: (receipt.filesSkipped ?? 0) > 0 ? 'Skipped' : 'None' } : {}),
     },
@@ -63,9 +63,10 @@ export function copyActivityOutput(receipt: Receipt, details: AttemptDetails, fa
   };
 }
 
-function isVerified(receipt: Receipt, { sinkFormat }: CopyOutputFacts): boolean {
-  if (sinkFormat !== 'Table') return receipt.verification === 'reread';
-  return receipt.rowsRead === receipt.rowsWritten + receipt.rowsSkipped;
+function verificationOf(receipt: Receipt, { sinkFormat, validateDataConsistency }: CopyOutputFacts): string {
+  if (!validateDataConsistency) return 'NotVerified';
+  const isCounted = sinkFormat === 'Table' && receipt.rowsRead === receipt.rowsWritten + receipt.rowsSkipped;
+  return isCounted || receipt.verification === 'reread' ? 'Verified' : 'Unsupported';
 }
 
 function receiptJson({ targets, ...receipt }: Receipt): JsonObject {
@@ -131,7 +132,8 @@ function perfRecommendations(receipt: Receipt, details: AttemptDetails, facts: C
     tip('SelfHostedIRLongQueue', 'The copy waited longer than it ran. Raise the limit of concurrent jobs of the nodes, or add a node.');
   }
   if (receipt.rowsSkipped > manySkippedRows) {
-    tip('SkipIncompatibleRows', `${receipt.rowsSkipped} rows were skipped, which takes time. Correct them at the source or change the mapping.`);
+    const skipped = `${receipt.rowsSkipped} rows were skipped, which takes time.`;
+    tip('SkipIncompatibleRows', `${skipped} Correct them at the source or change the mapping.`);
   }
   if ((details.memoryWaitMs ?? 0) > details.copyMs / 2 && details.copyMs > 1000) {
     tip('BuffersExhausted', 'The copy waited mostly for free buffers, which slow parts of the sink held. Lower parallelCopies.');

@@ -17,7 +17,8 @@ function wrong(values: Record<string, JsonValue>, ...parts: string[]): void {
 }
 
 test('skipped rows are redirected to a file or blob store, in the forms of both versions', () => {
-  const blob = copyWith({ enableSkipIncompatibleRow: true, redirectIncompatibleRowSettings: { linkedServiceName: store, path: '/bad/rows/' } });
+  const place = { linkedServiceName: store, path: '/bad/rows/' };
+  const blob = copyWith({ enableSkipIncompatibleRow: true, redirectIncompatibleRowSettings: place });
   assert.equal(blob?.activity.skipIncompatibleRows, true);
   const { log } = blob.activity;
   assert.deepEqual([log?.form, log?.store.connector, log?.store.location], ['rows', 'blob', { container: 'bad', folderPath: 'rows' }]);
@@ -30,7 +31,8 @@ test('skipped rows are redirected to a file or blob store, in the forms of both 
 test('a session log has a level and a place', () => {
   const settings = { enableCopyActivityLog: true, logLocationSettings: { linkedServiceName: store, path: 'logs' } };
   assert.deepEqual(
-    [copyWith({ logSettings: settings })?.activity.log?.level, copyWith({ logSettings: settings })?.activity.log?.form], ['Warning', 'session'],
+    [copyWith({ logSettings: settings })?.activity.log?.level, copyWith({ logSettings: settings })?.activity.log?.form],
+    ['Warning', 'session'],
   );
   const details = { logLevel: 'info', enableReliableLogging: true };
   assert.equal(copyWith({ logSettings: { ...settings, copyActivityLogSettings: details } })?.activity.log?.level, 'Info');

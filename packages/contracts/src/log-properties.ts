@@ -25,7 +25,8 @@ export function readLogProperties(reader: ObjectReader, skipsRows: boolean): Log
   if (redirect === undefined) return session;
   if (session !== undefined) {
     reader.findings.problem(
-      reader.at('redirectIncompatibleRowSettings'), 'cannot stand beside logSettings, whose log holds skipped rows as well; give one of the two',
+      reader.at('redirectIncompatibleRowSettings'),
+      'cannot stand beside logSettings, whose log holds skipped rows as well; give one of the two',
     );
   } else if (!skipsRows) {
     reader.findings.warn(reader.at('redirectIncompatibleRowSettings'), 'has no effect: enableSkipIncompatibleRow is not true');

@@ -148,7 +148,8 @@ export class CopyLogs {
       throw engineErrors.NO_SIDE_FILES.create({ connector: end?.connector ?? 'nowhere' });
     }
     const context = {
-      clock, random, logger: logger.child({ side: 'log' }), secrets: secrets.log ?? new Map<string, string>(), callLimitMs: limits.callLimitMs,
+      clock, random, logger: logger.child({ side: 'log' }), secrets: secrets.log ?? new Map<string, string>(),
+      callLimitMs: limits.callLimitMs,
     };
     const { jobId } = job;
     return calls.once({ what: 'open the store of the log', signal }, async (callSignal) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DmgError, defineErrors } from '@dmg/base';
+import { defineErrors } from '@dmg/base';
 import type { ChunkWriter, Connector, Sink } from '@dmg/connector-api';
 import { RefusedRows, refusedRowsMax } from './refused-rows.ts';
 import { codeOf, csv, receiptOf } from './testing/copy-fixture.ts';
@@ -48,7 +48,7 @@ async function copy(rows: readonly string[], skipIncompatibleRows: boolean) {
 }
 
 test('rows that the table refuses are left out, exactly these, besides those that cannot be read', async () => {
-  const rows = Array.from({ length: 400 }, (_, id) => (id % 9 === 4 ? `${id},"bad, ${id}"` : id % 50 === 7 ? `${id}` : `${id},"good, ${id}"`));
+  const rows = Array.from({ length: 400 }, (_, id) => (id % 50 === 7 ? `${id}` : `${id},"${id % 9 === 4 ? 'bad' : 'good'}, ${id}"`));
   const { fixture, outcome } = await copy(rows, true);
   const receipt = receiptOf(outcome);
   const good = rows.filter((row) => row.includes('good')).map((row) => row.split(',')[0]);
@@ -63,7 +63,7 @@ test('without the switch the first refusal fails the copy; with it, too many do'
   const refused = new RefusedRows();
   for (let row = 0; row < refusedRowsMax; row++) assert.equal(refused.note(tableErrors.REFUSED.create({ line: 1 })), true);
   assert.deepEqual([...refused.errors.keys()], Array.from({ length: refusedRowsMax }, (_, row) => row));
-  assert.throws(() => refused.note(tableErrors.REFUSED.create({ line: 1 })), (error) => error instanceof DmgError && error.code === 'DMG_ENGINE_TOO_MANY_REFUSED');
+  assert.throws(() => refused.note(tableErrors.REFUSED.create({ line: 1 })), { code: 'DMG_ENGINE_TOO_MANY_REFUSED' });
   assert.equal(new RefusedRows().note(new Error('no row')), false);
 });
 

@@ -33,7 +33,8 @@ export function sessionLines({ plan, marks, activity, level, clock }: SessionLog
       const size = isTable.source ? '' : `, ${source.sizeBytes} bytes`;
       say('Info', isTable.source ? 'TabularRead' : 'FileRead', item, `Read completely${size}.`);
     }
-    if (skipped > 0) say('Warning', 'TabularRowSkip', target.path, `${skipped} rows were skipped; see the files rows-${target.target}-*.csv.`);
+    const where = `see the files rows-${target.target}-*.csv`;
+    if (skipped > 0) say('Warning', 'TabularRowSkip', target.path, `${skipped} rows were skipped; ${where}.`);
     const written = `${total((mark) => mark.bytes)} bytes${rows} in ${own.length} chunks by ${attempts} attempts`;
     say('Info', isTable.sink ? 'TabularWrite' : 'FileWrite', target.path, `Written completely: ${written}.`);
   }

@@ -19,7 +19,11 @@ export function skippedRowsName({ target, chunk, sourceStart, attemptId }: Skipp
 
 export interface SkippedRowsOptions {
   /** Undefined: rows are counted only. */
-  readonly log: { readonly path: string; readonly form: CopyLog['form']; readonly open: (signal: AbortSignal) => Promise<SideFiles> } | undefined;
+  readonly log: {
+    readonly path: string;
+    readonly form: CopyLog['form'];
+    readonly open: (signal: AbortSignal) => Promise<SideFiles>;
+  } | undefined;
   readonly calls: StoreCalls;
   readonly clock: Clock;
 }

@@ -18,7 +18,8 @@ const typed: Translator = {
 function copy(text: string, blockBytes: number, options: Partial<TranscoderOptions> = {}) {
   const skipped: SkippedRow[] = [];
   const transcoder = createTranscoder({
-    source: csv, sink: { ...csv, rowDelimiter: '\n' }, fileName: 'f.csv', writeHeader: true, onSkippedRow: (row) => skipped.push(row), ...options,
+    source: csv, sink: { ...csv, rowDelimiter: '\n' }, fileName: 'f.csv', writeHeader: true, onSkippedRow: (row) => skipped.push(row),
+    ...options,
   });
   const bytes = Buffer.from(text);
   const into = new Uint8Array(1024);
@@ -48,8 +49,8 @@ test('rows that cannot be read or converted are left out, as they stand, with th
 test('without a taker the first bad row is thrown, and what is wrong with a whole file is thrown in any case', () => {
   const fails = (text: string, options: Partial<TranscoderOptions>, code: RegExp): void =>
     assert.throws(() => copy(text, 1000, options), (error: { code: string }) => code.test(error.code));
-  const { onSkippedRow: _none, ...absent } = { onSkippedRow: undefined };
-  assert.throws(() => createTranscoder({ source: csv, sink: csv, fileName: 'f', ...absent }).push(Buffer.from('a,b\n1\n'), true), /COLUMN_COUNT|columns/);
+  const strict = createTranscoder({ source: csv, sink: csv, fileName: 'f' });
+  assert.throws(() => strict.push(Buffer.from('a,b\n1\n'), true), { code: 'DMG_FORMATS_COLUMN_COUNT' });
   fails('id,text\n1,"open\n', {}, /UNCLOSED_QUOTE/);
 });
 
@@ -63,7 +64,8 @@ test('rows that the sink has refused are left out by their place among those tha
 
 test('what is skipped does not depend on the blocks, nor on where chunks end', () => {
   const row = fc.constantFrom('1,a', 'x,b', '3', '4,c,d', '5,"e"f', '6,"g,\n""h"""', '7,', '', '8,"i\nj"k', 'z,"l"');
-  fc.assert(fc.property(fc.array(row, { maxLength: 30 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 120 }), (rows, blockBytes, cut) => {
+  const [block, cutAt] = [fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 120 })];
+  fc.assert(fc.property(fc.array(row, { maxLength: 30 }), block, cutAt, (rows, blockBytes, cut) => {
     const text = `id,text\n${rows.join('\n')}\n`;
     const whole = copy(text, 10_000, { translator: typed });
     const blocks = copy(text, blockBytes, { translator: typed });

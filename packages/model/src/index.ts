@@ -12,8 +12,8 @@ export {
   type TypeConversionSettings,
 } from './formats.ts';
 export {
-  type AdditionalColumn, type AdditionalValue, type CopyActivity, type CopyLog, type CopyEnd, type EncryptedSecret, isEncryptedSecret, type Job,
-  type JobOrigin, type JobPolicy,
+  type AdditionalColumn, type AdditionalValue, type CopyActivity, type CopyEnd, type CopyLog, type EncryptedSecret, isEncryptedSecret,
+  type Job, type JobOrigin, type JobPolicy,
 } from './job.ts';
 export { copyLogFolder } from './copy-log.ts';
 export type { JsonObject, JsonValue } from './json.ts';
@@ -25,7 +25,8 @@ export type {
   ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject, TableColumn,
 } from './plan.ts';
 export {
-  type Consistency, type Guarantee, type Receipt, type ReceiptChunk, receiptChunksMax, receiptDigest, type ReceiptTarget, type VerificationLevel,
+  type Consistency, type Guarantee, type Receipt, type ReceiptChunk, receiptChunksMax, receiptDigest, type ReceiptTarget,
+  type VerificationLevel,
 } from './receipt.ts';
 export { type GatewayStatus, type Judgement, type NodeStatus, nodeStatuses, type RunStatus, terminalRunStatuses } from './status.ts';
 export { compareVersions } from './version.ts';

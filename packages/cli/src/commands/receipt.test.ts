@@ -20,8 +20,9 @@ function goodReceipt(change: (receipt: Receipt) => Receipt = (receipt) => receip
     }),
   }));
   const chunks = targets.flatMap((target) => target.chunks);
-  const hash = BigInt.asUintN(64, chunks.reduce((sum, chunk) => sum + BigInt(`0x${chunk.hash}`), 0n)).toString(16).padStart(16, '0');
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+  const sum = chunks.reduce((total, chunk) => total + BigInt(`0x${chunk.hash}`), 0n);
+  const hash = BigInt.asUintN(64, sum).toString(16).padStart(16, '0');
+  const bytes = chunks.reduce((total, chunk) => total + chunk.bytes, 0);
   const receipt: Receipt = change({
     formatVersion: 1, jobId: 'job', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
     filesRead: 2, filesWritten: 2, bytesRead: bytes, bytesWritten: bytes, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: chunks.length,
@@ -31,6 +32,10 @@ function goodReceipt(change: (receipt: Receipt) => Receipt = (receipt) => receip
   return { ...receipt, digest: receiptDigest(receipt) };
 }
 
+const quiet: Output = {
+  json: true, note: () => undefined, progress: () => undefined, error: () => undefined, result: () => undefined,
+};
+
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'dmg-receipt-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -39,12 +44,18 @@ async function folderOf(t: TestContext): Promise<string> {
   return folder;
 }
 
-async function verify(folder: string, document: unknown, reread = false): Promise<{ code: number; problems: string[]; unchecked: string[] }> {
+interface Verified {
+  readonly code: number;
+  readonly problems: string[];
+  readonly unchecked: string[];
+}
+
+async function verify(folder: string, document: unknown, reread = false): Promise<Verified> {
   const file = join(folder, 'receipt.json');
   await writeFile(file, JSON.stringify(document));
   const results: { receipts: { problems: string[]; unchecked: string[] }[] }[] = [];
   const output: Output = {
-    json: true, note: () => undefined, progress: () => undefined, error: () => undefined,
+    ...quiet,
     result: (value) => void results.push(value as { receipts: { problems: string[]; unchecked: string[] }[] }),
   };
   const code = await verifyReceipts(file, reread ? join(folder, 'sink') : undefined, output);
@@ -98,5 +109,5 @@ test('files that are not what was written are found', async (t) => {
 test('a file without a receipt is an error of its own', async (t) => {
   const folder = await folderOf(t);
   await assert.rejects(verify(folder, { some: 'thing' }), { code: 'DMG_CLI_NO_RECEIPT' });
-  await assert.rejects(verifyReceipts(join(folder, 'nowhere'), undefined, undefined as never), { code: 'DMG_CLI_NO_RECEIPT' });
+  await assert.rejects(verifyReceipts(join(folder, 'nowhere'), undefined, quiet), { code: 'DMG_CLI_NO_RECEIPT' });
 });

@@ -87,7 +87,8 @@ export function decodeBlockId(scope: Buffer, name: string): BlockFacts | undefin
   if ((first & lastFlag) === 0) return facts;
   const rowsSkipped = id.readUIntBE(56, 5);
   const last = {
-    rows: id.readUIntBE(31, 5), ...(rowsSkipped === 0 ? {} : { rowsSkipped }), hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
+    rows: id.readUIntBE(31, 5), ...(rowsSkipped === 0 ? {} : { rowsSkipped }),
+    hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
     filler: (first & fillerFlag) !== 0, tryNumber: (first >> 2) & 3,
   };
   return { ...facts, last };

@@ -53,7 +53,8 @@ export class FileSideFiles implements SideFiles {
     await files.makeFolder(dirname(target), { parents: true });
     const renamed = await files.rename(this.#waiting(path), target);
     if (renamed === 'occupied') {
-      throw connectorErrors.TARGET_BLOCKED.create({ path, reason: 'a folder has this name', remedy: 'Rename it or choose another folder.' });
+      const remedy = 'Rename it or choose another folder.';
+      throw connectorErrors.TARGET_BLOCKED.create({ path, reason: 'a folder has this name', remedy });
     }
     await files.syncFolder(dirname(target));
     return renamed === 'renamed' || (await files.stat(target)) !== undefined;

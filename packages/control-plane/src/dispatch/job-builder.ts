@@ -75,7 +75,8 @@ async function withSecrets(activity: CopyActivity, encrypt: (place: SecretPlace)
   const end = async (given: CopyEnd): Promise<CopyEnd> =>
     ({ ...given, connection: (await replace(given.connection, encrypt)) as JsonObject });
   return {
-    ...activity, source: await end(source), sink: await end(sink), ...(log === undefined ? {} : { log: { ...log, store: await end(log.store) } }),
+    ...activity, source: await end(source), sink: await end(sink),
+    ...(log === undefined ? {} : { log: { ...log, store: await end(log.store) } }),
   };
 }
 

@@ -104,7 +104,8 @@ export const writeChecks: readonly ContractCheck[] = [
       const last = await writeParts(writer, wanted[0]?.chunks[0] ?? new Uint8Array(), plan.partBytes);
       assert.deepEqual(await allMarks(sink, plan), []);
       const large = {
-        ...factsOf(wanted[0]?.chunks[0] ?? new Uint8Array()), rows: 2 ** 39 + 1, rowsSkipped: 2 ** 38 + 1, sourceStart: 2 ** 41 + 3, sourceEnd: 2 ** 42 + 5,
+        ...factsOf(wanted[0]?.chunks[0] ?? new Uint8Array()), rows: 2 ** 39 + 1, rowsSkipped: 2 ** 38 + 1,
+        sourceStart: 2 ** 41 + 3, sourceEnd: 2 ** 42 + 5,
       };
       assert.equal(await writer.mark(large, last, bench.signal), 'marked');
       const small = factsOf(wanted[0]?.chunks[1] ?? new Uint8Array(), 7);
