@@ -5,9 +5,25 @@ import { fileURLToPath } from 'node:url';
 import type { CopyActivity, CopyEnd, DataFormat, Translator } from '@dmg/model';
 import { executorMemoryFlags } from '@dmg/worker';
 import type { Measurement, Task } from './copy-process.ts';
-import { round } from './result.ts';
+import { type BenchLine, round } from './result.ts';
 
-/** What the copies of all cases have in common: ends, processes, and what is read from their measurements. */
+/** What the copies of all cases have in common: options, stores, ends, processes, and what is read from their measurements. */
+export interface CopyBenchOptions {
+  readonly runs: number;
+  /** Which cases: files and blobs, tables, or both. */
+  readonly only: 'files' | 'tables' | undefined;
+  /** Adds a copy of ten gigabytes. */
+  readonly large: boolean;
+  readonly print: (line: BenchLine) => void;
+  readonly say: (text: string) => void;
+}
+
+export interface Stores {
+  readonly root: string;
+  readonly discarding: string;
+  readonly azurite: string;
+}
+
 export const megabyte = 1024 * 1024;
 export const container = 'bench';
 /** Heap of a measured copy, in MB: what an executor of an ordinary machine gets. */

@@ -12,27 +12,11 @@ import { freePort } from '../harness/free-port.ts';
 import { tempDir } from '../harness/temp-dir.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import {
-  blobEnd, container, delimited, fileEnd, findProgram, megabyte, peakMb, runEngine, runProgram, runTask,
+  blobEnd, container, type CopyBenchOptions, delimited, fileEnd, findProgram, megabyte, peakMb, runEngine, runProgram, runTask, type Stores,
 } from './bench-task.ts';
 import type { Measurement } from './copy-process.ts';
-import { type BenchLine, median, round } from './result.ts';
+import { median, round } from './result.ts';
 import { tableBench } from './table-bench.ts';
-
-export interface CopyBenchOptions {
-  readonly runs: number;
-  /** Which cases: files and blobs, tables, or both. */
-  readonly only: 'files' | 'tables' | undefined;
-  /** Adds a copy of ten gigabytes. */
-  readonly large: boolean;
-  readonly print: (line: BenchLine) => void;
-  readonly say: (text: string) => void;
-}
-
-export interface Stores {
-  readonly root: string;
-  readonly discarding: string;
-  readonly azurite: string;
-}
 
 /** Copies between files, blobs and tables beside what people use for them, interleaved. */
 export async function copyBench(context: CleanupContext, options: CopyBenchOptions): Promise<void> {

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { CopyEnd, DataFormat, JsonObject } from '@dmg/model';
 import { type PostgresServer, startPostgres } from '../../packages/connectors/postgresql/src/testing/postgres-server.ts';
 import { type CleanupContext, onCleanup } from '../harness/cleanup.ts';
-import { blobEnd, delimited, type EngineCopy, fileEnd, peakMb, runEngine, runProgram } from './bench-task.ts';
-import type { CopyBenchOptions, Stores } from './copy-bench.ts';
+import {
+  blobEnd, type CopyBenchOptions, delimited, type EngineCopy, fileEnd, peakMb, runEngine, runProgram, type Stores,
+} from './bench-task.ts';
 import type { Measurement } from './copy-process.ts';
 import { median, round } from './result.ts';
 
