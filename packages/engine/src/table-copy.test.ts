@@ -28,7 +28,9 @@ test("a server's own text without quotes stays out of files: its letters for lin
   const fixture = new TableFixture();
   const rows = [['1', 'a\nb\tc\\d'], ['2', null], ['3', '\\N']];
   fixture.db1.create('t', ['id#', 'name'], rows);
-  const own: DelimitedTextFormat = { ...lines, columnDelimiter: '\t', quoteChar: '', escapeChar: '\\', nullValue: '\\N', firstRowAsHeader: false };
+  const own: DelimitedTextFormat = {
+    ...lines, columnDelimiter: '\t', quoteChar: '', escapeChar: '\\', nullValue: '\\N', firstRowAsHeader: false,
+  };
   receiptOf(await fixture.run(tableJob(tableEnd('db1', 't'), fileEnd('b', own, { fileName: 't.txt' }))));
   assert.equal(fixture.text('t.txt'), '1\ta\\\nb\\\tc\\\\d\n2\t\\N\n3\t\\\\N\n');
 });

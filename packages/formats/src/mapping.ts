@@ -90,7 +90,9 @@ function inSinkOrder(mappings: readonly ColumnMapping[]): readonly ColumnMapping
 }
 
 function findColumn(ref: ColumnRef, source: SourceColumns, fileName: string): number {
-  if (ref.name !== undefined && (source.names !== undefined || ref.ordinal === undefined)) return findSourceColumn(ref.name, source, fileName);
+  if (ref.name !== undefined && (source.names !== undefined || ref.ordinal === undefined)) {
+    return findSourceColumn(ref.name, source, fileName);
+  }
   const ordinal = ref.ordinal ?? 0;
   if (ordinal >= 1 && ordinal <= source.count) return ordinal - 1;
   throw formatErrors.COLUMN_NOT_FOUND.create({
