@@ -73,8 +73,8 @@ test('where time went, what was skipped, and where the log stands', () => {
   assert.deepEqual(rules, ['SelfHostedIRLongQueue', 'SkipIncompatibleRows', 'BuffersExhausted']);
   const [execution] = output.executionDetails as readonly JsonObject[];
   assert.deepEqual(execution?.detailedDurations, { queuingDuration: 90, timeToFirstByte: 2, transferDuration: 2 });
-  const { transfer } = execution?.profile as { transfer: JsonObject };
-  assert.deepEqual(transfer.details, {
+  const profile = execution?.profile as { readonly transfer: JsonObject } | undefined;
+  assert.deepEqual(profile?.transfer.details, {
     timeToFirstByte: 2,
     listingSource: { type: 'FileServer', workingDuration: 1 }, readingFromSource: { type: 'FileServer', workingDuration: 1 },
     writingToSink: { type: 'AzureBlobStorage', workingDuration: 1 }, waitingForMemory: { workingDuration: 2 },

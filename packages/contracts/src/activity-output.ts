@@ -72,7 +72,8 @@ function verificationOf(receipt: Receipt, { sinkFormat, validateDataConsistency 
 function receiptJson({ targets, ...receipt }: Receipt): JsonObject {
   const listed = targets?.map(({ path, chunks }) => ({ path, chunks: chunks.map((chunk) => ({ ...chunk })) }));
   return {
-    ...receipt, attempts: [...receipt.attempts], finishedBy: { ...receipt.finishedBy }, ...(listed === undefined ? {} : { targets: listed }),
+    ...receipt, attempts: [...receipt.attempts], finishedBy: { ...receipt.finishedBy },
+    ...(listed === undefined ? {} : { targets: listed }),
   };
 }
 

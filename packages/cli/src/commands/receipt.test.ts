@@ -25,7 +25,8 @@ function goodReceipt(change: (receipt: Receipt) => Receipt = (receipt) => receip
   const bytes = chunks.reduce((total, chunk) => total + chunk.bytes, 0);
   const receipt: Receipt = change({
     formatVersion: 1, jobId: 'job', generation: 1, guarantee: 'exactlyOnce', verification: 'acknowledged', consistency: 'perChunk',
-    filesRead: 2, filesWritten: 2, bytesRead: bytes, bytesWritten: bytes, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0, chunks: chunks.length,
+    filesRead: 2, filesWritten: 2, bytesRead: bytes, bytesWritten: bytes, rowsRead: 0, rowsWritten: 0, rowsSkipped: 0,
+    chunks: chunks.length,
     hash, attempts: ['a'], targets, hashOf: 'writtenBytes', finishedBy: { attemptId: 'a', nodeName: 'n', epoch: '1.x' },
     finishedAt: '2024-01-01T00:00:00Z',
   });
