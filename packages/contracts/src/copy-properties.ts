@@ -84,7 +84,9 @@ export function readCopyProperties(reader: ObjectReader, specs: readonly Connect
 
 const noRetryHere = 'transient errors of a store are always tried again; the policy of the activity counts further tries';
 
-const sourceFormats: Readonly<Record<string, FormatName>> = { BinarySource: 'Binary', DelimitedTextSource: 'DelimitedText', JsonSource: 'Json' };
+const sourceFormats: Readonly<Record<string, FormatName>> = {
+  BinarySource: 'Binary', DelimitedTextSource: 'DelimitedText', JsonSource: 'Json',
+};
 const sinkFormats: Readonly<Record<string, FormatName>> = { BinarySink: 'Binary', DelimitedTextSink: 'DelimitedText', JsonSink: 'Json' };
 
 function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorSpec[]): SourceProperties | undefined {
@@ -94,7 +96,10 @@ function readSource(reader: ObjectReader | undefined, specs: readonly ConnectorS
   reader.ignore(['sourceRetryCount', 'sourceRetryWait'], noRetryHere);
   reader.allow('disableMetricsCollection');
   const table = findSpec(specs, 'sources', type);
-  if (table !== undefined) return { type, format: 'Table', store: readTableEnd(reader, table), skipLineCount: 0, additionalColumns, archiveFolders: undefined };
+  if (table !== undefined) {
+    const store = readTableEnd(reader, table);
+    return { type, format: 'Table', store, skipLineCount: 0, additionalColumns, archiveFolders: undefined };
+  }
   const format = sourceFormats[type] ?? 'DelimitedText';
   const store = readStore(reader, 'readSettings', specs);
   const settings = reader.object('formatSettings');
@@ -132,7 +137,8 @@ function readSink(reader: ObjectReader | undefined, specs: readonly ConnectorSpe
   reader.allow('disableMetricsCollection');
   const table = findSpec(specs, 'sinks', type);
   if (table !== undefined) {
-    return { type, format: 'Table', store: readTableEnd(reader, table), quoteAllText: false, fileExtension: undefined, filePattern: undefined };
+    const store = readTableEnd(reader, table);
+    return { type, format: 'Table', store, quoteAllText: false, fileExtension: undefined, filePattern: undefined };
   }
   const format = sinkFormats[type] ?? 'DelimitedText';
   const store = readStore(reader, 'writeSettings', specs);

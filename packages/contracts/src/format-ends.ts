@@ -25,10 +25,14 @@ export function pathProblem(translator: CopyProperties['translator'], copy: Copy
   const { mappings } = translator.translator;
   if (source.format.type !== 'Json') {
     if (translator.pathsOf.source) return `maps by path, and the source is ${source.format.type}; give name or ordinal`;
-    if (translator.collectionReference !== undefined) return `gives a collectionReference, and the source is ${source.format.type}, which has none`;
+    if (translator.collectionReference !== undefined) {
+      return `gives a collectionReference, and the source is ${source.format.type}, which has none`;
+    }
   } else if (translator.collectionReference !== undefined && mappings.length === 0) {
     return 'gives a collectionReference without mappings; map the columns that are wanted by their paths';
   }
-  if (translator.pathsOf.sink && sink.format.type !== 'Json') return `maps to a path, and the sink is ${sink.format.type}; give name or ordinal`;
+  if (translator.pathsOf.sink && sink.format.type !== 'Json') {
+    return `maps to a path, and the sink is ${sink.format.type}; give name or ordinal`;
+  }
   return undefined;
 }

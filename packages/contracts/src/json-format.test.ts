@@ -5,10 +5,14 @@ import { datasetReference, documents, pipelineOf, refuses, resolve, textCopy, wi
 
 const typeProperties = { location: { type: 'FileServerLocation', folderPath: 'in', fileName: 'a.json' } };
 const jsonIn = {
-  properties: { ...documents.csvIn.properties, type: 'Json', parameters: {}, typeProperties: { ...typeProperties, encodingName: 'utf-16' } },
+  properties: {
+    ...documents.csvIn.properties, type: 'Json', parameters: {}, typeProperties: { ...typeProperties, encodingName: 'utf-16' },
+  },
 };
 const jsonOut = {
-  properties: { ...documents.csvOut.properties, type: 'Json', typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c' } } },
+  properties: {
+    ...documents.csvOut.properties, type: 'Json', typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c' } },
+  },
 };
 const day = { day: { type: 'String', defaultValue: '1' } };
 
@@ -53,7 +57,7 @@ test('paths where there is nothing to reach into are refused with what to do', (
   const byPath = [{ source: { path: '$.a' }, sink: { name: 'a' } }];
   const wrong = (activity: JsonObject, code: 'CANNOT_RUN' | 'INVALID_DEFINITION', ...parts: string[]): void =>
     refuses(() => one(activity), code, ...parts);
-  wrong(mapped(textCopy, { mappings: byPath }), 'CANNOT_RUN', 'translator maps by path, and the source is DelimitedText; give name or ordinal');
+  wrong(mapped(textCopy, { mappings: byPath }), 'CANNOT_RUN', 'maps by path, and the source is DelimitedText; give name or ordinal');
   wrong(mapped(textCopy, { collectionReference: '$.a' }), 'CANNOT_RUN', 'gives a collectionReference, and the source is DelimitedText');
   wrong(mapped(fromJson, { collectionReference: '$.a' }), 'CANNOT_RUN', 'without mappings; map the columns that are wanted by their paths');
   const toPath = [{ source: { name: 'a' }, sink: { path: '$.b' } }];

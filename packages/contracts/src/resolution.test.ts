@@ -273,8 +273,6 @@ describe('translators', () => {
     wrong({ columnMappings: 5 }, 'columnMappings must be a string');
     wrong({ columnMappings: { a: 5 } }, 'columnMappings.a must be the name of a sink column');
     wrong({ columnMappings: 'a: X', mappings: [] }, 'more than one of mappings');
-    wrong({ schemaMapping: { '$.a': 'X' } }, 'schemaMapping holds a JSON path');
-    wrong({ collectionReference: '$.x' }, 'collectionReference is not supported');
     wrong({ typeConversion: 'yes' }, 'typeConversion must be true or false');
   });
 });

@@ -170,7 +170,9 @@ class ActivityResolver {
       type: 'Copy',
       source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), format),
       // The engine names files by it where the sink dataset gives no file name.
-      sink: this.#copyEnd(sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, sinkFormat(sink.content.format, copy.sink)),
+      sink: this.#copyEnd(
+        sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, sinkFormat(sink.content.format, copy.sink),
+      ),
       ...(copy.translator === undefined || sink.content.format.type === 'Binary' ? {} : { translator: copy.translator.translator }),
       ...(additionalColumns.length === 0 ? {} : { additionalColumns }),
       parallelCopies: copy.parallelCopies,

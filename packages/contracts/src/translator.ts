@@ -1,5 +1,6 @@
 import {
-  type ColumnMapping, type ColumnRef, type InterimType, interimTypes, type JsonObject, type JsonValue, type Translator, type TypeConversionSettings,
+  type ColumnMapping, type ColumnRef, type InterimType, interimTypes, type JsonObject, type JsonValue, type Translator,
+  type TypeConversionSettings,
 } from '@dmg/model';
 import { shown } from './findings.ts';
 import { propertyOfPath } from './json-format.ts';

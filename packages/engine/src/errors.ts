@@ -79,7 +79,8 @@ export const engineErrors = defineErrors('ENGINE', {
   ROWS_OVERLAP: {
     category: 'config', retry: 'never', scope: 'job',
     message:
-      'Cannot copy {source}: the row delimiter before byte {position} stands within a row that ends at byte {end}, although multilineRows is false.',
+      'Cannot copy {source}: the row delimiter before byte {position} stands within a row that ends at byte {end}, '
+      + 'although multilineRows is false.',
     fix: 'Leave multilineRows out of the source dataset, or correct the file: a row must not go on behind a row delimiter. '
       + 'Rows that are in the table already are those of whole chunks; remove them before the next run.',
   },

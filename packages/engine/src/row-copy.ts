@@ -324,7 +324,10 @@ export class RowRun {
       return block;
     }, {
       codec: sourceCodecOf(this.#codecs, object),
-      ends: { sink: this.#formats.sink, added: addedColumns(this.#context.activity, object.path), ...(this.#translator === undefined ? {} : { translator: this.#translator }) },
+      ends: {
+        sink: this.#formats.sink, added: addedColumns(this.#context.activity, object.path),
+        ...(this.#translator === undefined ? {} : { translator: this.#translator }),
+      },
     });
     this.#columns.set(index, columns);
     return columns;

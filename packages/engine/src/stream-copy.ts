@@ -147,7 +147,8 @@ class StreamCopy {
     // Only the first chunk of a file begins with its header.
     const { write } = exchange;
     const header = request.chunk === 0 && (write.type === 'Json' || write.firstRowAsHeader);
-    if (exchange.way !== 'transcode' && write.type !== 'Json' && (header || !this.#looksMarked(first))) return new PassingText({ ...exchange, write }, header);
+    const passes = exchange.way !== 'transcode' && (header || !this.#looksMarked(first));
+    if (passes && write.type !== 'Json') return new PassingText({ ...exchange, write }, header);
     this.#skipped = this.#context.logs.skippedRows({ target: request.target.target, chunk: request.chunk, sourceStart: this.#sourceStart });
     return new TranscodedText(createTranscoder({
       source: exchange.read,

@@ -12,7 +12,7 @@ import { forEachParallel } from './parallel.ts';
 import type { PlanDraft } from './plan.ts';
 import { takesSnapshotBound } from './snapshot-step.ts';
 import { headerBytes, readSourceColumns, type SourceColumns } from './source-columns.ts';
-import { isJsonArray } from './row-formats.ts';
+import { isJsonArray, isRowFormat } from './row-formats.ts';
 import type { StoreCalls } from './store-calls.ts';
 import { exchangeOf } from './stream-exchange.ts';
 import { streamTargetPath, tablePathOf } from './target-layout.ts';
@@ -37,7 +37,8 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   const sourceColumns = await calls.repeated({ what: 'read the columns of the source', signal }, (callSignal) => table.columns(callSignal));
   const partitioning = { what: 'cut the source into partitions', limitMs: limits.partitionLimitMs, signal };
   const wish = {
-    partitionsMax: isOneChunk(codecsOf(activity)) || isJsonArray(activity.sink.format) ? 1 : Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax),
+    partitionsMax: isOneChunk(codecsOf(activity)) || isJsonArray(activity.sink.format)
+      ? 1 : Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax),
     snapshotBound: takesSnapshotBound(activity, sink.beginGeneration !== undefined),
   };
   const parts = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
@@ -75,7 +76,7 @@ export async function planFileColumns(
 ): Promise<(readonly TableColumn[])[]> {
   const { source, sources, intake, path } = request;
   const { translator, source: { format } } = step.job.activity;
-  if (format.type !== 'DelimitedText' && format.type !== 'Json') throw engineErrors.FORMATS_MIXED.create({ source: format.type, sink: 'Table' });
+  if (!isRowFormat(format)) throw engineErrors.FORMATS_MIXED.create({ source: format.type, sink: 'Table' });
   if (sources.length === 0) return [];
   const shapes: SourceShape[] = [];
   await forEachParallel([...sources.entries()], { count: parallelHeaders, signal }, async ([index, object], itemSignal) => {

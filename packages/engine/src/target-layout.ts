@@ -38,7 +38,10 @@ export function layoutTargets(options: { jobId: string; activity: CopyActivity; 
   return layouts;
 }
 
-/** The file that a table is written to: the name that the sink gives, else that of the table with `fileExtension` (default `.txt`, for JSON `.json`). */
+/**
+ * The file that a table is written to: the name that the sink gives, else that of the table with `fileExtension` (default `.txt`, for JSON
+ * `.json`).
+ */
 export function streamTargetPath(activity: CopyActivity, table: string): string {
   const named = textOf(activity.sink.location, 'fileName');
   if (named !== undefined && named !== '') return named;

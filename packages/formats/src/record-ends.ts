@@ -65,7 +65,8 @@ export function createHeaderReader(
 ): HeaderReader {
   const range = { fileName, startPosition: 0, startRow: 0, limitPosition: 1, recordBytesMax: undefined, names: undefined };
   const json = format.type !== 'Json' ? undefined : new JsonReader({
-    ...range, format, inArray: undefined, wanted: jsonColumns({ source: format, sink: ends.sink, translator: ends.translator, added: ends.added }),
+    ...range, format, inArray: undefined,
+    wanted: jsonColumns({ source: format, sink: ends.sink, translator: ends.translator, added: ends.added }),
   });
   const reader: RecordReader = json ?? new SourceReader({
     ...range, format: format as DelimitedTextFormat, columnCount: undefined, bareColumns: undefined,

@@ -34,7 +34,10 @@ export interface TranscoderOptions {
   readonly limitPosition?: number;
   /** Rows of the target before those of this transcoder: JSON arrays have commas between them. Default 0. */
   readonly rowsBefore?: number;
-  /** Source position at which the target ends; `Infinity`: where the source ends. Absent: something else follows. A JSON array is closed there. */
+  /**
+   * Source position at which the target ends; `Infinity`: where the source ends. Absent: something else follows. A JSON array is closed
+   * there.
+   */
   readonly endsAt?: number;
   /** Writes the sink's header, or opens its array, before the first record. Only chunk 0 of a target does so. Default false. */
   readonly writeHeader?: boolean;

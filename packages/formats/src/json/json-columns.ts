@@ -13,7 +13,8 @@ export interface JsonColumn {
 export const wholeObject: readonly JsonColumn[] = [{ name: '$', path: '$' }];
 
 /**
- * The columns that a copy wants: those that its mapping names (but for `added` ones, which the copy itself adds), else those that the dataset defines. Undefined: the properties of the
+ * The columns that a copy wants: those that its mapping names (but for `added` ones, which the copy itself adds), else those that the
+ * dataset defines. Undefined: the properties of the
  * file's first object.
  */
 export function wantedColumns(

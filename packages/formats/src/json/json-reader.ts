@@ -295,7 +295,8 @@ export class JsonReader implements RecordReader {
     if (decoding !== undefined) {
       const encoding = this.#decoder.encoding.toUpperCase();
       throw formatErrors.JSON_SYNTAX.create({
-        row: this.row + 1, file: this.#options.fileName, position: decoding.position, reason: `the text is not ${encoding}: ${decoding.reason}`,
+        row: this.row + 1, file: this.#options.fileName, position: decoding.position,
+        reason: `the text is not ${encoding}: ${decoding.reason}`,
       });
     }
     if (stop === incomplete && this.#atEnd) throw this.#wrong(end, 'the file ends within an object');

@@ -22,7 +22,7 @@ const colon = 0x3a;
 
 /** 1 for the bytes at which a string ends or needs attention. */
 const stringStops = Uint8Array.from({ length: 256 }, (_, byte) => (byte < 0x20 || byte === quote || byte === backslash ? 1 : 0));
-const isSpace = Uint8Array.from({ length: 256 }, (_, byte) => (byte === 0x20 || (byte >= 9 && byte <= 13 && byte !== 11 && byte !== 12) ? 1 : 0));
+const isSpace = Uint8Array.from({ length: 256 }, (_, byte) => ([0x20, 0x09, 0x0a, 0x0d].includes(byte) ? 1 : 0));
 const simpleEscapes = new Set(Buffer.from('"\\/bfnrt'));
 const literals: ReadonlyMap<number, Uint8Array> = new Map(['true', 'false', 'null'].map((text) => [text.charCodeAt(0), Buffer.from(text)]));
 
@@ -80,7 +80,9 @@ export class JsonScanner {
           if (position < 0) return position;
           break;
         }
-        if (next !== (isObject ? closeBrace : closeBracket)) return this.unexpected(bytes, position, isObject ? '"," or "}"' : '"," or "]"');
+        if (next !== (isObject ? closeBrace : closeBracket)) {
+          return this.unexpected(bytes, position, isObject ? '"," or "}"' : '"," or "]"');
+        }
         depth--;
         position++;
       }

@@ -145,7 +145,8 @@ export class JsonWriter implements RecordWriter {
   }
 
   #writeBoolean(bytes: Uint8Array, start: number, end: number): void {
-    const literal = end - start > 5 ? undefined : booleanTexts.get(Buffer.from(bytes.subarray(start, end)).toString('latin1').toLowerCase());
+    const text = end - start > 5 ? '' : Buffer.from(bytes.subarray(start, end)).toString('latin1').toLowerCase();
+    const literal = booleanTexts.get(text);
     if (literal === undefined) this.#writeString(bytes, start, end);
     else this.#writeLiteral(literal, 0, literal.length);
   }

@@ -44,7 +44,9 @@ const leaf = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 6 }), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }),
 );
 const { value } = fc.letrec<{ value: unknown }>((tie) => ({
-  value: fc.oneof({ weight: 5, arbitrary: leaf }, fc.array(tie('value'), { maxLength: 3 }), fc.dictionary(key, tie('value'), { maxKeys: 3 })),
+  value: fc.oneof(
+    { weight: 5, arbitrary: leaf }, fc.array(tie('value'), { maxLength: 3 }), fc.dictionary(key, tie('value'), { maxKeys: 3 }),
+  ),
 }));
 const row = fc.dictionary(key, value, { maxKeys: 5, noNullPrototype: true }) as fc.Arbitrary<Row>;
 const blocks = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 5 });
@@ -121,7 +123,8 @@ test('objects become objects again, whole, in lines or an array, cut into chunks
     let text = '';
     for (let position = 0, before = 0; position < input.length || position === 0;) {
       const chunk = run(input, {
-        sink, startPosition: position, limitPosition: position + step, writeHeader: position === 0, rowsBefore: before, endsAt: input.length,
+        sink, startPosition: position, limitPosition: position + step, writeHeader: position === 0, rowsBefore: before,
+        endsAt: input.length,
         ...(position === 0 || header.inArray === undefined ? {} : { inArray: header.inArray }),
       }, sizes);
       text += chunk.text;
@@ -136,7 +139,8 @@ test('objects become objects again, whole, in lines or an array, cut into chunks
 test('rows of text become objects that JSON.parse reads', () => {
   const special = fc.constantFrom('1', '-0.5e3', '007', 'NaN', 'true', '');
   const cell = fc.option(fc.oneof(fc.string({ unit: 'grapheme', maxLength: 6 }), special), { nil: null, freq: 5 });
-  fc.assert(fc.property(fc.array(fc.tuple(cell, cell, cell), { maxLength: 6 }), blocks, fc.constantFrom(lines, array), (rows, sizes, sink) => {
+  const table = fc.array(fc.tuple(cell, cell, cell), { maxLength: 6 });
+  fc.assert(fc.property(table, blocks, fc.constantFrom(lines, array), (rows, sizes, sink) => {
     const names = ['text', 'number', 'truth'];
     const quoted = (text: string | null): string => (text === null ? '\\N' : `"${text.replaceAll('"', '""')}"`);
     const input = bytesOf(rows.map((cells) => `${cells.map(quoted).join(',')}\n`).join(''));

@@ -51,7 +51,8 @@ test('keys are compared without their escapes', () => {
 });
 
 test('an array within each object gives a row for each of its elements', () => {
-  const input = '[{"o":1,"c":{"n":"A\\n"},"l":[{"p":"x","q":1},{"p":"\\u0079"}]},{"o":2,"l":[]},{"o":3},{"o":4,"c":{"n":"B"},"l":[{"q":2}]}]';
+  const input = '[{"o":1,"c":{"n":"A\\n"},"l":[{"p":"x","q":1},{"p":"\\u0079"}]},{"o":2,"l":[]},{"o":3},'
+    + '{"o":4,"c":{"n":"B"},"l":[{"q":2}]}]';
   const source: JsonFormat = { ...json, collectionReference: '$.l' };
   const translator = mapped({ o: '$.o', n: '$.c.n', p: "['p']", q: 'q' });
   assert.equal(copy(input, { source, translator }), 'o,n,p,q\n1,"A\n",x,1\n1,"A\n",y,null\n4,B,null,2\n');
