@@ -6,8 +6,8 @@ import type { Acceptance } from '../harness/cluster-log.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import { blobHashes, fileHashes, makeFiles, waitForEnd } from './rig.ts';
 
-// One copy of a folder of files to blobs by all nodes at once, while nodes are killed and frozen, and while it is cancelled. The tests build
-// on each other: a node that was killed stays away.
+// One copy of a folder of files to blobs by all nodes at once, while nodes are killed and frozen, and while it is cancelled. The tests
+// build on each other: a node that was killed stays away.
 const names = ['node-1', 'node-2', 'node-3', 'node-4'];
 const megabyte = 1024 * 1024;
 const files = 32;
@@ -56,7 +56,8 @@ async function underWay(t: TestContext, to: string, assistants: number): Promise
   await rig.rest.put('pipelines', to, {
     activities: [{
       name: 'copy', type: 'Copy',
-      inputs: [{ type: 'DatasetReference', referenceName: `${to}-in` }], outputs: [{ type: 'DatasetReference', referenceName: `${to}-out` }],
+      inputs: [{ type: 'DatasetReference', referenceName: `${to}-in` }],
+      outputs: [{ type: 'DatasetReference', referenceName: `${to}-out` }],
       typeProperties: {
         source: { type: 'BinarySource', storeSettings: { type: 'FileServerReadSettings', recursive: true } },
         sink: { type: 'BinarySink', storeSettings: { type: 'AzureBlobStorageWriteSettings' } },

@@ -18,8 +18,10 @@ const leads: fc.Arbitrary<AssistedLead[]> = fc.uniqueArray(
     nodeId: fc.constantFrom(...nodeIds),
     assistantsWanted: fc.integer({ min: 0, max: 4 }),
     snapshotHeld: fc.boolean(),
-    assistants: fc.subarray(nodeIds).chain((ids) => fc.boolean().map((keeps) => ids.map((nodeId, index) =>
-      ({ attemptId: nodeId, nodeId, step: keeps && index === 0 ? 'keep' as const : 'assist' as const, index: keeps ? index : index + 1 })))),
+    assistants: fc.subarray(nodeIds).chain((ids) => fc.boolean().map((keeps) => ids.map((nodeId, at) => {
+      const step = keeps && at === 0 ? 'keep' as const : 'assist' as const;
+      return { attemptId: nodeId, nodeId, step, index: keeps ? at : at + 1 };
+    }))),
     ineligible: fc.subarray(nodeIds).map((ids) => new Set(ids)),
   }),
   { selector: (lead) => lead.jobId, maxLength: 4 },

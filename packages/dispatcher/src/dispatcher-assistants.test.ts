@@ -36,7 +36,7 @@ test('a copy that leads gets assistants on the other nodes, is told of them, and
   const { world, lead } = await copying(t);
   assert.deepEqual(steps(world), ['assist', 'assist', 'copy']);
   const shares = world.workers.flatMap(({ begun }) => begun).flatMap(({ share }) => share ?? []);
-  assert.deepEqual(shares.map(({ index }) => index).sort(), [1, 2]);
+  assert.deepEqual(shares.map(({ index }) => index).sort((a, b) => a - b), [1, 2]);
   assert.ok(shares.every(({ of }) => of === 3));
   assert.equal(world.record('j')?.assistants?.length, 2, 'the next dispatcher knows them');
   assert.deepEqual([...world.node(lead).worker.told.values()], [2]);

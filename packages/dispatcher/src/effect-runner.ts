@@ -105,7 +105,8 @@ export class EffectRunner {
       return;
     }
     try {
-      const request = { job, signedJob: record.signedJob, attemptId, step, epoch: session.epoch, ...(share === undefined ? {} : { share }) };
+      const shared = share === undefined ? {} : { share };
+      const request = { job, signedJob: record.signedJob, attemptId, step, epoch: session.epoch, ...shared };
       const answer = await withDeadline({ clock, limitMs, what: `dispatch a job to ${port.nodeName}` }, () => port.dispatch(request));
       const labels = answer.accepted ? { outcome: 'accepted', reason: 'none' } : { outcome: 'refused', reason: answer.reason };
       meter.add(dispatcherMetrics.jobs, 1, labels);

@@ -1,6 +1,7 @@
 import type { AttemptProgress, Job, RefusalReason } from '@dmg/model';
 import {
-  type Assistant, type JobContext, type JobEffect, type JobEnd, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob, type WaitingJob,
+  type Assistant, type JobContext, type JobEffect, type JobEnd, type JobEvent, type JobRecord, nextStep, placementKind, restored, stepJob,
+  type WaitingJob,
 } from '@dmg/core';
 
 /** A job's record and what is known of it beside the ledger. */
@@ -103,7 +104,8 @@ export class JobTable {
   /** Nodes on which there should be an attempt of any kind. */
   nodesInUse(): Set<string> {
     const leading = [...this.#active.values()].flatMap(({ record }) => record.attempt?.nodeId ?? []);
-    return new Set([...leading, ...[...this.#assisted.values()].flatMap(({ record }) => (record.assistants ?? []).map((one) => one.nodeId))]);
+    const assisting = [...this.#assisted.values()].flatMap(({ record }) => (record.assistants ?? []).map((one) => one.nodeId));
+    return new Set([...leading, ...assisting]);
   }
 
   /** Jobs whose current attempt is on a node. */
@@ -170,8 +172,9 @@ export class JobTable {
 
   #add(record: JobRecord): JobEntry {
     const entry: JobEntry = {
-      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined, assistantsKnownAt: new Map(),
-      assistRests: new Map(), progress: undefined, ineligible: new Map(), stranded: undefined, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
+      jobId: record.jobId, record, written: undefined, verified: undefined, knownAt: undefined,
+      assistantsKnownAt: new Map<string, number>(), assistRests: new Map<string, number>(), progress: undefined, ineligible: new Map(),
+      stranded: undefined, waitingSinceMs: undefined, reportedAtMs: undefined, tail: Promise.resolve(), removed: false,
     };
     this.#entries.set(record.jobId, entry);
     return entry;

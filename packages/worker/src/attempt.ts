@@ -137,7 +137,9 @@ export class Attempt implements Occupant {
   #run(executor: Executor, step: AttemptStep): void {
     const { request, job, nodeName, limits } = this.#options;
     const { signedJob, epoch, share } = request;
-    const task = { signedJob, jobId: job.jobId, attemptId: this.attemptId, step, epoch, nodeName, ...(share === undefined ? {} : { share }) };
+    const { attemptId } = this;
+    const shared = share === undefined ? {} : { share };
+    const task = { signedJob, jobId: job.jobId, attemptId, step, epoch, nodeName, ...shared };
     executor.start(task, step === 'abort' ? limits.abortLimitMs : job.policy.timeoutMs);
   }
 

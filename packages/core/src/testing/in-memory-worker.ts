@@ -154,7 +154,8 @@ export class InMemoryWorker implements WorkerPort {
     const held = this.#held.get(attemptId);
     if (held === undefined) return;
     const { request } = held;
-    if (isAssistStep(request.step) || (request.step === 'copy' && !request.job.finalTry)) return this.#end(attemptId, { kind: 'failed', fault, sink: 'open' });
+    const leavesOpen = isAssistStep(request.step) || (request.step === 'copy' && !request.job.finalTry);
+    if (leavesOpen) return this.#end(attemptId, { kind: 'failed', fault, sink: 'open' });
     const phase = this.#sinks.close(request.job.jobId, 'aborted');
     this.#end(attemptId, phase === 'done' ? this.#done(request) : { kind: 'failed', fault, sink: 'aborted' });
   }
@@ -204,10 +205,13 @@ export class InMemoryWorker implements WorkerPort {
     if (this.badSignature(request)) return { accepted: false, reason: 'BAD_SIGNATURE', evidence: 'unknown key' };
     const why = this.notEligible(request);
     if (why !== undefined) return { accepted: false, reason: 'NOT_ELIGIBLE', evidence: why };
-    const same = [...this.#held.values()].find((held) => held.request.job.jobId === request.job.jobId && !givesWay(held.request, request));
+    const ofJob = [...this.#held.values()].filter((held) => held.request.job.jobId === request.job.jobId);
+    const same = ofJob.find((held) => !givesWay(held.request, request));
     if (same !== undefined) return { accepted: false, reason: 'ALREADY_RUNNING', evidence: same.request.attemptId };
     const { used } = this;
-    if (request.step !== 'keep' && used >= this.#limit) return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${used} of ${this.#limit} used` };
+    if (request.step !== 'keep' && used >= this.#limit) {
+      return { accepted: false, reason: 'NO_FREE_SLOT', evidence: `${used} of ${this.#limit} used` };
+    }
     for (const [attemptId, held] of this.#held) {
       if (held.request.job.jobId === request.job.jobId && held.request.step === 'assist' && request.step !== 'keep') {
         this.#end(attemptId, { kind: 'stopped' });

@@ -24,7 +24,8 @@ export class Chaos {
 
   constructor({ seed, nodes }: ChaosOptions) {
     this.#random = seededRandom(seed);
-    this.world = new World({ seed, nodes, limit: 1 + (seed % 3), settings: { auditIntervalMs: 10_000, assistAfterMs: 0, assistRestMs: 1_000 } });
+    const settings = { auditIntervalMs: 10_000, assistAfterMs: 0, assistRestMs: 1_000 };
+    this.world = new World({ seed, nodes, limit: 1 + (seed % 3), settings });
     this.control = new ControlPlaneModel(this.world);
     this.world.onCall = (nodeId) => this.#strike(nodeId);
   }
