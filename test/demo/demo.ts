@@ -106,8 +106,8 @@ async function runWith(options: DemoOptions, filling: Promise<Lineitem>): Promis
     ...tableCopies.map((copy) => ({ ...copy, isOfOneMoment: copy.from.kind === 'table' })),
     ...copies.map((copy) => ({ ...copy, isOfOneMoment: false })),
   ]);
-  say(`running ${submitted.length} jobs on ${nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`}; lineitem is updated, vacuumed`
-    + ' and extended meanwhile');
+  const where = nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`;
+  say(`running ${submitted.length} jobs on ${where}; lineitem is updated, vacuumed and extended meanwhile`);
   const { ended, act } = await follow({ client, up, submitted, nodes, say, signal });
   say(`${await lineitem.stopMoving()} transactions have changed lineitem meanwhile`);
   if (options.tamper) {

@@ -18,7 +18,9 @@ async function startDemo(t: TestContext, args: readonly string[]): Promise<Start
   const temporary = await tempDir(t);
   // PostgreSQL runs as another user.
   await chmod(temporary, 0o755);
-  const demo = spawnProcess(t, { name: 'demo', args: [main, '--rows', '20000', ...args], env: { TMPDIR: temporary }, stopWithinMs: 30_000 });
+  const demo = spawnProcess(t, {
+    name: 'demo', args: [main, '--rows', '20000', ...args], env: { TMPDIR: temporary }, stopWithinMs: 30_000,
+  });
   return {
     demo,
     async assertNothingLeft() {
@@ -51,7 +53,8 @@ test('the demo copies, kills the dispatcher, verifies and leaves nothing behind'
   assert.ok(ms > 0 && ms < 10_000, `${ms} ms`);
   const sights = [
     /kill -9 of the whole process group of node-\d/, /node-\d leads after/, /is back by itself/, /runs nothing any more/,
-    /table-to-blob: \d+ rows, exactly public.lineitem as it was after transaction \d+/, /blob-to-table: \d+ rows, exactly the rows of the blob/,
+    /table-to-blob: \d+ rows, exactly public.lineitem as it was after transaction \d+/,
+    /blob-to-table: \d+ rows, exactly the rows of the blob/,
     /table-to-table: \d+ rows, exactly public.lineitem as it was after transaction \d+ .*EXCEPT ALL gives 0 and 0 rows/,
   ];
   for (const sight of sights) assert.match(demo.stderr, sight);

@@ -71,7 +71,8 @@ export function newJob({ activity }: PreparedCopy, random: Random): Job {
 async function movingSource({ server }: CopyStage, { name, random }: CopyWish): Promise<MovingTable> {
   const rows = 8_000 + Math.floor(random.unit() * 40_000);
   const table = `${name}.rows`;
-  await server.query(`CREATE TABLE ${table} (${tableColumns}, PRIMARY KEY (id)); INSERT INTO ${table} ${rowsQuery(1, rows)}; ANALYZE ${table}`);
+  await server.query(`CREATE TABLE ${table} (${tableColumns}, PRIMARY KEY (id));
+    INSERT INTO ${table} ${rowsQuery(1, rows)}; ANALYZE ${table}`);
   return MovingTable.open({
     server, table, history: `${name}.history`, keys: ['id'], random, pauseMs: 10,
     movement: (k) => ({

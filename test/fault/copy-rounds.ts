@@ -7,7 +7,7 @@ import { type CopyKind, copyKinds, newJob, prepareCopy, type PreparedCopy } from
 import type { CopyStage } from './copy-stage.ts';
 import { consume, type CopyFindings, judgeCopy, removeCopy } from './copy-verdict.ts';
 
-/** What happens to a copy, and to which kinds. A table that is read is changed, vacuumed and extended all the while, whatever else happens. */
+/** What happens to a copy, and to which kinds. Whatever else happens, a table that is read is changed, vacuumed and extended. */
 export const copyFaults = {
   kill: copyKinds,
   freeze: copyKinds,
@@ -30,7 +30,7 @@ export interface CopyRound {
   readonly number: number;
   readonly kind: CopyKind;
   readonly fault: CopyFault | 'calm';
-  /** From 0 to 1: when it strikes, as shares of what an undisturbed copy does. More than one where attempts are struck one after another. */
+  /** From 0 to 1: when it strikes, as shares of what an undisturbed copy does; one after another where several attempts are struck. */
   readonly at: readonly number[];
   /** From 0 to 1: which of two ways. */
   readonly choice: number;
@@ -67,7 +67,8 @@ export function drawCopyRounds(random: Random, count: number, lateMsMax: number)
     const at = Array.from({ length: 1 + Math.floor(random.unit() * 3) }, () => random.unit());
     const lateMs = Math.round(500 + random.unit() * Math.min(lateMsMax, 3_500));
     const choice = random.unit();
-    return { number: index + 1, ...drawn, at, choice, lateMs: choice > 0.9 ? lateMsMax : lateMs, seed: Math.floor(random.unit() * 2 ** 31) };
+    const seed = Math.floor(random.unit() * 2 ** 31);
+    return { number: index + 1, ...drawn, at, choice, lateMs: choice > 0.9 ? lateMsMax : lateMs, seed };
   });
 }
 
@@ -79,7 +80,10 @@ export async function measurePace(stage: CopyStage, kind: CopyKind): Promise<{ p
   const result = await runner.run();
   const statements = stage.sql.statements.slice(from);
   const commits = statements.filter((text) => text === 'COMMIT').length;
-  return { result, pace: { changes: Math.max(1, runner.changes), statements: Math.max(1, statements.length), commits: Math.max(1, commits) } };
+  const atLeastOne = (count: number): number => Math.max(1, count);
+  return {
+    result, pace: { changes: atLeastOne(runner.changes), statements: atLeastOne(statements.length), commits: atLeastOne(commits) },
+  };
 }
 
 export function runCopyRound(stage: CopyStage, round: CopyRound, pace: CopyPace): Promise<CopyRoundResult> {
@@ -340,6 +344,7 @@ export function describeCopyRound(result: CopyRoundResult): string {
   const { number, kind, fault, hit, end, attempts, moves, consistency, ms, findings } = result;
   const what = `${kind} ${fault}${hit ? '' : ' (missed)'}`;
   const facts = `${end.padEnd(7)} ${attempts} attempts${moves > 0 ? `, ${moves} transactions meanwhile, ${consistency}` : ''}`;
-  const wrong = isCleanCopy(result) ? '' : `  LOST ${findings.lost} DOUBLED ${findings.doubled} CHANGED ${findings.changed}: ${findings.problems.join('; ')}`;
+  const { lost, doubled, changed, problems } = findings;
+  const wrong = isCleanCopy(result) ? '' : `  LOST ${lost} DOUBLED ${doubled} CHANGED ${changed}: ${problems.join('; ')}`;
   return `round ${String(number).padStart(3)}  ${what.padEnd(36)} ${facts}, ${ms} ms${wrong}`;
 }

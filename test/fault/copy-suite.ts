@@ -89,5 +89,6 @@ export function describeCopyVerdict(verdict: CopyVerdict): string {
   const { rounds, missed, attempts, done, aborted, snapshots, lost, doubled, changed, problems } = verdict;
   const facts = `${attempts} attempts, ${done} done, ${aborted} aborted, ${missed} struck too late`;
   const end = problems.length === 0 ? 'all as it must be' : `${problems.length} PROBLEMS`;
-  return `copy: ${rounds} rounds, ${lost} lost, ${doubled} doubled, ${changed} changed; ${facts}; ${snapshots} moving tables at one moment; ${end}`;
+  const found = `${lost} lost, ${doubled} doubled, ${changed} changed`;
+  return `copy: ${rounds} rounds, ${found}; ${facts}; ${snapshots} moving tables at one moment; ${end}`;
 }

@@ -43,7 +43,9 @@ function judgeReceipts({ receipts, outcomes }: CopyEnding, { problems }: CopyFin
   for (const outcome of outcomes) {
     if (outcome.kind === 'succeeded' && !said.has(JSON.stringify(outcome.receipt))) problems.push('two receipts of one job differ');
     if (outcome.kind === 'cancelled' && receipts.length > 0) problems.push('one attempt says cancelled and another one done');
-    if (outcome.kind === 'failed' && outcome.sink !== 'open') problems.push(`an attempt failed: ${outcome.fault.code} ${outcome.fault.message}`);
+    if (outcome.kind === 'failed' && outcome.sink !== 'open') {
+      problems.push(`an attempt failed: ${outcome.fault.code} ${outcome.fault.message}`);
+    }
   }
 }
 
@@ -132,7 +134,9 @@ async function judgeCsv(stage: CopyStage, copy: PreparedCopy, ending: CopyEnding
   await server.admin(`COPY ${copy.name}_sink.read FROM '${path}' (FORMAT csv, HEADER true, NULL 'NULL')`);
   const [count] = await server.query<{ rows: number }>(`SELECT count(*)::int AS rows FROM ${copy.name}_sink.read`);
   const [receipt] = ending.receipts;
-  if (count?.rows !== receipt?.rowsWritten) findings.problems.push(`${count?.rows} rows are in the file, the receipt says ${receipt?.rowsWritten}`);
+  if (count?.rows !== receipt?.rowsWritten) {
+    findings.problems.push(`${count?.rows} rows are in the file, the receipt says ${receipt?.rowsWritten}`);
+  }
   await judgeRows(stage, copy, ending, findings, `${copy.name}_sink.read`);
 }
 

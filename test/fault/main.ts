@@ -52,7 +52,8 @@ function readArguments() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    const options = { suite: text, rounds: text, round: text, files: text, minutes: text, seed: text, faults: text, log: text, json: flag, help: flag };
+    const texts = { suite: text, rounds: text, round: text, files: text, minutes: text, seed: text, faults: text, log: text };
+    const options = { ...texts, json: flag, help: flag };
     return parseArgs({ options }).values;
   } catch (error) {
     return usage(firstLine(error));

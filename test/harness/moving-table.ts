@@ -49,7 +49,9 @@ export class MovingTable {
       CREATE INDEX ON ${history} (${key}, k); CREATE INDEX ON ${history} (k)`);
     const moving = new MovingTable(options);
     const columns = await server.query<{ name: string }>(
-      'SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum', [table]);
+      'SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum',
+      [table],
+    );
     moving.#columns = columns.map(({ name }) => name);
     return moving;
   }
