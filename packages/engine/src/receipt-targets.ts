@@ -4,10 +4,12 @@ import { type Mark, type Plan, type Receipt, receiptChunksMax, type ReceiptTarge
 export function receiptTargets(plan: Plan, marks: readonly (readonly Mark[])[]): Pick<Receipt, 'targets' | 'hashOf'> {
   const chunks = plan.targets.reduce((sum, target) => sum + (marks[target.target]?.length ?? 0), 0);
   if (chunks > receiptChunksMax) return {};
-  const targets = plan.targets.map(({ path, target }): ReceiptTarget => ({
+  const targets = plan.targets.map(({ path, target, cutting }): ReceiptTarget => ({
     path,
     chunks: (marks[target] ?? []).map(({ sourceStart, sourceEnd, bytes, rows, rowsSkipped, hash }) => ({
-      sourceStart, sourceEnd, bytes, rows, ...(rowsSkipped === undefined ? {} : { rowsSkipped }), hash,
+      // Every stream begins at its beginning; its mark says by its start whether it was read under the snapshot.
+      ...(cutting.kind === 'streams' ? { sourceStart: 0, sourceEnd: sourceEnd - sourceStart } : { sourceStart, sourceEnd }),
+      bytes, rows, ...(rowsSkipped === undefined ? {} : { rowsSkipped }), hash,
     })),
   }));
   const copiesBytes = plan.representation === 'bytes' && plan.targets.every(({ cutting }) => cutting.kind !== 'sequential');
