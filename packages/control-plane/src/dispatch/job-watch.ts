@@ -181,7 +181,7 @@ export class JobWatch {
       watch,
       runningSinceMs: running ? ((sameTry ? known.runningSinceMs : undefined) ?? this.#options.clock.monotonicMs()) : undefined,
       progress: sameTry ? known.progress : undefined,
-      assistedMs: known?.assistedMs ?? new Map(),
+      assistedMs: known?.assistedMs ?? new Map<string, number>(),
     });
   }
 
