@@ -20,7 +20,7 @@ test('help is a result, and every command has it', async () => {
   const { code, out, err } = await run(['--help']);
   assert.deepEqual([code, err], [0, '']);
   const commands = [...out.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name ?? '').filter((name) => name !== 'help');
-  assert.deepEqual(commands, ['up', 'apply', 'run', 'runs', 'cancel', 'gateway', 'top', 'node']);
+  assert.deepEqual(commands, ['up', 'apply', 'run', 'runs', 'cancel', 'receipt', 'gateway', 'top', 'node']);
   const helps = await Promise.all(commands.map((command) => run([command, '--help'])));
   for (const [index, help] of helps.entries()) {
     assert.equal(help.code, 0);
