@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { RedisProcess } from '../../packages/redis/src/testing/redis-process.ts';
 import { blobHashes, defineFolderCopy, type Rig, startRig, waitForEnd } from '../fault/rig.ts';
 import { CleanupScope, onCleanup } from '../harness/cleanup.ts';
-import { ClusterLog } from '../harness/cluster-log.ts';
+import { type Acceptance, ClusterLog } from '../harness/cluster-log.ts';
 import { runDmg } from '../harness/dmg-command.ts';
 import { readMetrics, sampleOf } from '../harness/metrics-text.ts';
 import { nodeOfVersion } from '../harness/node-of-version.ts';
@@ -132,6 +132,11 @@ async function gatewayStatus(gateway = 'local'): Promise<string> {
 const become = (expected: Parameters<typeof statusesBecome>[2], gateway = 'local', withinMs?: number): Promise<void> =>
   statusesBecome(rig.rest, gateway, expected, withinMs);
 
+/** Whether this node leads a copy (the one of this job), others only assist. */
+function isLeadOf(node: string, jobId?: string): (one: Acceptance) => boolean {
+  return (one) => one.node === node && one.step === 'copy' && (jobId === undefined || one.jobId === jobId);
+}
+
 async function leads(name: RegExp, gateway = 'local'): Promise<void> {
   await waitFor(`${name.source} to be shown as dispatcher`, async () => {
     const nodes = await rig.rest.nodes(gateway);
@@ -233,7 +238,7 @@ test('a node that loses Redis alone is Limited while its copy goes on; one that 
   const names = ['many-1', 'many-2', 'many-3'];
   const pipelines = await Promise.all(names.map((name) => defineFolderCopy(rig, name, 'in/many', { store: 'blob', folder: name })));
   const runs = await Promise.all(pipelines.map((pipeline) => rig.rest.createRun(pipeline)));
-  const { jobId } = await log.nextAcceptance('a copy to start', ({ node }) => node === 'cut', { mark, withinMs: 10_000 });
+  const { jobId } = await log.nextAcceptance('a copy to start', isLeadOf('cut'), { mark, withinMs: 10_000 });
   proxy.set({ kind: 'blackhole' });
   const failed = runNode('failed', 'start', { DMG_REDIS: evicting.url });
   await become({ cut: 'Limited', one: 'Online', two: 'Online' });
@@ -241,7 +246,8 @@ test('a node that loses Redis alone is Limited while its copy goes on; one that 
   slow.set({ kind: 'pass' });
   assert.deepEqual(await Promise.all(runs.map((runId) => waitForEnd(rig, runId, 60_000))), names.map(() => 'Succeeded'));
   for (const name of names) assert.equal(Object.keys(await blobHashes(rig, name)).length, files);
-  assert.deepEqual(new Set(log.acceptances(mark).filter((each) => each.jobId === jobId).map(({ node }) => node)), new Set(['cut']));
+  const leaders = log.acceptances(mark).filter((each) => each.jobId === jobId && each.step === 'copy').map(({ node }) => node);
+  assert.deepEqual(leaders, ['cut']);
   assert.equal((await failed).code, 1);
   assert.match((await failed).err, /allkeys-lru/);
   await become({ plain: 'Offline', failed: 'InitializeFailed' }, 'local', 20_000);
@@ -287,7 +293,7 @@ test('a regenerated key ends its node: the others drop its streams at once, and 
   const files = await makeManyFiles('in/more', 40);
   slow.set({ kind: 'delay', delayMs: 100 });
   const runId = await rig.rest.createRun(await defineFolderCopy(rig, 'more', 'in/more', { store: 'blob', folder: 'more' }));
-  const { jobId } = await log.nextAcceptance('the copy to start', ({ node }) => node === 'holder', { mark, withinMs: 10_000 });
+  const { jobId } = await log.nextAcceptance('the copy to start', isLeadOf('holder'), { mark, withinMs: 10_000 });
   const links = async (state: string): Promise<number | undefined> =>
     sampleOf(await readMetrics(late.metricsUrl), 'dmg_cluster_links', { state });
   assert.equal(await links('up'), 1);
@@ -295,7 +301,7 @@ test('a regenerated key ends its node: the others drop its streams at once, and 
   holder.signalGroup('SIGSTOP');
   await regenerate('second', 'authKey1');
   await waitFor('the stream to be dropped', async () => (await links('up')) === 0 && (await links('down')) === 0, { withinMs: 1_500 });
-  await log.nextAcceptance('the copy to go on elsewhere', (one) => one.node === 'late' && one.jobId === jobId, { mark, withinMs: 3_000 });
+  await log.nextAcceptance('the copy to go on elsewhere', isLeadOf('late', jobId), { mark, withinMs: 3_000 });
   running.delete('holder');
   holder.signalGroup('SIGCONT');
   assert.deepEqual(await holder.gone(), { code: 4, signal: null });
