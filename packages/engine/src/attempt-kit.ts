@@ -68,7 +68,8 @@ async function exchangeFor(
   const what = { what: 'read the columns of the source', signal };
   const sourceColumns = await kit.calls.repeated(what, (callSignal) => table.columns(callSignal));
   const { activity } = options.job;
-  return exchangeOf({ activity, source: table, sourceColumns, intake: sink.table?.text, sinkColumns: plan.targets[0]?.columns });
+  const { text: intake, ownForm: intakeForm } = sink.table ?? {};
+  return exchangeOf({ activity, source: table, sourceColumns, intake, intakeForm, sinkColumns: plan.targets[0]?.columns });
 }
 
 function poolFor(plan: Plan, wanted: number): BufferPool {

@@ -33,10 +33,12 @@ export class OpenChunk {
     this.#writer = writer;
   }
 
-  static async open(options: { context: CopyContext; target: PlanTarget; chunk: number; signal: AbortSignal }): Promise<OpenChunk> {
-    const { context, target, chunk, signal } = options;
+  static async open(
+    options: { context: CopyContext; target: PlanTarget; chunk: number; signal: AbortSignal; form?: 'own' | undefined },
+  ): Promise<OpenChunk> {
+    const { context, target, chunk, signal, form } = options;
     const writer = await context.calls.once({ what: `write ${target.path}`, signal }, async (callSignal) => {
-      const opened = await context.sink.openChunk(context.plan, { target: target.target, chunk }, callSignal);
+      const opened = await context.sink.openChunk(context.plan, { target: target.target, chunk }, callSignal, form);
       // The call was given up: nobody else knows of the writer.
       if (callSignal.aborted) await opened.discard();
       return opened;

@@ -89,7 +89,8 @@ class StreamCopy {
   async #write(stream: TextStream, first: Uint8Array | undefined, lent: readonly PooledBuffer[]): Promise<void> {
     const { target, chunk: number } = this.#options.request;
     const context = this.#context;
-    const chunk = await OpenChunk.open({ context, target, chunk: number, signal: this.#signal });
+    const form = this.#options.exchange.way === 'own' ? 'own' : undefined;
+    const chunk = await OpenChunk.open({ context, target, chunk: number, signal: this.#signal, form });
     const parts = new PartOutput({ context, chunk, free: [...lent], signal: this.#signal });
     const output = chunkOutput(parts, { compression: codecsOf(context.activity).sink, target, chunk: number });
     try {
@@ -176,7 +177,8 @@ class StreamCopy {
   #open(): Promise<TextStream> {
     const { exchange, table } = this.#options;
     const { calls, limits } = this.#context;
-    const { read, choice } = exchange;
+    const { choice } = exchange;
+    const read = exchange.way === 'own' ? 'own' : exchange.read;
     const options = { what: `read ${this.#object.path}`, limitMs: limits.firstRowLimitMs, signal: this.#signal };
     return calls.once(options, async (callSignal) => {
       const stream = choice === undefined || table.openColumns === undefined
@@ -219,7 +221,7 @@ interface StreamConverter extends Drain {
   readonly hash: string;
 }
 
-/** Bytes as the server wrote them, behind a header where one is wanted. */
+/** Bytes as the server wrote them, text or its own form, behind a header where one is wanted. */
 class PassingText implements StreamConverter {
   readonly #rowEnds: RowEndWriter | undefined;
   #waiting: Uint8Array;

@@ -1,4 +1,4 @@
-import type { TableSource } from '@dmg/connector-api';
+import type { OwnForm, TableSource } from '@dmg/connector-api';
 import { type AddedColumn, compileMapping, createTranscoder, isWritableEncoding, withAddedColumns, writesRowEnds } from '@dmg/formats';
 import type { CopyActivity, DelimitedTextFormat, InterimType, RowFormat, TableColumn, Translator } from '@dmg/model';
 import { addedColumns, tableColumnsWithAdded } from './added-columns.ts';
@@ -8,10 +8,10 @@ import { isRowFormat } from './row-formats.ts';
 /** How the text of a table's streams becomes what the sink takes. */
 export interface StreamExchange {
   /**
-   * `pass`: the server writes what the sink takes. `rowEnds`: up to its row ends, which are replaced. `transcode`: rows are decoded and
-   * encoded, mapped and converted.
+   * `own`: rows in a form that only the servers understand. `pass`: the server writes what the sink takes.
+   * `rowEnds`: up to its row ends, which are replaced. `transcode`: rows are decoded and encoded, mapped and converted.
    */
-  readonly way: 'pass' | 'rowEnds' | 'transcode';
+  readonly way: 'own' | 'pass' | 'rowEnds' | 'transcode';
   /** The format in which the server is asked to write. */
   readonly read: DelimitedTextFormat;
   readonly write: RowFormat;
@@ -28,10 +28,12 @@ export interface StreamExchange {
 
 export interface ExchangeRequest {
   readonly activity: CopyActivity;
-  readonly source: Pick<TableSource, 'writes' | 'text' | 'openColumns'>;
+  readonly source: Pick<TableSource, 'writes' | 'text' | 'openColumns' | 'ownForm'>;
   readonly sourceColumns: readonly TableColumn[];
   /** Text that a table sink takes; undefined for files. */
   readonly intake: DelimitedTextFormat | undefined;
+  /** The own form of a table sink, where it has one. */
+  readonly intakeForm?: OwnForm | undefined;
   /** Columns of the plan's target, where it is a table. */
   readonly sinkColumns: readonly TableColumn[] | undefined;
 }
@@ -60,7 +62,8 @@ export function exchangeOf(request: ExchangeRequest): StreamExchange {
     const kept = mapped.every((column, index) => keepsText(sourceColumns[column.sourceIndex], sinkColumns?.[index]));
     if (passing !== undefined && kept && (whole || source.openColumns !== undefined)) {
       const sinkNames = mapped.map((column) => column.sinkName);
-      return { ...passing, write, choice: whole ? undefined : indexes, names: sinkNames, types: [], translator: undefined, added };
+      const way = isOwn(request, indexes) ? 'own' : passing.way;
+      return { ...passing, way, write, choice: whole ? undefined : indexes, names: sinkNames, types: [], translator: undefined, added };
     }
   }
   // Refuses now what could not be transcoded later.
@@ -79,6 +82,17 @@ function passingFormat(
   const lines: DelimitedTextFormat = { ...asked, rowDelimiter: '\n' };
   if (!writesRowEnds(write) || !source.writes(lines)) return undefined;
   return { way: 'rowEnds', read: lines };
+}
+
+/** Every column is of the same type at both ends, and that type has a form which both servers know. `indexes`: those of the source. */
+function isOwn({ source, sourceColumns, intakeForm, sinkColumns }: ExchangeRequest, indexes: readonly number[]): boolean {
+  const form = source.ownForm;
+  if (form === undefined || form.name !== intakeForm?.name || sinkColumns === undefined) return false;
+  return indexes.every((sourceIndex, index) => {
+    const [from, to] = [sourceColumns[sourceIndex], sinkColumns[index]];
+    const type = from === undefined ? undefined : form.typeOf(from);
+    return type !== undefined && to !== undefined && type === intakeForm.typeOf(to);
+  });
 }
 
 /** From table to table a server's own short forms (`t`, `f`) are understood by a column of the same type only. */

@@ -54,7 +54,8 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   }, activity);
   const columns = sink.table === undefined ? undefined
     : planColumns(activity.translator, shape, await tableShape(step, sink.table, path, signal));
-  const exchange = exchangeOf({ activity, source: table, sourceColumns, intake: sink.table?.text, sinkColumns: columns });
+  const { text: intake, ownForm: intakeForm } = sink.table ?? {};
+  const exchange = exchangeOf({ activity, source: table, sourceColumns, intake, intakeForm, sinkColumns: columns });
   const { partBytes, cutting } = cutStreams({
     path, source: first.path, sizes: partitions.map((partition) => partition.sizeBytes), limits: sink.limits,
     store: activity.sink.connector,

@@ -68,19 +68,34 @@ export interface TableSource {
   writes(format: DelimitedTextFormat): boolean;
   /** Format of the text when the wanted one cannot be written. Without header. */
   readonly text: DelimitedTextFormat;
+  readonly ownForm?: OwnForm;
   /**
    * Reads one partition, of this plan's or an earlier attempt's making, without header. Throws `SOURCE_CHANGED` when the columns are
    * not those of the plan any more.
    */
-  open(partition: SourceObject, format: DelimitedTextFormat, signal: AbortSignal): Promise<TextStream>;
+  open(partition: SourceObject, format: StreamFormat, signal: AbortSignal): Promise<TextStream>;
   /**
    * As `open`, with some of the columns only, in this order: indexes (from 0) in `columns`. Absent where the source cannot choose;
    * the engine then reads all of them and leaves out what is not wanted.
    */
   openColumns?(
-    partition: SourceObject, format: DelimitedTextFormat, columns: readonly number[], signal: AbortSignal,
+    partition: SourceObject, format: StreamFormat, columns: readonly number[], signal: AbortSignal,
   ): Promise<TextStream>;
   close(): Promise<void>;
+}
+
+/** How rows are written: as text, or in the own form of the server (see `OwnForm`). */
+export type StreamFormat = DelimitedTextFormat | 'own';
+
+/**
+ * A form of rows that only servers of one kind write and read, faster than text. Streams of it are passed on as they are, since nobody
+ * between the servers can look into them.
+ */
+export interface OwnForm {
+  /** Equal at both ends where they mean the same form. */
+  readonly name: string;
+  /** What the values of a column are in this form: a column takes those of another exactly if both are equal. Undefined: it has none. */
+  typeOf(column: TableColumn): string | undefined;
 }
 
 export interface PartitionWish {
@@ -130,6 +145,7 @@ export interface TextStream {
 /** What a table sink takes: chunks are rows in this format, without header. */
 export interface TableIntake {
   readonly text: DelimitedTextFormat;
+  readonly ownForm?: OwnForm;
   /**
    * The sink's table as its connector spells tables, the path of every target: two ends of one connection name the same table exactly
    * if this and `SourceObject.path` are equal. Default: what the location says, parts between double quotes where they need it.
@@ -195,7 +211,8 @@ export interface Sink {
    * sink. Job done or aborted → `JOB_CLOSED`. Whether the target is complete says `missingChunks`.
    */
   marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]>;
-  openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter>;
+  /** `form`: `own` where the rows of a table come in its own form; text, or a file's bytes, where it is left out. */
+  openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal, form?: 'own'): Promise<ChunkWriter>;
   /**
    * Publishes every target and sets the phase `done` with the receipt; returns the receipt that stands. Marks missing →
    * `MARKS_MISSING` (the engine copies them and calls again). Phase aborted → `JOB_CLOSED`. Target changed by a stranger since the

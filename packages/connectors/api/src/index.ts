@@ -1,6 +1,6 @@
 export type {
-  ChunkFacts, ChunkWriter, Connector, ConnectorContext, PartitionWish, SharedSnapshots, Sink, SinkJob, SinkLimits, SinkState, Source,
-  TableIntake, TablePartitions, TableSource, TextStream,
+  ChunkFacts, ChunkWriter, Connector, ConnectorContext, OwnForm, PartitionWish, SharedSnapshots, Sink, SinkJob, SinkLimits, SinkState,
+  Source, StreamFormat, TableIntake, TablePartitions, TableSource, TextStream,
 } from './connector.ts';
 export { connectorErrors } from './errors.ts';
 export { chooseMarks, missingChunks, plannedChunks } from './mark-chain.ts';

@@ -2,7 +2,7 @@ import { chooseMarks, connectorErrors, missingChunks } from '@dmg/connector-api'
 import type { ChunkFacts, ChunkWriter, Sink, SinkJob, SinkLimits, SinkState, TableIntake } from '@dmg/connector-api';
 import type { ChunkRef, CopyEnd, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import type { MemoryTableCall, MemoryTableJob, MemoryTableStore } from './memory-table-store.ts';
-import { readTableText, tableText } from './memory-table-text.ts';
+import { memoryForm, readOwnForm, readTableText, tableText } from './memory-table-text.ts';
 
 export interface MemoryTableSinkOptions {
   readonly store: MemoryTableStore;
@@ -29,6 +29,7 @@ export class MemoryTableSink implements Sink {
     this.limits = options.limits;
     this.table = {
       text: tableText,
+      ownForm: memoryForm,
       path: options.table,
       columns: async (path, signal) => {
         await this.#enter('columns', signal);
@@ -74,14 +75,14 @@ export class MemoryTableSink implements Sink {
     return this.#marksOf(target);
   }
 
-  async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
+  async openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal, form?: 'own'): Promise<ChunkWriter> {
     await this.#enter('openChunk', signal);
     this.#checkOpen(plan);
     const { parallelChunks } = this.limits;
     const open = this.#chunks.size + 1;
     if (parallelChunks !== undefined && open > parallelChunks) throw new RangeError(`${open} chunks are open at once`);
     const chunk = new TableChunk({
-      ...this.#options, plan, ref, checkOpen: () => this.#checkOpen(plan), ended: () => this.#chunks.delete(chunk),
+      ...this.#options, plan, ref, form, checkOpen: () => this.#checkOpen(plan), ended: () => this.#chunks.delete(chunk),
     });
     this.#chunks.add(chunk);
     return chunk;
@@ -158,6 +159,7 @@ export class MemoryTableSink implements Sink {
 interface TableChunkOptions extends MemoryTableSinkOptions {
   readonly plan: Plan;
   readonly ref: ChunkRef;
+  readonly form: 'own' | undefined;
   readonly checkOpen: () => void;
   readonly ended: () => void;
 }
@@ -202,7 +204,7 @@ class TableChunk implements ChunkWriter {
     const table = store.tables.get(name);
     const columns = plan.targets[ref.target]?.columns;
     if (table === undefined || columns === undefined) throw connectorErrors.SOURCE_NOT_FOUND.create({ path: name, store: 'the database' });
-    const rows = readTableText(text.toString(), columns.length);
+    const rows = this.#options.form === 'own' ? readOwnForm(text.toString()) : readTableText(text.toString(), columns.length);
     const asSaid = rows.length === facts.rows && text.length === facts.bytes;
     if (!asSaid) throw new RangeError(`${rows.length} rows came, ${facts.rows} were said`);
     const places = columns.map((column) => table.columns.findIndex((other) => other.name === column.name));

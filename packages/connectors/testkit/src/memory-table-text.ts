@@ -1,3 +1,4 @@
+import type { OwnForm, StreamFormat } from '@dmg/connector-api';
 import type { DelimitedTextFormat } from '@dmg/model';
 
 /** A value as text, or null. */
@@ -26,8 +27,12 @@ export function isTableCsv(format: DelimitedTextFormat): boolean {
 
 const letters: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
 
+/** Rows as lines of JSON: nothing that a reader of the text format would take for rows. */
+export const memoryForm: OwnForm = { name: 'memory', typeOf: ({ nativeType }) => nativeType };
+
 /** One row as PostgreSQL writes it: in text format with its letter escapes, in CSV with quotes only where they are needed. */
-export function writeTableRow(row: readonly MemoryCell[], format: DelimitedTextFormat): string {
+export function writeTableRow(row: readonly MemoryCell[], format: StreamFormat): string {
+  if (format === 'own') return `${JSON.stringify(row)}\n`;
   const cells = row.map((value) => (isTableText(format) ? textCell(value) : csvCell(value, format)));
   return cells.join(format.columnDelimiter) + format.rowDelimiter;
 }
@@ -46,6 +51,10 @@ function csvCell(value: MemoryCell, format: DelimitedTextFormat): string {
   if (!needs) return value;
   const escaped = Array.from(value, (character) => (character === quote || character === escape ? escape + character : character));
   return quote + escaped.join('') + quote;
+}
+
+export function readOwnForm(text: string): MemoryCell[][] {
+  return text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as MemoryCell[]);
 }
 
 /** Reads text as `COPY … FROM STDIN` does, with its refusals. */

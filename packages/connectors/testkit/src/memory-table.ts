@@ -1,12 +1,12 @@
 import { newId } from '@dmg/base';
 import { connectorErrors, textOf } from '@dmg/connector-api';
 import type {
-  Connector, ConnectorContext, SharedSnapshots, SinkLimits, TablePartitions, TableSource, TextStream,
+  Connector, ConnectorContext, SharedSnapshots, SinkLimits, StreamFormat, TablePartitions, TableSource, TextStream,
 } from '@dmg/connector-api';
 import type { ConnectorSpec, CopyEnd, DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
 import { MemoryTableSink } from './memory-table-sink.ts';
 import type { MemoryTable, MemoryTableCall, MemoryTableStore } from './memory-table-store.ts';
-import { isTableCsv, isTableText, type MemoryCell, tableCsv, writeTableRow } from './memory-table-text.ts';
+import { isTableCsv, isTableText, type MemoryCell, memoryForm, tableCsv, writeTableRow } from './memory-table-text.ts';
 
 export const memoryTableSpec: ConnectorSpec = {
   name: 'memory-table', source: true, sink: true, atomicPublish: 'yes',
@@ -70,6 +70,7 @@ type MemoryTableSourceOptions = MemoryTableOptions & {
 
 class MemoryTableSource implements TableSource {
   readonly text = tableCsv;
+  readonly ownForm = memoryForm;
   readonly openColumns?: TableSource['openColumns'];
   readonly snapshots: SharedSnapshots;
   readonly #options: MemoryTableSourceOptions;
@@ -121,7 +122,7 @@ class MemoryTableSource implements TableSource {
     return isTableText(format) || isTableCsv(format);
   }
 
-  open(partition: SourceObject, format: DelimitedTextFormat, signal: AbortSignal): Promise<TextStream> {
+  open(partition: SourceObject, format: StreamFormat, signal: AbortSignal): Promise<TextStream> {
     return this.#open(partition, format, undefined, signal);
   }
 
@@ -159,7 +160,7 @@ class MemoryTableSource implements TableSource {
   }
 
   async #open(
-    partition: SourceObject, format: DelimitedTextFormat, columns: readonly number[] | undefined, signal: AbortSignal,
+    partition: SourceObject, format: StreamFormat, columns: readonly number[] | undefined, signal: AbortSignal,
   ): Promise<TextStream> {
     await this.#enter('open', signal);
     const address = JSON.parse(partition.identity) as Address;
@@ -202,7 +203,7 @@ function keyOf(row: readonly MemoryCell[]): number {
 interface StreamOptions {
   readonly store: MemoryTableStore;
   readonly rows: readonly MemoryCell[][];
-  readonly format: DelimitedTextFormat;
+  readonly format: StreamFormat;
   readonly blockBytes: number;
   readonly path: string;
 }

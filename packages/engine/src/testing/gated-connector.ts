@@ -33,12 +33,13 @@ function gatedSource(source: Source, gate: Gate): Source {
 }
 
 function gatedTable(table: TableSource, gate: Gate): TableSource {
-  const { openColumns, snapshots } = table;
+  const { openColumns, snapshots, ownForm } = table;
   return {
     text: table.text,
     columns: (signal) => gate('columns', () => table.columns(signal)),
     partition: (signal, wish) => gate('partition', () => table.partition(signal, wish)),
     writes: (format) => table.writes(format),
+    ...(ownForm === undefined ? {} : { ownForm }),
     ...(snapshots === undefined ? {} : {
       snapshots: { join: (key, signal) => gate('join', () => snapshots.join(key, signal)), leave: () => snapshots.leave() },
     }),
@@ -64,6 +65,7 @@ function gatedStream(stream: TextStream, gate: Gate): TextStream {
 function gatedIntake(intake: TableIntake, gate: Gate): TableIntake {
   return {
     text: intake.text,
+    ...(intake.ownForm === undefined ? {} : { ownForm: intake.ownForm }),
     ...(intake.path === undefined ? {} : { path: intake.path }),
     columns: (path, signal) => gate('columns', () => intake.columns(path, signal)),
   };
@@ -82,7 +84,7 @@ function gatedSink(sink: Sink, gate: Gate): Sink {
       beginGeneration: (plan, signal) => gate('beginGeneration', () => beginGeneration.call(sink, plan, signal)),
     }),
     marks: (plan, target, signal) => gate('marks', () => sink.marks(plan, target, signal)),
-    openChunk: async (plan, ref, signal) => gatedWriter(await gate('openChunk', () => sink.openChunk(plan, ref, signal)), gate),
+    openChunk: async (plan, ref, signal, form) => gatedWriter(await gate('openChunk', () => sink.openChunk(plan, ref, signal, form)), gate),
     finish: (plan, receipt, signal) => gate('finish', () => sink.finish(plan, receipt, signal)),
     abort: (signal) => gate('abort', () => sink.abort(signal)),
     close: () => sink.close(),

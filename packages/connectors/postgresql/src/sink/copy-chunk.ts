@@ -1,12 +1,14 @@
 import { type Clock, hasCode, withDeadline } from '@dmg/base';
 import { type ChunkFacts, type ChunkWriter, connectorErrors } from '@dmg/connector-api';
 import type { ChunkRef, Plan, PlanTarget } from '@dmg/model';
+import { binaryOptions } from '../binary-form.ts';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, quoteIdentifier, quoteTableName, type TableName } from '../table-name.ts';
 import { CopyIn } from './copy-in.ts';
 import { jobClosed, type JobTables, stands } from './job-tables.ts';
 import type { SinkSessions } from './sink-sessions.ts';
+import { readTable } from './target-table.ts';
 import { begin, rollback } from './transaction.ts';
 
 export interface CopyChunkOptions {
@@ -19,6 +21,7 @@ export interface CopyChunkOptions {
   readonly plan: Plan;
   readonly target: PlanTarget;
   readonly ref: ChunkRef;
+  readonly form: 'text' | 'own';
   readonly attemptId: string;
   readonly clock: Clock;
   /** How long another attempt may hold what this one waits for. */
@@ -84,7 +87,8 @@ class CopyChunk implements ChunkWriter {
     // A source without columns has no rows; there is no COPY of no columns.
     if (columns.length === 0) return;
     const names = columns.map((column) => quoteIdentifier(column.name)).join(', ');
-    this.#copy = new CopyIn(`COPY ${quoteTableName(options.into)} (${names}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`);
+    const format = options.form === 'own' ? binaryOptions : `FORMAT text, ENCODING 'UTF8'`;
+    this.#copy = new CopyIn(`COPY ${quoteTableName(options.into)} (${names}) FROM STDIN WITH (${format})`);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -132,12 +136,24 @@ class CopyChunk implements ChunkWriter {
     if (target.cutting.kind === 'sequential' && (await tables.contradicts(session, plan, ref, facts, signal))) {
       throw postgresqlErrors.CHUNKS_DIFFER.create({ path: target.path, chunk: ref.chunk });
     }
-    const { into, direct } = this.#options;
+    const { into, direct, form } = this.#options;
+    if (form === 'own') await this.#checkTypes(signal);
     const { sameTable, ...standing } = await tables.readForCommit(session, plan.jobId, direct ? into : undefined, signal);
     if (!stands(standing, plan)) throw jobClosed(plan.jobId, standing);
     if (!sameTable) throw connectorErrors.TARGET_CHANGED.create({ path: target.path });
     // Deferred constraints are checked here, for all rows of the chunk.
     await session.query({ what: 'write', path: target.path, doing: 'write', signal, limitMs: session.statementLimitMs }, 'COMMIT');
+  }
+
+  /**
+   * Values in the server's own form mean something only together with their types: a column that has another one since the plan was
+   * made would take the bytes for something else. COPY has locked the table, so that it cannot change any more.
+   */
+  async #checkTypes(signal: AbortSignal): Promise<void> {
+    const { into, target } = this.#options;
+    const found = new Map((await readTable(this.#session, into, signal))?.columns.map(({ name, nativeType }) => [name, nativeType]));
+    const isSame = (target.columns ?? []).every(({ name, nativeType }) => found.get(name) === nativeType);
+    if (!isSame) throw connectorErrors.TARGET_CHANGED.create({ path: target.path });
   }
 
   async #write(part: number, bytes: Uint8Array): Promise<void> {

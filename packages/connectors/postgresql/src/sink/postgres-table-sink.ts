@@ -4,6 +4,7 @@ import {
   type TableIntake,
 } from '@dmg/connector-api';
 import type { ChunkRef, DelimitedTextFormat, Mark, Plan, PlanTarget, Receipt, TableColumn } from '@dmg/model';
+import { binaryForm } from '../binary-form.ts';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, type TableName } from '../table-name.ts';
@@ -91,7 +92,7 @@ export class PostgresTableSink implements Sink {
       : new StagedWay({ ...options, ...mode, jobs: this.#tables.jobs, jobId: job.jobId });
     // Rows that are in the target itself cannot be told from others any more.
     if (mode.kind === 'staged') this.beginGeneration = (plan, signal) => this.#insertPlan(plan, 'nextGeneration', signal);
-    this.table = { text, path: this.#path, columns: (path, signal) => this.#columns(path, signal) };
+    this.table = { text, ownForm: binaryForm, path: this.#path, columns: (path, signal) => this.#columns(path, signal) };
   }
 
   async state(signal: AbortSignal): Promise<SinkState> {
@@ -128,13 +129,13 @@ export class PostgresTableSink implements Sink {
     });
   }
 
-  openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal): Promise<ChunkWriter> {
+  openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal, form?: 'own'): Promise<ChunkWriter> {
     const target = plan.targets[ref.target];
     if (target === undefined) throw new RangeError(`the plan has no target ${ref.target}`);
     const { clock, job, mode } = this.#options;
     return openCopyChunk({
       sessions: this.#sessions, tables: this.#tables, plan, into: this.#way.intoTable(plan, target), direct: mode.kind === 'direct',
-      target, ref, clock, attemptId: job.attemptId,
+      target, ref, form: form ?? 'text', clock, attemptId: job.attemptId,
       blockerPatienceMs: this.#patienceMs, explained: (error, caller) => this.#explained(error, caller, plan),
     }, signal);
   }

@@ -1,4 +1,6 @@
+import type { StreamFormat } from '@dmg/connector-api';
 import type { DelimitedTextFormat } from '@dmg/model';
+import { binaryOptions } from '../binary-form.ts';
 import { quoteLiteral } from '../table-name.ts';
 import type { RowEnd } from './copy-out.ts';
 
@@ -7,6 +9,23 @@ export const csvText: DelimitedTextFormat = {
   type: 'DelimitedText', columnDelimiter: ',', rowDelimiter: '\n', quoteChar: '"', escapeChar: '"', firstRowAsHeader: false, nullValue: '',
   encodingName: 'UTF-8', skipLineCount: 0, quoteAllText: false,
 };
+
+/** How `COPY … TO STDOUT` is asked for rows, and how they come. */
+export interface CopyForm {
+  readonly options: string;
+  readonly rowEnd: RowEnd;
+  /** Values as only this kind of server reads them, or as any reader does. */
+  readonly values: 'own' | 'common';
+}
+
+/** Throws for a format that the server does not write; whoever asks for one has asked `writes` before. */
+export function copyForm(format: StreamFormat): CopyForm {
+  if (format === 'own') return { options: binaryOptions, rowEnd: '\n', values: 'own' };
+  const options = copyOptions(format);
+  const rowEnd = rowEndOf(format);
+  if (options === undefined || rowEnd === undefined) throw new Error('the server cannot write this format');
+  return { options, rowEnd, values: isTextFormat(format) ? 'own' : 'common' };
+}
 
 /**
  * The options of `COPY … TO STDOUT` with which the server writes exactly this format, or undefined where it cannot. Encoding and
@@ -31,13 +50,13 @@ export function copyOptions(format: DelimitedTextFormat): string | undefined {
  * True for PostgreSQL's own text format, in which rows pass from server to server. It writes line breaks and tabs as letters after a
  * backslash, which no other reader of delimited text understands.
  */
-export function isTextFormat(format: DelimitedTextFormat): boolean {
+function isTextFormat(format: DelimitedTextFormat): boolean {
   return format.columnDelimiter === '\t' && format.rowDelimiter === '\n' && format.quoteChar === '' && format.escapeChar === '\\'
     && format.nullValue === '\\N';
 }
 
 /** How rows end in what `CopyOut` is to hand out for this format, or undefined for ends that it does not write. */
-export function rowEndOf(format: DelimitedTextFormat): RowEnd | undefined {
+function rowEndOf(format: DelimitedTextFormat): RowEnd | undefined {
   return format.rowDelimiter === '\n' || format.rowDelimiter === '\r\n' ? format.rowDelimiter : undefined;
 }
 

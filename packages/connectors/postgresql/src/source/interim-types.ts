@@ -1,4 +1,5 @@
 import type { InterimType } from '@dmg/model';
+import type { CopyForm } from './copy-format.ts';
 
 /**
  * What PostgreSQL's types become on their way to another kind of store, by the names of `pg_type` (the table of types of Data
@@ -22,9 +23,9 @@ export function toInterimType(typeName: string): InterimType {
  * How a column is read so that its text means the same everywhere: booleans as words for other stores, amounts of money without
  * the currency of the server's locale, documents with the declarations that the server's own output leaves out.
  */
-export function readExpression(column: string, typeName: string, text: 'csv' | 'own'): string {
+export function readExpression(column: string, typeName: string, values: CopyForm['values']): string {
   if (typeName === 'money') return `${column}::pg_catalog.numeric`;
   if (typeName === 'xml') return `${column}::pg_catalog.text`;
-  if (typeName === 'bool' && text === 'csv') return `${column}::pg_catalog.text`;
+  if (typeName === 'bool' && values === 'common') return `${column}::pg_catalog.text`;
   return column;
 }

@@ -1,11 +1,12 @@
 import { newId, type Random } from '@dmg/base';
 import {
-  connectorErrors, type PartitionWish, type SharedSnapshots, type TablePartitions, type TableSource, type TextStream,
+  connectorErrors, type PartitionWish, type SharedSnapshots, type StreamFormat, type TablePartitions, type TableSource, type TextStream,
 } from '@dmg/connector-api';
 import type { DelimitedTextFormat, SourceObject, TableColumn } from '@dmg/model';
+import { binaryForm } from '../binary-form.ts';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
-import { copyOptions, csvText, isTextFormat, rowEndOf } from './copy-format.ts';
+import { copyForm, copyOptions, csvText } from './copy-format.ts';
 import { CopyStream } from './copy-stream.ts';
 import { digestOfColumns, formatAddress, parseAddress, type PartitionAddress } from './partition-address.ts';
 import { cutSource } from './partitioner.ts';
@@ -28,6 +29,7 @@ const partitionsDefault = 5000;
  */
 export class PostgresTableSource implements TableSource {
   readonly text = csvText;
+  readonly ownForm = binaryForm;
   readonly snapshots: SharedSnapshots;
   readonly #options: PostgresTableSourceOptions;
   readonly #settings: SourceSettings;
@@ -81,12 +83,12 @@ export class PostgresTableSource implements TableSource {
     return copyOptions(format) !== undefined;
   }
 
-  open(partition: SourceObject, format: DelimitedTextFormat, signal: AbortSignal): Promise<TextStream> {
+  open(partition: SourceObject, format: StreamFormat, signal: AbortSignal): Promise<TextStream> {
     return this.#open(partition, format, undefined, signal);
   }
 
   openColumns(
-    partition: SourceObject, format: DelimitedTextFormat, columns: readonly number[], signal: AbortSignal,
+    partition: SourceObject, format: StreamFormat, columns: readonly number[], signal: AbortSignal,
   ): Promise<TextStream> {
     return this.#open(partition, format, columns, signal);
   }
@@ -96,11 +98,9 @@ export class PostgresTableSource implements TableSource {
   }
 
   async #open(
-    partition: SourceObject, format: DelimitedTextFormat, chosen: readonly number[] | undefined, signal: AbortSignal,
+    partition: SourceObject, format: StreamFormat, chosen: readonly number[] | undefined, signal: AbortSignal,
   ): Promise<TextStream> {
-    const options = copyOptions(format);
-    const rowEnd = rowEndOf(format);
-    if (options === undefined || rowEnd === undefined) throw new Error('the server cannot write this format');
+    const { options, rowEnd, values } = copyForm(format);
     const { clock, callLimitMs } = this.#options;
     const address = parseAddress(partition.identity, this.#path);
     if (address.pages !== undefined && address.pages.snapshotKey !== this.#sessions.snapshotKey) {
@@ -109,7 +109,7 @@ export class PostgresTableSource implements TableSource {
     const session = await this.#sessions.reader(signal);
     try {
       const columns = await this.#checkedColumns(session, address, signal);
-      const select = partitionSelect(this.#settings, { address, columns, chosen, text: isTextFormat(format) ? 'own' : 'csv' });
+      const select = partitionSelect(this.#settings, { address, columns, chosen, values });
       return new CopyStream({
         session, sql: `COPY (\n${select}\n) TO STDOUT WITH (${options})`, rowEnd, path: this.#path, clock, silenceMs: callLimitMs,
         probe: (probeSignal) => this.#sessions.probe(probeSignal),

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteTableName } from '../table-name.ts';
+import type { CopyForm } from './copy-format.ts';
 import { readExpression } from './interim-types.ts';
 import { conditionOf, pagesCondition, type PartitionAddress } from './partition-address.ts';
 import type { SourceColumn } from './source-columns.ts';
@@ -23,12 +24,12 @@ export interface PartitionSelect {
   readonly columns: readonly SourceColumn[];
   /** Indexes of those that are read, in order; undefined: all. */
   readonly chosen: readonly number[] | undefined;
-  readonly text: 'csv' | 'own';
+  readonly values: CopyForm['values'];
 }
 
 /** The rows and columns of one partition. */
 export function partitionSelect(settings: Pick<SourceSettings, 'query' | 'table'>, wish: PartitionSelect): string {
-  const { address, columns, chosen, text } = wish;
+  const { address, columns, chosen, values } = wish;
   const condition = address.range !== undefined ? conditionOf(address.range)
     : address.pages === undefined ? undefined : pagesCondition(address.pages);
   const read = (chosen ?? columns.map((_column, index) => index)).map((index) => {
@@ -37,13 +38,13 @@ export function partitionSelect(settings: Pick<SourceSettings, 'query' | 'table'
     return { column, index };
   });
   if (settings.query === undefined) {
-    const list = read.map(({ column }) => readExpression(quoteIdentifier(column.name), column.typeName, text)).join(', ');
+    const list = read.map(({ column }) => readExpression(quoteIdentifier(column.name), column.typeName, values)).join(', ');
     return `SELECT ${list} FROM ${address.leaf ?? fromOf(settings)}${condition === undefined ? '' : ` WHERE ${condition}`}`;
   }
   const query = queryWithCondition(settings.query, condition);
-  if (chosen === undefined && columns.every((column) => readExpression('', column.typeName, text) === '')) return query;
+  if (chosen === undefined && columns.every((column) => readExpression('', column.typeName, values) === '')) return query;
   // Two columns of a query may have the same name, so they are read by names of our own.
   const names = columns.map((_column, index) => `dmg_${index}`).join(', ');
-  const list = read.map(({ column, index }) => readExpression(`dmg_${index}`, column.typeName, text)).join(', ');
+  const list = read.map(({ column, index }) => readExpression(`dmg_${index}`, column.typeName, values)).join(', ');
   return `SELECT ${list} FROM (\n${query}\n) AS dmg_source (${names})`;
 }
