@@ -108,7 +108,7 @@ async function runWith(options: DemoOptions, filling: Promise<Lineitem>): Promis
   ]);
   const where = nodes.names.length === 1 ? 'one node' : `${nodes.names.length} nodes`;
   say(`running ${submitted.length} jobs on ${where}; lineitem is updated, vacuumed and extended meanwhile`);
-  const { ended, act } = await follow({ client, up, submitted, nodes, say, signal });
+  const { ended, act } = await follow({ client, up, submitted, nodes, lineitem, say, signal });
   say(`${await lineitem.stopMoving()} transactions have changed lineitem meanwhile`);
   if (options.tamper) {
     await tamper(root);
@@ -184,6 +184,7 @@ interface Following {
   readonly up: UpLine;
   readonly submitted: readonly Submitted[];
   readonly nodes: DemoNodes;
+  readonly lineitem: Lineitem;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -196,10 +197,10 @@ interface Followed {
 }
 
 /** Shows the table, and what happens to the nodes, until every run has ended and all of it has been seen. */
-async function follow({ client, up, submitted, nodes, say, signal }: Following): Promise<Followed> {
+async function follow({ client, up, submitted, nodes, lineitem, say, signal }: Following): Promise<Followed> {
   const table = createLiveTable(process.stderr);
   const rest = new Rest(up, factoryName);
-  const act = nodes.names.length === 1 ? undefined : createAct(nodes, rest, table, say);
+  const act = nodes.names.length === 1 ? undefined : createAct(nodes, rest, table, { lineitem, say });
   const startedMs = systemClock.monotonicMs();
   const ended = new Map<string, ActivityRun[]>();
   const open = new Set(submitted.map(({ runId }) => runId));
@@ -229,7 +230,7 @@ async function follow({ client, up, submitted, nodes, say, signal }: Following):
   return { ended, act };
 }
 
-function createAct(nodes: DemoNodes, rest: Rest, table: LiveTable, say: (text: string) => void): FailoverAct {
+function createAct(nodes: DemoNodes, rest: Rest, table: LiveTable, { lineitem, say }: Pick<Following, 'lineitem' | 'say'>): FailoverAct {
   return new FailoverAct({
     nodes,
     say: (text) => {
@@ -238,6 +239,7 @@ function createAct(nodes: DemoNodes, rest: Rest, table: LiveTable, say: (text: s
       say(text);
     },
     drain: async (node) => void (await rest.call('POST', `/integrationRuntimes/${gatewayName}/nodes/${node}/drain`, drainRequest)),
+    mayInterrupt: (copies) => lineitem.mayInterrupt(copies),
   });
 }
 

@@ -29,6 +29,8 @@ export interface FailoverActOptions {
   readonly nodes: DemoNodes;
   readonly say: (text: string) => void;
   readonly drain: (node: string) => Promise<void>;
+  /** False while copies are at something that a kill would spoil for good. */
+  readonly mayInterrupt: (copies: readonly CopyPicture[]) => Promise<boolean>;
 }
 
 const successorLimitMs = 15_000;
@@ -98,6 +100,7 @@ export class FailoverAct {
     const there = under.filter(({ node }) => node === leader.node);
     const isPatient = systemClock.monotonicMs() - this.#startedMs < patienceMs;
     if (!isLast && !there.some(({ bytes }) => bytes >= bytesMin) && (isPatient || under.length === 0)) return;
+    if (!isLast && !(await this.#options.mayInterrupt(copies))) return;
     this.#step = 'killing';
     this.#interrupted = new Map(there.map((copy) => [copy.activity, copy]));
     say(`kill -9 of the whole process group of ${leader.node}: the dispatcher, with ${there.length} copies running on it`);

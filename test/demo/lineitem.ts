@@ -8,6 +8,7 @@ import { MovingTable } from '../harness/moving-table.ts';
 import { tempDir } from '../harness/temp-dir.ts';
 import { container } from './definitions.ts';
 import { tableCopies, type TableCopy, tables } from './table-definitions.ts';
+import type { CopyPicture } from './failover-act.ts';
 import type { Verdict } from './verify.ts';
 
 const columns = `l_orderkey bigint NOT NULL, l_partkey bigint NOT NULL, l_suppkey bigint NOT NULL, l_linenumber integer NOT NULL,
@@ -95,6 +96,18 @@ export class Lineitem {
   async stopMoving(): Promise<number> {
     await this.#moving.stop();
     return this.#moving.moves;
+  }
+
+  /**
+   * True once the snapshot of every copy from the table is held on a second node, or the copy has ended: from then on the rows are of
+   * one moment whichever node dies. Before, the copy would go on with rows of later moments, and its receipt would say so.
+   */
+  async mayInterrupt(copies: readonly CopyPicture[]): Promise<boolean> {
+    const ofTable = tableCopies.filter(({ from }) => from.kind === 'table').map(({ activity }) => activity);
+    const open = copies.filter(({ activity, state }) => ofTable.includes(activity) && ['Queued', 'InProgress'].includes(state));
+    const heldTwice = await this.server.admin(`SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'dmg:s:%'
+      GROUP BY split_part(application_name, ':', 3) HAVING count(*) > 1`);
+    return heldTwice.length >= open.length;
   }
 
   /** One row of one sink becomes another. */

@@ -85,9 +85,11 @@ export class AssistDesk {
         this.#wishes.delete(entry);
         continue;
       }
-      if (state !== 'Running' || nextStep(record) !== 'copy' || nowMs - sinceMs < settings.assistAfterMs) continue;
+      if (state !== 'Running' || nextStep(record) !== 'copy') continue;
+      // A snapshot is lost with its node from the first moment on; slots are for copies that last.
+      const assistantsWanted = nowMs - sinceMs < settings.assistAfterMs ? 0 : progress?.assistantsWanted ?? 0;
       leads.push({
-        jobId: entry.jobId, sendNo: record.sendNo, nodeId: attempt.nodeId, assistantsWanted: progress?.assistantsWanted ?? 0,
+        jobId: entry.jobId, sendNo: record.sendNo, nodeId: attempt.nodeId, assistantsWanted,
         snapshotHeld: progress?.snapshotHeld ?? false, assistants: record.assistants ?? [], ineligible: unfit(entry, nowMs),
       });
     }

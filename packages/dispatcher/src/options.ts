@@ -67,7 +67,7 @@ export interface DispatcherSettings {
   readonly ineligibleMs: number;
   /** A node that refused because it is full or draining is asked again after this, unless it says before that a slot is free. */
   readonly refusedMs: number;
-  /** A copy that could use assistants gets the first one after this: most copies are over before. */
+  /** A copy that could use assistants gets the first one after this: most copies are over before. Keepers are not waited with. */
   readonly assistAfterMs: number;
   /** After an assistant ended, its node assists the same job again after this. */
   readonly assistRestMs: number;
