@@ -207,13 +207,17 @@ test('a keeper alone carries the snapshot over the death of the lead, and lets g
 });
 
 test('a lost snapshot: begun anew where the sink can discard, else each chunk at its moment, or a failure', async () => {
-  const run = async (settings: Record<string, string>, discards: boolean): Promise<[string, string, number, string]> => {
+  const run = async (
+    settings: Record<string, string>, discards?: 'always' | 'unmarked', marked = 3,
+  ): Promise<[string, string, number, string]> => {
     const fixture = fixtureOf();
     const job = tableJob(tableEnd('db1', 't', settings), tableEnd('db2', 'u'), {}, { finalTry: false });
-    const connectors = new Map(fixture.connectors()).set('memory-table', fixture.tables({ discards }));
-    fixture.db2.intercept = (call) => {
-      if (call !== 'mark' || fixture.db2.job('job-1').marks.size < 3 || fixture.db1.snapshots.size === 0) return;
-      fixture.db2.intercept = undefined;
+    const connectors = new Map(fixture.connectors()).set('memory-table', fixture.tables(discards === undefined ? {} : { discards }));
+    const db = marked > 0 ? fixture.db2 : fixture.db1;
+    db.intercept = (call) => {
+      if (call !== (marked > 0 ? 'mark' : 'open') || fixture.db1.snapshots.size === 0) return;
+      if (fixture.db2.job('job-1').marks.size < marked) return;
+      db.intercept = undefined;
       fixture.db1.snapshots.clear();
       fixture.db1.create('t', ['id#', 'name'], numbered(rows).map(([id]) => [id ?? null, 'new']));
     };
@@ -222,10 +226,15 @@ test('a lost snapshot: begun anew where the sink can discard, else each chunk at
     const code = outcome.kind === 'failed' ? outcome.fault.code : outcome.kind === 'succeeded' ? outcome.receipt.consistency : '';
     return [outcome.kind, code, outcome.kind === 'succeeded' ? outcome.receipt.generation : 0, [...names].toSorted().join()];
   };
-  assert.deepEqual(await run({}, true), ['succeeded', 'snapshot', 2, 'new']);
-  assert.deepEqual(await run({}, false), ['succeeded', 'perChunk', 1, 'new,old']);
-  assert.deepEqual(await run({ onSnapshotLost: 'perChunk' }, true), ['succeeded', 'perChunk', 1, 'new,old']);
-  assert.deepEqual(await run({ onSnapshotLost: 'fail' }, true), ['failed', 'DMG_CONNECTOR_SNAPSHOT_LOST', 0, 'old']);
-  assert.deepEqual(await run({ onSnapshotLost: 'restart' }, false), ['failed', 'DMG_CONNECTOR_SNAPSHOT_LOST', 0, 'old']);
-  assert.deepEqual(await run({ onSnapshotLost: 'maybe' }, false), ['failed', 'DMG_ENGINE_SNAPSHOT_POLICY', 0, '']);
+  assert.deepEqual(await run({}, 'always'), ['succeeded', 'snapshot', 2, 'new']);
+  assert.deepEqual(await run({}), ['succeeded', 'perChunk', 1, 'new,old']);
+  assert.deepEqual(await run({ onSnapshotLost: 'perChunk' }, 'always'), ['succeeded', 'perChunk', 1, 'new,old']);
+  assert.deepEqual(await run({ onSnapshotLost: 'fail' }, 'always'), ['failed', 'DMG_CONNECTOR_SNAPSHOT_LOST', 0, 'old']);
+  assert.deepEqual(await run({ onSnapshotLost: 'restart' }), ['failed', 'DMG_CONNECTOR_SNAPSHOT_LOST', 0, 'old']);
+  assert.deepEqual(await run({ onSnapshotLost: 'maybe' }), ['failed', 'DMG_ENGINE_SNAPSHOT_POLICY', 0, '']);
+  // Rows that are in cannot be taken back, so that only a copy that has none yet begins anew.
+  assert.deepEqual(await run({}, 'unmarked', 0), ['succeeded', 'snapshot', 2, 'new']);
+  assert.deepEqual(await run({}, 'unmarked'), ['succeeded', 'perChunk', 1, 'new,old']);
+  assert.deepEqual(await run({ onSnapshotLost: 'restart' }, 'unmarked'), ['failed', 'DMG_CONNECTOR_SNAPSHOT_LOST', 0, 'old']);
+  assert.deepEqual(await run({ onSnapshotLost: 'perChunk' }, 'unmarked', 0), ['succeeded', 'perChunk', 1, 'new']);
 });

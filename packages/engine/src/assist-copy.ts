@@ -74,7 +74,7 @@ class Assistant {
     const plain = await copyContext(this.#options, this.#kit, { plan, source, sink }, signal);
     const marks = plan.snapshotKey === undefined ? undefined : await readMarks(plain, signal);
     // A copy is of one moment as long as it can be: who cannot see the snapshot is of no help, unless it is lost already.
-    const policy = policyOf({ job, sink }, plan) === 'perChunk' && isLost(marks) ? 'perChunk' : 'fail';
+    const policy = policyOf({ job, sink }, plan, marks ?? []) === 'perChunk' && isLost(marks) ? 'perChunk' : 'fail';
     const context: CopyContext = { ...plain, underSnapshot: await enterSnapshot({ plan, source, attemptId, calls, policy }, signal) };
     progress.enter('copy');
     const part = { index: share.index, of: () => share.of, onFailure: (error: unknown) => this.#onFailure(error) };

@@ -5,6 +5,7 @@ import type { AbortOptions, CopyWorkOptions } from './attempt-options.ts';
 import { BufferPool } from './buffer-pool.ts';
 import type { CopyContext, SourceEnd } from './copy-context.ts';
 import { defaultEngineLimits, type EngineLimits } from './engine-limits.ts';
+import { FileSkips } from './file-skips.ts';
 import { ProgressTally } from './progress-tally.ts';
 import { rowBufferBytes } from './row-copy.ts';
 import { StoreCalls } from './store-calls.ts';
@@ -56,7 +57,7 @@ export async function copyContext(
   return {
     ...standing, attemptId, activity, underSnapshot: false, exchange: await exchangeFor(options, kit, standing, signal), calls,
     pool: poolFor(plan, options.memoryBytes ?? defaultMemoryBytes), partSlots: new ByteCredits(Math.max(1, sink.limits.parallelParts)),
-    progress, clock, logger, limits, logs: ends.logs,
+    progress, clock, logger, limits, logs: ends.logs, skips: new FileSkips(activity.skipFiles),
   };
 }
 

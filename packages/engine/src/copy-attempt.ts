@@ -113,7 +113,7 @@ class CopyAttempt {
     const { assistants, job, attemptId } = this.#options;
     const { plan, source, sink, calls, logger } = context;
     if (plan.targets.every((target) => missingChunks(target, marks[target.target] ?? []) === 0)) return;
-    const policy = policyOf({ job, sink }, plan);
+    const policy = policyOf({ job, sink }, plan, marks);
     const part = { index: 0, of: () => 1 + (assistants?.() ?? 0) };
     const underSnapshot = await enterSnapshot({ plan, source, attemptId, calls, policy }, signal);
     try {

@@ -4,6 +4,7 @@ import type { CopyActivity, Plan, SourceObject } from '@dmg/model';
 import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
 import type { CopyLogs } from './copy-logs.ts';
 import type { EngineLimits } from './engine-limits.ts';
+import type { FileSkips } from './file-skips.ts';
 import type { ProgressTally } from './progress-tally.ts';
 import type { StoreCalls } from './store-calls.ts';
 import type { StreamExchange } from './stream-exchange.ts';
@@ -33,6 +34,7 @@ export interface CopyContext {
   readonly logger: Logger;
   readonly limits: EngineLimits;
   readonly logs: CopyLogs;
+  readonly skips: FileSkips;
 }
 
 /**
@@ -51,8 +53,10 @@ export async function readExactly(
   const startedMs = context.clock.monotonicMs();
   const ended = context.progress.began('source');
   const count = await context.calls.once({ what: `read ${object.path}`, bytes, signal }, (callSignal) =>
-    whilePinned(buffer, () => source.read(object, position, into, callSignal))).finally(ended);
-  if (count !== bytes) throw connectorErrors.SOURCE_CHANGED.create({ path: object.path });
+    whilePinned(buffer, () => source.read(object, position, into, callSignal))).catch((error: unknown) => {
+    throw context.skips.ofSource(error);
+  }).finally(ended);
+  if (count !== bytes) throw context.skips.ofSource(connectorErrors.SOURCE_CHANGED.create({ path: object.path }));
   context.progress.read(bytes, context.clock.monotonicMs() - startedMs);
   return into;
 }

@@ -1,6 +1,6 @@
 import type { Clock, Logger, Random } from '@dmg/base';
 import { firstLine } from '@dmg/base';
-import type { Connector, SideFiles } from '@dmg/connector-api';
+import { type Connector, isSkippedFile, type SideFiles } from '@dmg/connector-api';
 import { copyLogFolder, type CopyLog, type Job, type Mark, type Plan, type Receipt, receiptDigest } from '@dmg/model';
 import type { EngineLimits } from './engine-limits.ts';
 import { engineErrors } from './errors.ts';
@@ -65,7 +65,8 @@ export class CopyLogs {
   async prepare({ plan, marks, receipt }: FinishedCopy, signal: AbortSignal): Promise<void> {
     if (this.#log === undefined) return;
     const { attemptId, clock, calls, job } = this.#options;
-    const names = marks.flat().filter((mark) => (mark.rowsSkipped ?? 0) > 0).map(skippedRowsName);
+    // Of a file that was left out no row was copied, nor skipped.
+    const names = marks.filter((own) => !isSkippedFile(own)).flat().filter((mark) => (mark.rowsSkipped ?? 0) > 0).map(skippedRowsName);
     const lines = this.#log.form === 'session' ? sessionLines({ plan, marks, activity: job.activity, level: this.#log.level, clock }) : [];
     if (lines.length === 0 && names.length === 0) return;
     const what = { what: 'write the log of the copy', signal };

@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os';
+import { firstLine } from '@dmg/base';
 import type { AssistShare, Mark, Plan } from '@dmg/model';
 import { parallelShare } from './chunk-order.ts';
 import type { CopyContext } from './copy-context.ts';
 import { CopyQueue } from './copy-queue.ts';
 import type { CopyUnit } from './copy-units.ts';
+import { skipFile } from './file-skips.ts';
 import { forEachParallel } from './parallel.ts';
 import { copyRange } from './range-copy.ts';
 import { copyRows } from './row-copy.ts';
@@ -28,7 +30,9 @@ export async function readMarks(context: CopyContext, signal: AbortSignal): Prom
   const marks: Mark[][] = plan.targets.map(() => []);
   await forEachParallel(plan.targets, { count: parallelMarks, signal }, async (target, targetSignal) => {
     const options = { what: `read the marks of ${target.path}`, signal: targetSignal };
-    marks[target.target] = await calls.repeated(options, (callSignal) => sink.marks(plan, target, callSignal));
+    const read = await calls.repeated(options, (callSignal) => sink.marks(plan, target, callSignal));
+    marks[target.target] = read;
+    context.skips.learn(target, read);
   });
   return marks;
 }
@@ -68,7 +72,7 @@ export async function copyMissing(
       if (unit === undefined) return;
       const startedMs = clock.monotonicMs();
       try {
-        await copyUnit(context, queue, { unit, outputs }, runnerSignal);
+        await copyOrSkip(context, queue, { unit, outputs }, runnerSignal);
         queue.ended(unit, clock.monotonicMs() - startedMs);
         part.onCopied?.();
       } catch (error) {
@@ -103,6 +107,23 @@ function streamOutputs({ pool, plan }: CopyContext, count: number): number {
 
 function streamsOf(plan: Plan): number {
   return Math.max(1, plan.targets.reduce((sum, target) => sum + target.sources.length, 0));
+}
+
+/** Copies a unit, or leaves its file out where something is wrong with it that the activity names. */
+async function copyOrSkip(
+  context: CopyContext, queue: CopyQueue, work: { unit: CopyUnit; outputs: number }, signal: AbortSignal,
+): Promise<void> {
+  const { unit } = work;
+  const known = context.skips.reasonOf(unit.target);
+  if (known !== undefined) return skipFile(context, unit, known, signal);
+  try {
+    await copyUnit(context, queue, work, signal);
+  } catch (error) {
+    const reason = signal.aborted ? undefined : context.skips.decide(unit.target, error);
+    if (reason === undefined) throw error;
+    context.logger.warn({ path: unit.target.sources[0]?.path ?? '', reason: firstLine(error) }, 'file is skipped');
+    await skipFile(context, unit, reason, signal);
+  }
 }
 
 async function copyUnit(

@@ -1,13 +1,15 @@
 import { firstLine, hasCode, type Logger } from '@dmg/base';
 import { connectorErrors } from '@dmg/connector-api';
-import type { Plan } from '@dmg/model';
+import type { Mark, Plan } from '@dmg/model';
 import { checkPlan } from './plan.ts';
 import { type PlanStep, planGeneration } from './plan-step.ts';
-import { onSnapshotLost, type SnapshotPolicy } from './snapshot-step.ts';
+import { canRestart, onSnapshotLost, type SnapshotPolicy } from './snapshot-step.ts';
 
-/** What becomes of a copy of this plan when its snapshot is lost. */
-export function policyOf({ job, sink }: Pick<PlanStep, 'job' | 'sink'>, plan: Plan): SnapshotPolicy {
-  return onSnapshotLost(job.activity, { sourceKind: plan.sourceKind, canRestart: sink.beginGeneration !== undefined });
+/** What becomes of a copy of this plan, of which `marks` stand, when its snapshot is lost. */
+export function policyOf(
+  { job, sink }: Pick<PlanStep, 'job' | 'sink'>, plan: Plan, marks: readonly (readonly Mark[])[],
+): SnapshotPolicy {
+  return onSnapshotLost(job.activity, { sourceKind: plan.sourceKind, canRestart: canRestart(sink, marks) });
 }
 
 /**
@@ -20,13 +22,21 @@ export async function laterGeneration(
   const { job, calls, sink, logger, mayBegin } = step;
   const { plan, error } = failed;
   if (hasCode(error, connectorErrors.JOB_CLOSED.code)) return standingLater(step, plan, signal);
-  if (!hasCode(error, connectorErrors.SNAPSHOT_LOST.code) || policyOf(step, plan) !== 'restart') return undefined;
+  if (!hasCode(error, connectorErrors.SNAPSHOT_LOST.code) || !mayRestart(step)) return undefined;
   const standing = await standingLater(step, plan, signal);
   if (standing !== undefined || !mayBegin) return standing;
   logger.warn({ generation: plan.generation + 1, reason: firstLine(error) }, 'the snapshot is lost, the copy begins anew');
   const state = await calls.repeated({ what: 'read the state of the job at the sink', signal }, (callSignal) => sink.state(callSignal));
   if (state.phase !== 'open') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
-  return planGeneration(step, plan.generation + 1, signal);
+  const next = await planGeneration(step, plan.generation + 1, signal);
+  // A sink that cannot take marked chunks back gives back the plan that stands.
+  const goesOn = onSnapshotLost(job.activity, { sourceKind: plan.sourceKind, canRestart: false }) === 'perChunk';
+  return next.generation > plan.generation || goesOn ? next : undefined;
+}
+
+function mayRestart({ job, sink }: Pick<PlanStep, 'job' | 'sink'>): boolean {
+  const can = { sourceKind: 'addressable', canRestart: sink.beginGeneration !== undefined } as const;
+  return onSnapshotLost(job.activity, can) === 'restart';
 }
 
 async function standingLater({ job, calls, sink }: PlanStep, plan: Plan, signal: AbortSignal): Promise<Plan | undefined> {

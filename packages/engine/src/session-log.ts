@@ -1,5 +1,5 @@
 import type { Clock } from '@dmg/base';
-import type { CopyActivity, CopyLog, Mark, Plan } from '@dmg/model';
+import type { CopyActivity, CopyLog, FileSkipReason, Mark, Plan } from '@dmg/model';
 import { csvLine, sessionHeader } from './skipped-rows.ts';
 
 export interface SessionLogRequest {
@@ -10,6 +10,12 @@ export interface SessionLogRequest {
   readonly level: CopyLog['level'];
   readonly clock: Clock;
 }
+
+const skipTexts: Readonly<Record<FileSkipReason, string>> = {
+  missing: 'Skipped (fileMissing): it was removed before it had been copied.',
+  forbidden: 'Skipped (fileForbidden): the store refused to let it be read.',
+  changed: 'Skipped (dataInconsistency): it was changed or replaced while it was copied.',
+};
 
 /**
  * The session log of a finished copy, from its plan and marks: what was read and what was written, and from which chunks rows were
@@ -24,6 +30,11 @@ export function sessionLines({ plan, marks, activity, level, clock }: SessionLog
   const isTable = { source: activity.source.format.type === 'Table', sink: activity.sink.format.type === 'Table' };
   for (const target of plan.targets) {
     const own = marks[target.target] ?? [];
+    const left = own.find((mark) => mark.fileSkipped !== undefined)?.fileSkipped;
+    if (left !== undefined) {
+      for (const source of target.sources) say('Warning', 'FileSkip', source.path, skipTexts[left]);
+      continue;
+    }
     const total = (of: (mark: Mark) => number): number => own.reduce((sum, mark) => sum + of(mark), 0);
     const skipped = total((mark) => mark.rowsSkipped ?? 0);
     const rows = plan.representation === 'rows' || isTable.source ? ` and ${total((mark) => mark.rows)} rows` : '';

@@ -1,5 +1,5 @@
-import { connectorErrors, textOf } from '@dmg/connector-api';
-import type { CopyActivity, Plan, SourceKind } from '@dmg/model';
+import { connectorErrors, type Sink, textOf } from '@dmg/connector-api';
+import type { CopyActivity, Mark, Plan, SourceKind } from '@dmg/model';
 import type { SourceEnd } from './copy-context.ts';
 import { engineErrors } from './errors.ts';
 import type { StoreCalls } from './store-calls.ts';
@@ -23,9 +23,15 @@ export function onSnapshotLost(
   return (asked === 'restart' && !can.canRestart) || (asked === 'perChunk' && !perChunk) ? 'fail' : asked;
 }
 
+/** Whether a copy can begin anew: `marks` are those that stand; undefined: not known. */
+export function canRestart(sink: Pick<Sink, 'beginGeneration' | 'beginsAnew'>, marks?: readonly (readonly Mark[])[]): boolean {
+  if (sink.beginGeneration === undefined) return false;
+  return sink.beginsAnew !== 'unmarked' || (marks?.every((ofTarget) => ofTarget.length === 0) ?? false);
+}
+
 /** A source may be cut into pieces that mean something under its snapshot only: its loss is survived, or wanted to be a failure. */
-export function takesSnapshotBound(activity: Pick<CopyActivity, 'source'>, canRestart: boolean): boolean {
-  const policy = onSnapshotLost(activity, { sourceKind: 'snapshotBound', canRestart });
+export function takesSnapshotBound(activity: Pick<CopyActivity, 'source'>, sink: Sink): boolean {
+  const policy = onSnapshotLost(activity, { sourceKind: 'snapshotBound', canRestart: canRestart(sink) });
   return policy === 'restart' || textOf(activity.source.settings, 'onSnapshotLost')?.toLowerCase() === 'fail';
 }
 

@@ -39,7 +39,7 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
   const wish = {
     partitionsMax: isOneChunk(codecsOf(activity)) || isJsonArray(activity.sink.format)
       ? 1 : Math.min(sink.limits.chunksPerTargetMax, sink.limits.partsPerTargetMax),
-    snapshotBound: takesSnapshotBound(activity, sink.beginGeneration !== undefined),
+    snapshotBound: takesSnapshotBound(activity, sink),
   };
   const parts = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
   const { kind, consistency, snapshotKey, partitions } = parts;

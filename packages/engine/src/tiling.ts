@@ -1,4 +1,4 @@
-import { connectorErrors, missingChunks, sourceBytesOf } from '@dmg/connector-api';
+import { connectorErrors, isSkippedFile, missingChunks, sourceBytesOf } from '@dmg/connector-api';
 import { type Mark, type Plan, type PlanTarget, type Receipt, receiptDigest } from '@dmg/model';
 import { sumHashes } from '@dmg/formats';
 import { engineErrors } from './errors.ts';
@@ -15,6 +15,8 @@ export function tiledMarks(plan: Plan, target: PlanTarget, marks: readonly Mark[
   const missing = missingChunks(target, marks);
   if (missing > 0) throw connectorErrors.MARKS_MISSING.create({ jobId: plan.jobId, missing });
   const invalid = (chunk: number, reason: string): Error => engineErrors.MARKS_INVALID.create({ path: target.path, chunk, reason });
+  // Nothing of a file that was left out is published, so that its marks need not fit together.
+  if (isSkippedFile(marks)) return [...marks];
   const counted: Mark[] = [];
   if (target.cutting.kind === 'ranges' && plan.representation === 'rows') return rowRangeMarks(target, marks, invalid);
   if (target.cutting.kind === 'ranges') {
@@ -119,7 +121,11 @@ export interface ReceiptRequest {
 /** What the copy did, from the marks and from nothing else. */
 export function draftReceipt(request: ReceiptRequest): Receipt {
   const { plan } = request;
-  const marks = request.marks.flat();
+  const skipped = request.marks.map(isSkippedFile);
+  const counted = request.marks.map((own, target) => (skipped[target] === true ? [] : own));
+  const copied = plan.targets.filter(({ target }) => skipped[target] !== true);
+  const filesSkipped = plan.targets.length - copied.length;
+  const marks = counted.flat();
   const sum = (of: (mark: Mark) => number): number => marks.reduce((total, mark) => total + of(mark), 0);
   const rows = sum((mark) => mark.rows);
   const rowsSkipped = sum((mark) => mark.rowsSkipped ?? 0);
@@ -130,19 +136,20 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
     guarantee: request.atomicPublish === 'yes' && isRepeatable(plan) ? 'exactlyOnce' : 'atLeastOnce',
     verification: 'acknowledged',
     consistency: consistencyOf(plan, marks),
-    filesRead: plan.targets.reduce((total, target) => total + (target.cutting.kind === 'streams' ? 0 : target.sources.length), 0),
-    filesWritten: plan.targets.filter((target) => target.columns === undefined).length,
+    filesRead: copied.reduce((total, target) => total + (target.cutting.kind === 'streams' ? 0 : target.sources.length), 0),
+    filesWritten: copied.filter((target) => target.columns === undefined).length,
     bytesRead: plan.targets.reduce(
-      (total, target, index) => (request.marks[index] ?? []).reduce((bytes, mark) => bytes + sourceBytesOf(target, mark), total), 0,
+      (total, target, index) => (counted[index] ?? []).reduce((bytes, mark) => bytes + sourceBytesOf(target, mark), total), 0,
     ),
     bytesWritten: sum((mark) => mark.bytes),
     rowsRead: rows + rowsSkipped,
     rowsWritten: rows,
     rowsSkipped,
     chunks: marks.length,
+    ...(filesSkipped === 0 ? {} : { filesSkipped }),
     hash: sumHashes(marks.map((mark) => mark.hash)),
     attempts: [...new Set(marks.map((mark) => mark.attemptId))].toSorted(),
-    ...receiptTargets(plan, request.marks),
+    ...receiptTargets({ ...plan, targets: copied }, counted),
     finishedBy: request.finishedBy,
     finishedAt: new Date(request.finishedAtMs).toISOString(),
   };

@@ -207,6 +207,11 @@ export interface Sink {
    */
   beginGeneration?(plan: Plan, signal: AbortSignal): Promise<Plan>;
   /**
+   * `always`: `beginGeneration` discards whatever was written. `unmarked`: only what has no mark yet; once a chunk is marked, the plan
+   * that stands is returned. Default: `always`.
+   */
+  readonly beginsAnew?: 'always' | 'unmarked';
+  /**
    * Marks of one target of the plan that stands, in order of chunk (those that count: see `chooseMarks`). Read afresh from the
    * sink. Job done or aborted → `JOB_CLOSED`. Whether the target is complete says `missingChunks`.
    */
@@ -214,7 +219,7 @@ export interface Sink {
   /** `form`: `own` where the rows of a table come in its own form; text, or a file's bytes, where it is left out. */
   openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal, form?: 'own'): Promise<ChunkWriter>;
   /**
-   * Publishes every target and sets the phase `done` with the receipt; returns the receipt that stands. Marks missing →
+   * Publishes every target, but those that are skipped (`isSkippedFile`), and sets the phase `done` with the receipt; returns the receipt that stands. Marks missing →
    * `MARKS_MISSING` (the engine copies them and calls again). Phase aborted → `JOB_CLOSED`. Target changed by a stranger since the
    * plan was made → `TARGET_CHANGED`. A target that was published and then taken away by a consumer is not published again.
    */
@@ -230,7 +235,7 @@ export interface Sink {
 }
 
 /** What the engine knows of a chunk when it is complete. */
-export type ChunkFacts = Pick<Mark, 'bytes' | 'rows' | 'rowsSkipped' | 'hash' | 'sourceStart' | 'sourceEnd'>;
+export type ChunkFacts = Pick<Mark, 'bytes' | 'rows' | 'rowsSkipped' | 'fileSkipped' | 'hash' | 'sourceStart' | 'sourceEnd'>;
 
 /** One chunk being written by one attempt. Nothing of it counts before `mark` has resolved. */
 export interface ChunkWriter {

@@ -4,10 +4,11 @@ import { extentTotal } from './source-extents.ts';
 /**
  * Of everything that is complete at the sink, the marks that count, in order of chunk. Where a chunk has several complete versions
  * the lowest attempt id is taken, so that every reader takes the same. Under `sequential` cutting a version counts only if it
- * starts where the one before it ended, and nothing counts after a gap (DESIGN-RULES 5.2).
+ * starts where the one before it ended, and nothing counts after a gap (DESIGN-RULES 5.2). A version that skips the file goes before all
+ * others: once a file is skipped, it stays so, whoever comes later.
  */
 export function chooseMarks(target: PlanTarget, complete: readonly Mark[]): Mark[] {
-  const ordered = complete.toSorted((a, b) => a.chunk - b.chunk || (a.attemptId < b.attemptId ? -1 : a.attemptId > b.attemptId ? 1 : 0));
+  const ordered = complete.toSorted((a, b) => a.chunk - b.chunk || skipFirst(a, b) || (a.attemptId < b.attemptId ? -1 : a.attemptId > b.attemptId ? 1 : 0));
   const chosen: Mark[] = [];
   const chunks = plannedChunks(target);
   if (chunks !== undefined) {
@@ -19,6 +20,15 @@ export function chooseMarks(target: PlanTarget, complete: readonly Mark[]): Mark
     if (mark.chunk === chosen.length && mark.sourceStart === (chosen.at(-1)?.sourceEnd ?? 0)) chosen.push(mark);
   }
   return chosen;
+}
+
+function skipFirst(a: Mark, b: Mark): number {
+  return Number(b.fileSkipped !== undefined) - Number(a.fileSkipped !== undefined);
+}
+
+/** Of the marks of a target that count: was its file left out? Then nothing of it is published. */
+export function isSkippedFile(marks: readonly Mark[]): boolean {
+  return marks.some((mark) => mark.fileSkipped !== undefined);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chooseMarks } from '@dmg/connector-api';
+import { chooseMarks, isSkippedFile } from '@dmg/connector-api';
 import type { Mark, PlanTarget } from '@dmg/model';
 import { type BlockFacts, decodeBlockId, type LastFacts } from './block-id.ts';
 
@@ -67,6 +67,8 @@ export interface IntendedList {
   /** `<index in the intent's attempts>.<key of the version>`, in order of chunk. */
   readonly chunks: readonly string[];
   readonly digest: string;
+  /** The file was left out: nothing is committed. Absent: no. */
+  readonly skipped?: true;
 }
 
 export interface CommitIntent {
@@ -84,6 +86,7 @@ export function intentOf(targets: readonly (readonly ChunkVersion[])[]): CommitI
       return `${index}.${key}`;
     }),
     digest: digestOf(versions.flatMap(({ blocks }) => blocks)),
+    ...(isSkippedFile(versions.map(({ mark }) => mark)) ? { skipped: true as const } : {}),
   }));
   return { attempts: [...attempts.keys()], lists };
 }

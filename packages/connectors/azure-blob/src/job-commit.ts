@@ -28,14 +28,15 @@
  *    ETag was made another one, before abort told anybody.
  *  - Abort between intent and commit: it is a second finisher.
  *  - A finisher dies anywhere: the next one reads `open` (nothing committed) or `closing` (above).
+ * A target whose file was left out is not committed at all: the intent says so, and its blocks are discarded.
  * What remains, each a matter of moments:
  *  - a stranger who writes and removes the blob between a dead finisher's intent and commit;
  *  - an empty blob: it has no block that its commit could use up, so a finisher that freezes between its last look at the phase and the
  *    commit brings it back when it wakes.
  */
-import { connectorErrors, mapParallel, missingChunks } from '@dmg/connector-api';
+import { connectorErrors, isSkippedFile, mapParallel, missingChunks } from '@dmg/connector-api';
 import type { Plan, PlanTarget, Receipt } from '@dmg/model';
-import { scopeOf } from './block-id.ts';
+import { decodeBlockId, scopeOf } from './block-id.ts';
 import { type ChunkVersion, chooseVersions, type CommitIntent, completeVersions, intendedVersions, intentOf } from './block-list.ts';
 import { azureBlobErrors } from './errors.ts';
 import type { JobBlob, JobBody, JobRecord } from './job-blob.ts';
@@ -116,6 +117,9 @@ async function declareIntent(options: CommitOptions, plan: Plan, receipt: Receip
     if ((await job.phase(signal)) !== 'open') return undefined;
     throw connectorErrors.MARKS_MISSING.create({ jobId, missing });
   }
+  // A file may have been skipped after the receipt was drafted. Skipped ones only become more, so that their number says it.
+  const skipped = ready.filter((versions) => isSkippedFile(versions.map(({ mark }) => mark))).length;
+  if (skipped !== (receipt.filesSkipped ?? 0)) throw connectorErrors.MARKS_MISSING.create({ jobId, missing: 1 });
   const body: JobBody & { readonly phase: 'closing' } = { phase: 'closing', plan, intent: intentOf(ready), receipt };
   const etag = await job.write(record.etag, body, signal);
   return etag === undefined ? undefined : { etag, body, ageMs: 0, ready };
@@ -141,6 +145,12 @@ async function publish(
 ): Promise<boolean> {
   const { blobOf, jobId, signal } = options;
   const blob = blobOf(target);
+  if (intent.lists[target.target]?.skipped === true) {
+    const scope = scopeOf({ jobId, generation: plan.generation, target: target.target });
+    // Nobody commits them any more; without this they would stay for seven days.
+    await blob.burn({ jobId, base: target.base, closing: false, signal, mine: ({ name }) => decodeBlockId(scope, name) !== undefined });
+    return true;
+  }
   let versions = ready;
   for (let round = 0; round < roundsMax; round++) {
     versions ??= intendedVersions(intent, target.target, await allVersions(plan, target, blob, signal));

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { baseErrors, type DmgError, isDmgError } from '@dmg/base';
-import { chooseMarks, connectorErrors, mapParallel, missingChunks, plannedChunks } from '@dmg/connector-api';
+import { chooseMarks, connectorErrors, isSkippedFile, mapParallel, missingChunks, plannedChunks } from '@dmg/connector-api';
 import type { Mark, PlanTarget, Receipt } from '@dmg/model';
 import type { JobEnd, JobFolder, MarkEntry, OpenRecord } from './job-folder.ts';
 import type { TargetPublisher } from './target-publisher.ts';
@@ -77,8 +77,11 @@ export async function abortJob(options: PublishOptions, undone: (error: DmgError
   throw baseErrors.UNEXPECTED.create({ reason: 'a job begins and ends all the time' });
 }
 
+/** What is to be renamed for a target; nothing where its file was left out. */
+type Prepared = MarkEntry | 'skipped';
+
 /** What is to be renamed for each target. Undefined: something is gone, so the job must have ended. */
-async function prepareAll(options: PublishOptions, record: OpenRecord): Promise<MarkEntry[] | undefined> {
+async function prepareAll(options: PublishOptions, record: OpenRecord): Promise<Prepared[] | undefined> {
   const { job, publisher, locate, signal } = options;
   const { plan, work } = record;
   const marks = await mapParallel(plan.targets, callsAtOnce, (target) => readMarks(job, work, target, signal));
@@ -88,21 +91,23 @@ async function prepareAll(options: PublishOptions, record: OpenRecord): Promise<
     if (now.phase === 'done' || now.phase === 'aborted') return undefined;
     throw connectorErrors.MARKS_MISSING.create({ jobId: plan.jobId, missing });
   }
-  const prepared = await mapParallel(plan.targets, callsAtOnce, async (target, index) => {
+  const prepared = await mapParallel(plan.targets, callsAtOnce, async (target, index): Promise<Prepared | undefined> => {
     signal.throwIfAborted();
+    if (isSkippedFile(marks[index]?.map(({ mark }) => mark) ?? [])) return 'skipped';
     return publisher.prepare(work, target, await locate(target), marks[index]?.map(({ entry }) => entry) ?? []);
   });
   const entries = prepared.filter((entry) => entry !== undefined);
   return entries.length === prepared.length ? entries : undefined;
 }
 
-async function publishAll(options: PublishOptions, record: OpenRecord, prepared: readonly MarkEntry[], end: JobEnd): Promise<JobEnd> {
+async function publishAll(options: PublishOptions, record: OpenRecord, prepared: readonly Prepared[], end: JobEnd): Promise<JobEnd> {
   const { files, job, publisher, locate, signal } = options;
   const folders = new Set<string>();
   await mapParallel(record.plan.targets, callsAtOnce, async (target, index) => {
     signal.throwIfAborted();
-    const path = await locate(target);
     const entry = prepared[index];
+    if (entry === 'skipped') return;
+    const path = await locate(target);
     folders.add(dirname(path));
     if (entry !== undefined) await publisher.publish(record.work, target, path, entry);
   });

@@ -64,6 +64,7 @@ export interface MarkEntry {
   readonly bytes: number;
   readonly rows: number;
   readonly rowsSkipped?: number;
+  readonly fileSkipped?: FileSkipReason;
   readonly hash: string;
   readonly sourceStart: number;
   readonly sourceEnd: number;

@@ -96,8 +96,8 @@ const consistency: PropertySpec = {
 const onSnapshotLost: PropertySpec = {
   name: 'onSnapshotLost', type: 'string', values: ['restart', 'perChunk', 'fail'],
   description: 'What becomes of a copy when no session holds its snapshot any more. restart: the sink discards what it has, and the copy '
-    + 'begins anew. perChunk: the chunks that are left are each of their own moment. fail. '
-    + 'When left out: the first of them that is possible.',
+    + 'begins anew (into a table directly: as long as no chunk is in). perChunk: the chunks that are left are each of their own moment. '
+    + 'fail. When left out: the first of them that is possible.',
 };
 const readDetails: readonly PropertySpec[] = [
   {

@@ -1,5 +1,5 @@
 import { hasCode } from '@dmg/base';
-import { checkedObjectPath, chooseMarks, connectorErrors, joinPath, missingChunks } from '@dmg/connector-api';
+import { checkedObjectPath, chooseMarks, connectorErrors, isSkippedFile, joinPath, missingChunks } from '@dmg/connector-api';
 import type { ChunkFacts, ChunkWriter, Sink, SinkJob, SinkLimits, SinkState } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import type { MemoryJob, MemoryStore } from './memory-store.ts';
@@ -156,6 +156,7 @@ export class MemorySink implements Sink {
   #publish(job: MemoryJob, target: PlanTarget): void {
     if (job.phase === 'aborted') throw this.#closedError();
     if (job.phase === 'done' || job.publishedTargets.has(target.target)) return;
+    if (isSkippedFile(this.#marksOf(target))) return;
     const key = this.#key(target.path);
     const store = this.#options.store;
     if ((store.objects.get(key)?.etag ?? 'absent') !== target.base) throw connectorErrors.TARGET_CHANGED.create({ path: key });

@@ -11,7 +11,7 @@ export interface MemoryTableSinkOptions {
   readonly limits: SinkLimits;
   readonly end: CopyEnd;
   /** The sink can begin a new generation. */
-  readonly discards: boolean;
+  readonly discards?: 'always' | 'unmarked';
 }
 
 /** The table sink of the reference connector: a chunk's rows and its mark appear in one step, and stay when the job is aborted. */
@@ -20,6 +20,7 @@ export class MemoryTableSink implements Sink {
   readonly limits: SinkLimits;
   readonly table: TableIntake;
   readonly beginGeneration?: Sink['beginGeneration'];
+  readonly beginsAnew?: 'always' | 'unmarked';
   readonly #options: MemoryTableSinkOptions;
   readonly #chunks = new Set<TableChunk>();
   #closed = false;
@@ -36,7 +37,10 @@ export class MemoryTableSink implements Sink {
         return options.store.tables.get(path)?.columns;
       },
     };
-    if (options.discards) this.beginGeneration = (plan, signal) => this.#beginGeneration(plan, signal);
+    if (options.discards !== undefined) {
+      this.beginsAnew = options.discards;
+      this.beginGeneration = (plan, signal) => this.#beginGeneration(plan, signal);
+    }
     options.store.openHandles++;
   }
 
@@ -141,7 +145,8 @@ export class MemoryTableSink implements Sink {
     await this.#enter('beginGeneration', signal);
     const job = this.#job;
     this.#checkOpen();
-    if (plan.generation > (job.plan?.generation ?? 0)) {
+    const isKept = this.beginsAnew === 'unmarked' && job.marks.size > 0;
+    if (plan.generation > (job.plan?.generation ?? 0) && !isKept) {
       const rows = this.#options.store.tables.get(this.#options.table)?.rows;
       rows?.splice(0, rows.length, ...rows.filter((row) => !job.added.has(row)));
       job.added.clear();

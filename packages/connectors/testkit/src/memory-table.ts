@@ -23,8 +23,8 @@ export interface MemoryTableOptions {
   readonly blockBytes?: number;
   /** False: the source cannot leave columns out. */
   readonly choosesColumns?: boolean;
-  /** True: a table sink can discard what a job has added and begin anew. */
-  readonly discards?: boolean;
+  /** A table sink can discard what a job has added and begin anew, always or as long as no chunk is marked. Default: never. */
+  readonly discards?: 'always' | 'unmarked';
 }
 
 const defaultLimits: SinkLimits = {
@@ -51,7 +51,7 @@ export function memoryTableConnector(options: MemoryTableOptions): Connector {
       Promise.resolve(new MemoryTableSource({ ...options, store: storeOf(end), end, newKey: () => newId(context.random) })),
     openSink: (end, job) => Promise.resolve(new MemoryTableSink({
       store: storeOf(end), table: textOf(end.location, 'table') ?? '', job, limits: { ...defaultLimits, ...options.limits }, end,
-      discards: options.discards === true,
+      ...(options.discards === undefined ? {} : { discards: options.discards }),
     })),
   };
 }

@@ -76,6 +76,7 @@ function gatedSink(sink: Sink, gate: Gate): Sink {
   return {
     limits: sink.limits,
     atomicPublish: sink.atomicPublish,
+    ...(sink.beginsAnew === undefined ? {} : { beginsAnew: sink.beginsAnew }),
     ...(sink.table === undefined ? {} : { table: gatedIntake(sink.table, gate) }),
     state: (signal) => gate('state', () => sink.state(signal)),
     bases: (paths, signal) => gate('bases', () => sink.bases(paths, signal)),

@@ -27,11 +27,13 @@ export class DirectWay implements WriteWay {
   async prepare(session: Session, plan: Plan, signal: AbortSignal): Promise<string | undefined> {
     const { table, preCopyScript, autoCreate } = this.#options;
     const [first] = plan.targets;
-    if (autoCreate && first !== undefined && (await readTable(session, table, signal)) === undefined) {
+    // The script has run and the table was made with the first plan.
+    const isFirst = plan.generation === 1;
+    if (isFirst && autoCreate && first !== undefined && (await readTable(session, table, signal)) === undefined) {
       const wanted = plan.targets.find((target) => (target.columns ?? []).length > 0)?.columns ?? [];
       await createTable(session, { name: table, columns: wanted }, signal);
     }
-    await runScript(session, { path: this.#path, script: preCopyScript }, signal);
+    if (isFirst) await runScript(session, { path: this.#path, script: preCopyScript }, signal);
     if (first === undefined) return undefined;
     const made = await readTable(session, table, signal);
     if (made === undefined) throw postgresqlErrors.TABLE_MISSING.create({ path: this.#path, store: session.store });

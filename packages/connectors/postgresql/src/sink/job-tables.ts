@@ -134,15 +134,26 @@ export class JobTables {
     return inserted === 1;
   }
 
-  /** Makes `plan` the one that stands if an earlier generation is open; false when not. Waits for chunks that are being committed. */
-  async setGeneration(session: Session, plan: Plan, attemptId: string, signal: AbortSignal): Promise<boolean> {
-    const changed = await session.execute(
+  /**
+   * Makes `plan` the one that stands if an earlier generation is open; false when not, or where it has marks that cannot be taken back.
+   * Waits for chunks that are being committed; those that come later find the new generation.
+   */
+  async setGeneration(
+    session: Session, next: { plan: Plan; attemptId: string; beginsAnew: 'always' | 'unmarked' }, signal: AbortSignal,
+  ): Promise<boolean> {
+    const { plan, attemptId, beginsAnew } = next;
+    const open = await session.query(
       this.#longCall('write', session, signal),
-      `UPDATE ${this.#job} SET generation = $2, attempt_id = $3, plan = $4, updated_at = now()
-       WHERE job_id = $1 AND phase = 'open' AND generation < $2`,
-      [plan.jobId, plan.generation, attemptId, JSON.stringify(plan)],
+      `SELECT 1 FROM ${this.#job} WHERE job_id = $1 AND phase = 'open' AND generation < $2 FOR UPDATE`, [plan.jobId, plan.generation],
     );
-    return changed === 1;
+    if (open.length === 0) return false;
+    // In a statement of its own, which sees the chunks that were waited for.
+    const marked = beginsAnew === 'always' ? []
+      : await session.query(this.#call('read', signal), `SELECT 1 FROM ${this.#chunk} WHERE job_id = $1 LIMIT 1`, [plan.jobId]);
+    if (marked.length > 0) return false;
+    const sql = `UPDATE ${this.#job} SET generation = $2, attempt_id = $3, plan = $4, updated_at = now() WHERE job_id = $1`;
+    await session.execute(this.#call('write', signal), sql, [plan.jobId, plan.generation, attemptId, JSON.stringify(plan)]);
+    return true;
   }
 
   async setTable(session: Session, jobId: string, tableOid: string | undefined, signal: AbortSignal): Promise<void> {

@@ -248,3 +248,39 @@ test('Chunks of rows that are cut as they come must join on.', async (t) => {
   assert.equal(await write(2, 8), 'marked');
   await sink.finish(plan, receiptOf('a'), never);
 });
+
+test('A direct copy begins anew as long as no chunk is in, without its script; afterwards the plan stands.', async (t) => {
+  await server.query('CREATE TABLE runs (n int)');
+  const bench = new SinkBench(t, server);
+  const settings = { preCopyScript: 'INSERT INTO runs VALUES (1)' };
+  const [old, next] = [bench.sink({ attempt: 'old', settings }), bench.sink({ attempt: 'next', settings })];
+  const plan = await old.insertPlan(planOf({ chunks: 2 }), never);
+  const open = await old.openChunk(plan, { target: 0, chunk: 0 }, never);
+  const second = { ...planOf({ chunks: 1 }), generation: 2 };
+  assert.deepEqual(await next.beginGeneration(second, never), second);
+  const bytes = rowsText([[1, 'old']]);
+  await assert.rejects(open.mark(factsOf(bytes, 1), { part: 0, bytes }, never), closed);
+  assert.equal(await writeChunk(next, second, { target: 0, chunk: 0 }, [[2, 'next']]), 'marked');
+  assert.deepEqual(await old.beginGeneration({ ...second, generation: 3 }, never), second);
+  await next.finish(second, receiptOf('next'), never);
+  assert.deepEqual(await server.query('SELECT id FROM t'), [{ id: 2 }]);
+  assert.deepEqual(await server.query('SELECT n FROM runs'), [{ n: 1 }]);
+});
+
+test('A new generation waits for a chunk that is being committed, and then does not begin.', async (t) => {
+  const bench = new SinkBench(t, server);
+  const [sink, next] = [bench.sink({ attempt: 'a' }), bench.sink({ attempt: 'b' })];
+  const plan = await sink.insertPlan(planOf({ chunks: 2 }), never);
+  // As a chunk's transaction stands just before its COMMIT.
+  const chunk = await server.client();
+  await chunk.query('BEGIN');
+  await chunk.query(`INSERT INTO dmg_chunk (job_id, generation, target, chunk, attempt_id, bytes, rows, hash, source_start, source_end)
+    VALUES ('job-1', 1, 0, 0, '${attemptIdOf('a')}', 0, 0, '', 0, 0)`);
+  await chunk.query("SELECT FROM dmg_job WHERE job_id = 'job-1' FOR SHARE");
+  const begun = next.beginGeneration({ ...planOf({ chunks: 1 }), generation: 2 }, never);
+  const waits = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'`;
+  while ((await server.admin(waits)).length === 0) assert.ok(server.running);
+  await chunk.query('COMMIT');
+  await chunk.end();
+  assert.deepEqual(await begun, plan);
+});

@@ -75,7 +75,7 @@ export class PostgresTableSink implements Sink {
   readonly limits = limits;
   readonly atomicPublish = 'yes';
   readonly table: TableIntake;
-  readonly beginGeneration?: (plan: Plan, signal: AbortSignal) => Promise<Plan>;
+  readonly beginsAnew: 'always' | 'unmarked';
   readonly #options: TableSinkOptions;
   readonly #path: string;
   readonly #sessions: SinkSessions;
@@ -91,7 +91,7 @@ export class PostgresTableSink implements Sink {
     this.#way = mode.kind === 'direct' ? new DirectWay(options)
       : new StagedWay({ ...options, ...mode, jobs: this.#tables.jobs, jobId: job.jobId });
     // Rows that are in the target itself cannot be told from others any more.
-    if (mode.kind === 'staged') this.beginGeneration = (plan, signal) => this.#insertPlan(plan, 'nextGeneration', signal);
+    this.beginsAnew = mode.kind === 'staged' ? 'always' : 'unmarked';
     this.table = { text, ownForm: binaryForm, path: this.#path, columns: (path, signal) => this.#columns(path, signal) };
   }
 
@@ -118,6 +118,10 @@ export class PostgresTableSink implements Sink {
    */
   insertPlan(plan: Plan, signal: AbortSignal): Promise<Plan> {
     return this.#insertPlan(plan, 'first', signal);
+  }
+
+  beginGeneration(plan: Plan, signal: AbortSignal): Promise<Plan> {
+    return this.#insertPlan(plan, 'nextGeneration', signal);
   }
 
   async marks(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<Mark[]> {
@@ -211,7 +215,7 @@ export class PostgresTableSink implements Sink {
     const { attemptId } = this.#options.job;
     return inTransaction(session, { what: 'write the plan of', path: this.#path, signal }, async () => {
       const changed = which === 'first' ? await this.#tables.insert(session, plan, attemptId, signal)
-        : await this.#tables.setGeneration(session, plan, attemptId, signal);
+        : await this.#tables.setGeneration(session, { plan, attemptId, beginsAnew: this.beginsAnew }, signal);
       if (!changed) return false;
       await this.#tables.setTable(session, plan.jobId, await this.#way.prepare(session, plan, signal), signal);
       return true;
