@@ -17,6 +17,8 @@ export interface CopyStreamOptions {
   readonly silenceMs: number;
   /** Throws when the server cannot be reached. */
   readonly probe: (signal: AbortSignal) => Promise<void>;
+  /** Asked in the session when all rows have come; throws when they do not count. */
+  readonly confirm?: (signal: AbortSignal) => Promise<void>;
   /** Takes the session back: free for the next partition when the stream was read to its end, else abandoned. Never throws. */
   readonly giveBack: (session: Session, complete: boolean) => Promise<void>;
 }
@@ -47,7 +49,10 @@ export class CopyStream implements TextStream {
       for (;;) {
         if (signal.aborted) throw signal.reason;
         const block = this.#copy.take();
-        if (block === undefined) this.#over = true;
+        if (block === undefined && !this.#over) {
+          await this.#options.confirm?.(signal);
+          this.#over = true;
+        }
         if (block !== 'wait') return block;
         await this.#wait(signal);
       }

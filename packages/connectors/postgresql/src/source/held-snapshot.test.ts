@@ -151,3 +151,45 @@ test('pages are ranges only where the copy begins anew without them, and never o
   }
   assert.equal(await codeOf(kindOf('plain', true, { ...dynamicRange(), consistency: 'perChunk' })), connectorErrors.BAD_SETTING.code);
 });
+
+test('A table that is attached while the copy runs never shows in a part of the partitions.', async () => {
+  await server.query(`CREATE TABLE divided (id int NOT NULL, name text) PARTITION BY RANGE (id);
+    CREATE TABLE divided_1 PARTITION OF divided FOR VALUES FROM (0) TO (10000);
+    CREATE TABLE divided_2 (id int NOT NULL, name text); INSERT INTO divided_2 SELECT g, 'attached' FROM generate_series(10000, 10999) g;
+    INSERT INTO divided SELECT g, 'old' FROM generate_series(1, 4000) g`);
+  await create('inherited', 'no key');
+  await server.query('CREATE TABLE heir AS SELECT * FROM inherited; ALTER TABLE heir ALTER COLUMN id SET NOT NULL');
+  const attachments = [
+    ['divided', 'ALTER TABLE divided ATTACH PARTITION divided_2 FOR VALUES FROM (10000) TO (20000)'],
+    ['inherited', 'ALTER TABLE heir INHERIT inherited'],
+  ] as const;
+  for (const [table, attach] of attachments) {
+    const { source, parts } = await planned(table);
+    const [first, second, third] = parts.partitions;
+    assert.ok(first !== undefined && second !== undefined && third !== undefined);
+    await readText(source, first);
+    const stream = await source.open(second, csvText, signal);
+    await server.query(attach);
+    const last = parts.partitions.at(-1) ?? third;
+    assert.equal(await codeOf(readText(source, last)), connectorErrors.SNAPSHOT_LOST.code);
+    await stream.close();
+    // At moments of their own partitions are what they are.
+    await sharedOf(source).leave();
+    assert.equal(await codeOf(readText(source, last)), 'none');
+    await source.close();
+  }
+});
+
+test('A reader of an earlier snapshot, or of none, is not lent for the one that is held now.', async () => {
+  await create('twice', 'key');
+  const { source, parts } = await planned('twice');
+  const [first] = parts.partitions;
+  assert.ok(first !== undefined);
+  const stream = await source.open(first, csvText, signal);
+  while (await stream.next(signal) !== undefined);
+  await server.query("INSERT INTO twice SELECT g, 'later' FROM generate_series(10001, 14000) g");
+  const again = await source.partition(signal);
+  await stream.close();
+  assert.equal((await readAll(source, again)).flat().length, 8000);
+  await source.close();
+});

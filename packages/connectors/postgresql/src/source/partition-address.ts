@@ -24,6 +24,8 @@ export interface PartitionAddress {
   /** A physical partition, in SQL, instead of the whole table. */
   readonly leaf?: string;
   readonly pages?: PageRange;
+  /** Under a snapshot: digest of the physical tables that the rows come from (`readParts`). */
+  readonly parts?: string;
 }
 
 /** Rows that lie in the pages `[from, to)` of the table: which rows these are is true under one snapshot only. */

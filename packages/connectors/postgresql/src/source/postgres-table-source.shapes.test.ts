@@ -221,3 +221,15 @@ test('the server writes the formats that it says it writes', async () => {
     `"plain"|\n"a;b"|""\n"q""u'o"|"N"\n"line\nbreak"|"cr\rhere"\n"back\\slash"|"\\N"\n"\\."|"é"\n"~"|"|"\n`,
   );
 });
+
+test('keys that are null in a table that inherits are read all the same', async () => {
+  await server.query(`CREATE TABLE elder (id int PRIMARY KEY, v text); CREATE TABLE younger () INHERITS (elder);
+    ALTER TABLE younger ALTER COLUMN id DROP NOT NULL; INSERT INTO elder SELECT g, 'e' FROM generate_series(1, 2000) g;
+    INSERT INTO younger SELECT NULLIF(g % 10, 0), 'y' FROM generate_series(1, 100) g`);
+  await fixture.with(fixture.end({ table: 'elder' }, dynamicRange({ partitionColumnName: 'id' })), async (source) => {
+    const parts = await source.partition(signal);
+    assert.ok(parts.partitions.length > 1);
+    assert.equal((await readAll(source, parts)).flat().length, 2100);
+    assert.deepEqual((await source.columns(signal)).map(({ nullable }) => nullable), [true, true]);
+  });
+});

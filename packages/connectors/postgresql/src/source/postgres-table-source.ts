@@ -7,10 +7,10 @@ import { binaryForm } from '../binary-form.ts';
 import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { copyForm, copyOptions, csvText } from './copy-format.ts';
-import { CopyStream } from './copy-stream.ts';
+import { CopyStream, type CopyStreamOptions } from './copy-stream.ts';
 import { digestOfColumns, formatAddress, parseAddress, type PartitionAddress } from './partition-address.ts';
 import { cutSource } from './partitioner.ts';
-import { isLeafOf, readRelation, type Relation } from './relation.ts';
+import { isLeafOf, readParts, readRelation, type Relation } from './relation.ts';
 import { partitionSelect, wholeSelect } from './select-text.ts';
 import { ColumnReader, type SourceColumn, toTableColumn } from './source-columns.ts';
 import { SourceSessions, type SourceSessionsOptions } from './source-sessions.ts';
@@ -68,9 +68,11 @@ export class PostgresTableSource implements TableSource {
       const relation = await this.#readRelation(session, signal);
       const partitionsMax = Math.min(wish?.partitionsMax ?? partitionsDefault, partitionsDefault);
       const { kind, parts } = await cutSource({ session, settings: this.#settings, columns, relation, partitionsMax, snapshotKey, signal });
-      const partitions = parts.map(({ address, bytes }) => (
-        { path: this.#path, sizeBytes: Math.round(bytes), identity: formatAddress(address) }
-      ));
+      const under = consistency === 'snapshot' && parts.length > 1 ? await this.#partsUnder(session, relation, signal) : {};
+      const partitions = parts.map(({ address, bytes }) => ({
+        path: this.#path, sizeBytes: Math.round(bytes),
+        identity: formatAddress(address.leaf === undefined ? { ...address, ...under } : address),
+      }));
       // A single statement is of one moment by itself.
       if (parts.length === 1) return { kind, consistency: 'snapshot', partitions };
       if (consistency !== 'snapshot') return { kind, consistency, partitions };
@@ -111,6 +113,7 @@ export class PostgresTableSource implements TableSource {
       const columns = await this.#checkedColumns(session, address, signal);
       const select = partitionSelect(this.#settings, { address, columns, chosen, values });
       return new CopyStream({
+        ...this.#confirmation(session, address),
         session, sql: `COPY (\n${select}\n) TO STDOUT WITH (${options})`, rowEnd, path: this.#path, clock, silenceMs: callLimitMs,
         probe: (probeSignal) => this.#sessions.probe(probeSignal),
         giveBack: (used, complete) => this.#sessions.giveBack(used, complete),
@@ -155,6 +158,25 @@ export class PostgresTableSource implements TableSource {
       await this.#sessions.discard(session);
       throw error;
     }
+  }
+
+  /** Views and queries are what the server makes of them. */
+  async #partsUnder(session: Session, relation: Relation | undefined, signal: AbortSignal): Promise<Pick<PartitionAddress, 'parts'>> {
+    const { table } = this.#settings;
+    return relation?.sampled !== true || table === undefined ? {} : { parts: await readParts(session, table, this.#path, signal) };
+  }
+
+  /**
+   * A table that is attached to this one while the copy runs brings rows along that were there before, in this partition but not in
+   * those read before it. It is looked for after the rows: none that they came from can be taken away before the transaction ends.
+   */
+  #confirmation(session: Session, { parts }: PartitionAddress): Pick<CopyStreamOptions, 'confirm'> {
+    const { table } = this.#settings;
+    if (parts === undefined || table === undefined || this.#sessions.snapshotKey === undefined) return {};
+    return { confirm: async (signal) => {
+      if (await readParts(session, table, this.#path, signal) === parts) return;
+      throw connectorErrors.SNAPSHOT_LOST.create({ path: this.#path, reason: 'a table was attached to it since, and would show half' });
+    } };
   }
 
   #changed(detail: string): Error {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Session } from '../client.ts';
 import { quoteTableName, type TableName } from '../table-name.ts';
 
@@ -38,8 +39,16 @@ WHERE c.relispartition AND c.relkind <> 'p' ORDER BY 1, 2`;
 const table = `(SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2)`;
 
-const notNullQuery = `SELECT a.attname AS name FROM pg_catalog.pg_attribute a
-WHERE a.attrelid = ${table} AND a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped`;
+/**
+ * Columns that are never null in the table and in everything that inherits from it: an heir may have dropped the constraint, a foreign
+ * table only claims it, and from PostgreSQL 18 on one may not have been validated.
+ */
+const notNullQuery = `${tree}
+SELECT a.attname AS name FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+GROUP BY a.attname HAVING bool_and(a.attnotnull AND c.relkind <> 'f' AND NOT EXISTS (
+  SELECT FROM pg_catalog.pg_constraint k
+  WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated AND a.attnum = ANY (k.conkey)))`;
 
 /**
  * Unique, valid, whole-table B-tree indexes on one column that is not null, in the default order of its type and its collation: then
@@ -85,6 +94,26 @@ export async function readRelation(session: Session, name: TableName, path: stri
     notNull: new Set(notNull.map((row) => row['name'] ?? '')),
     keyColumn: key?.['name'] ?? undefined,
   };
+}
+
+/**
+ * Digest of the physical tables that rows of the table come from, as the server plans it now. The catalogue would show those of the
+ * transaction's snapshot, but which tables belong to another one is no matter of snapshots: one that is attached shows its rows at once.
+ */
+export async function readParts(session: Session, name: TableName, path: string, signal: AbortSignal): Promise<string> {
+  const call = { what: 'look up', path, signal };
+  const [row] = await session.query(call, `EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM ${quoteTableName(name)}`);
+  const found: string[] = [];
+  JSON.parse(row?.['QUERY PLAN'] ?? '[]', (_key, value: unknown) => {
+    const { 'Relation Name': relation, Schema: schema } = isRecord(value) ? value : {};
+    if (typeof relation === 'string') found.push(JSON.stringify([schema, relation]));
+    return value;
+  });
+  return createHash('sha256').update(found.sort().join()).digest('hex').slice(0, 16);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Physical partitions, at all levels, in order of name. Empty for a table that is not partitioned. */

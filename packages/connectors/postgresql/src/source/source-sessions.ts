@@ -31,6 +31,8 @@ export class SourceSessions {
   readonly #all = new Set<Session>();
   #plain: Session[] = [];
   #readers: Session[] = [];
+  /** The snapshot that the transaction of a reader sees. */
+  readonly #sees = new WeakMap<Session, string>();
   #holder: HeldSnapshot | undefined;
   #joining: Promise<boolean> | undefined;
   #closed = false;
@@ -65,7 +67,10 @@ export class SourceSessions {
       const holder = await this.#rejoined(key, signal) ? this.#holder : undefined;
       if (holder === undefined) break;
       const session = await this.#take(signal);
-      if (await this.#imports(session, holder.snapshotId, signal)) return session;
+      if (await this.#imports(session, holder.snapshotId, signal)) {
+        this.#sees.set(session, key);
+        return session;
+      }
       await this.discard(holder.session);
     }
     throw connectorErrors.SNAPSHOT_LOST.create({
@@ -111,6 +116,7 @@ export class SourceSessions {
   /** Ends the transaction of a session that `begin` gave and that holds no snapshot. Never throws. */
   async end(session: Session): Promise<void> {
     if (session === this.#holder?.session) return;
+    this.#sees.delete(session);
     try {
       await session.query(this.#call('end reading'), 'COMMIT');
     } catch (error) {
@@ -126,7 +132,8 @@ export class SourceSessions {
   /** Takes a session back from `reader`: `complete` when its statement has ended. Never throws. */
   async giveBack(session: Session, complete: boolean): Promise<void> {
     if (!complete) await this.discard(session);
-    else if (this.#holder === undefined || this.#closed) await this.end(session);
+    // It may have been lent before another snapshot was held, or none.
+    else if (this.#closed || this.#holder === undefined || this.#sees.get(session) !== this.#holder.key) await this.end(session);
     else this.#readers.push(session);
   }
 
