@@ -296,12 +296,13 @@ function clientConfig(options: SessionOptions, encryption: Encryption): Construc
 
 /**
  * Settings of every session, whatever the server, database or role has as default: text is UTF-8, every value is written so that it
- * can be read back exactly, and the server notices by itself when we are gone. Names that this server does not know are left out.
+ * can be read back exactly (floating-point numbers before PostgreSQL 12 with 17 digits only), and the server notices by itself when we
+ * are gone. Names that this server does not know are left out.
  */
 function settingsQuery(lockLimitMs: number): string {
   const wanted: readonly (readonly [name: string, value: string])[] = [
-    ['client_encoding', 'UTF8'], ['datestyle', 'ISO, YMD'], ['intervalstyle', 'postgres'], ['extra_float_digits', '1'],
-    ['timezone', 'UTC'], ['bytea_output', 'hex'], ['xmloption', 'content'], ['standard_conforming_strings', 'on'],
+    ['client_encoding', 'UTF8'], ['datestyle', 'ISO, YMD'], ['intervalstyle', 'postgres'], ['extra_float_digits', '3'],
+    ['array_nulls', 'on'], ['timezone', 'UTC'], ['bytea_output', 'hex'], ['xmloption', 'content'], ['standard_conforming_strings', 'on'],
     ['statement_timeout', '0'], ['transaction_timeout', '0'], ['idle_in_transaction_session_timeout', '0'], ['idle_session_timeout', '0'],
     ['lock_timeout', String(lockLimitMs)], ['client_connection_check_interval', '2000'],
     ['tcp_keepalives_idle', '10'], ['tcp_keepalives_interval', '5'], ['tcp_keepalives_count', '3'],

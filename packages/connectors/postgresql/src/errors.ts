@@ -52,6 +52,11 @@ export const postgresqlErrors = defineErrors('POSTGRESQL', {
     message: 'Cannot finish the copy to {path}: the server moved {stored} of {sent} staged rows into the table.',
     fix: 'Look for a trigger or rule of the table that leaves rows out, and disable it for the copy. The table is as it was.',
   },
+  ROWS_LOST: {
+    category: 'config', retry: 'never', scope: 'job',
+    message: 'Cannot finish the copy to {path}: the table is unlogged, and the server has emptied it after a crash.',
+    fix: 'Run the pipeline again. ALTER TABLE … SET LOGGED keeps what is copied; with writeMode staged a crash costs the copy no row.',
+  },
   STAGE_LOST: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot finish the copy to {path}: its staging table {stage} is gone.',
@@ -223,7 +228,9 @@ function fromServerError(fault: ServerFault, place: Place): DmgError {
 
 /** `invalid input syntax for type integer: "x"` quotes a value of a row; names of types, columns and constraints stay. */
 export function withoutValues(message: string): string {
-  return message.split('\n', 1)[0]?.replace(/: ".*$/s, '').replace(/^value ".*" is out of range/s, 'a value is out of range') ?? '';
+  // In other languages than English values and names stand in quotes of other kinds.
+  return message.split('\n', 1)[0]?.replace(/: ".*$/s, '').replace(/^value ".*" is out of range/s, 'a value is out of range')
+    .replace(/[»«„“].*[»«“”]/s, '…') ?? '';
 }
 
 /** Row of the chunk, from 1: in the text format of COPY every row is one line. */

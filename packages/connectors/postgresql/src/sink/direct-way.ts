@@ -4,13 +4,15 @@ import type { Session } from '../client.ts';
 import { postgresqlErrors } from '../errors.ts';
 import { formatTableName, type TableName } from '../table-name.ts';
 import { runScript } from './pre-copy-script.ts';
-import { checkPlanColumns, createTable, readTable } from './target-table.ts';
+import { checkPlanColumns, createTable, isEmptied, readTable } from './target-table.ts';
 import type { WriteWay } from './write-way.ts';
 
 export interface DirectWayOptions {
   readonly table: TableName;
   readonly preCopyScript: string;
   readonly autoCreate: boolean;
+  readonly jobs: TableName;
+  readonly jobId: string;
 }
 
 /** Chunks are copied into the target itself; the script and the making of the table belong to the plan. */
@@ -49,6 +51,10 @@ export class DirectWay implements WriteWay {
     if (plan.targets.length === 0) return;
     const found = await readTable(session, this.#options.table, signal);
     if (found === undefined || found.oid !== tableOid) throw connectorErrors.TARGET_CHANGED.create({ path: this.#path });
+    const { table, jobs, jobId } = this.#options;
+    if (await isEmptied(session, { path: this.#path, oid: found.oid, jobs, jobId }, signal)) {
+      throw postgresqlErrors.ROWS_LOST.create({ path: formatTableName(table) });
+    }
   }
 
   /** Rows that are in stay. */

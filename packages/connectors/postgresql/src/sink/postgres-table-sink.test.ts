@@ -284,3 +284,17 @@ test('A new generation waits for a chunk that is being committed, and then does 
   await chunk.end();
   assert.deepEqual(await begun, plan);
 });
+
+test('Whatever the database has as default, a null in an array stays one.', async (t) => {
+  await server.query('CREATE TABLE lists (id int, v text[])');
+  await server.admin(`ALTER DATABASE ${server.database} SET array_nulls = off`);
+  try {
+    const sink = new SinkBench(t, server).sink({ attempt: 'a', table: 'lists' });
+    const columns = [column('id', 'integer'), column('v', 'text[]')];
+    const plan = await sink.insertPlan(planOf({ chunks: 1, path: 'public.lists', columns }), never);
+    await writeChunk(sink, plan, { target: 0, chunk: 0 }, [[1, '{NULL,"NULL",x}']]);
+  } finally {
+    await server.admin(`ALTER DATABASE ${server.database} RESET array_nulls`);
+  }
+  assert.deepEqual(await server.query('SELECT v FROM lists'), [{ v: [null, 'NULL', 'x'] }]);
+});

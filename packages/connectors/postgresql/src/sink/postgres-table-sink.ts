@@ -88,8 +88,8 @@ export class PostgresTableSink implements Sink {
     this.#path = formatTableName(table);
     this.#sessions = new SinkSessions({ open, clock, logger, tagPrefix: jobTagPrefix(job.jobId), idleMax: parallelChunks + 1 });
     this.#tables = new JobTables(table.schema, logger);
-    this.#way = mode.kind === 'direct' ? new DirectWay(options)
-      : new StagedWay({ ...options, ...mode, jobs: this.#tables.jobs, jobId: job.jobId });
+    const owner = { jobs: this.#tables.jobs, jobId: job.jobId };
+    this.#way = mode.kind === 'direct' ? new DirectWay({ ...options, ...owner }) : new StagedWay({ ...options, ...mode, ...owner });
     // Rows that are in the target itself cannot be told from others any more.
     this.beginsAnew = mode.kind === 'staged' ? 'always' : 'unmarked';
     this.table = { text, ownForm: binaryForm, path: this.#path, columns: (path, signal) => this.#columns(path, signal) };

@@ -209,3 +209,20 @@ async function opened(sink: Sink, plan: Plan): ReturnType<Sink['openChunk']> {
     }
   }
 }
+
+test('An unlogged table that a crash has emptied is not taken for whole, although the marks are there.', async (t) => {
+  await server.query('DROP TABLE t; CREATE UNLOGGED TABLE t (id int, v text)');
+  const bench = new SinkBench(t, server);
+  const whole = await bench.sink({ attempt: 'a', jobId: 'before' }).insertPlan(planOf({ chunks: 1, jobId: 'before' }), never);
+  await writeChunk(bench.sink({ attempt: 'a', jobId: 'before' }), whole, { target: 0, chunk: 0 }, [[1, 'a']]);
+  await bench.sink({ attempt: 'a', jobId: 'before' }).finish(whole, receiptOf('a', 'before'), never);
+  const plan = await begun(bench, 2);
+  await writeChunk(bench.sink({ attempt: 'a' }), plan, { target: 0, chunk: 0 }, [[2, 'b']]);
+  await server.kill9();
+  await server.restart();
+  const later = bench.sink({ attempt: 'b' });
+  assert.equal((await allMarks(later, plan)).length, 1);
+  await writeChunk(later, plan, { target: 0, chunk: 1 }, [[3, 'c']]);
+  await assert.rejects(later.finish(plan, receiptOf('b'), never), (error) => hasCode(error, postgresqlErrors.ROWS_LOST.code));
+  assert.deepEqual(await rowIds(), [3]);
+});

@@ -125,6 +125,23 @@ export function checkPlanColumns(name: TableName, table: CatalogueTable, plan: P
   }
 }
 
+/**
+ * True when rows of an unlogged table, or of an unlogged partition of it, may be gone while their marks are not: the server empties
+ * such tables when it recovers from a crash, and forgets its statistics at the same time.
+ * https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-UNLOGGED
+ */
+export async function isEmptied(
+  session: Session, job: { path: string; oid: string; jobs: TableName; jobId: string }, signal: AbortSignal,
+): Promise<boolean> {
+  const rows = await session.query({ what: 'look up', path: job.path, signal }, `
+    WITH RECURSIVE part(oid) AS (
+      SELECT $1::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN part p ON p.oid = i.inhparent)
+    SELECT FROM ${quoteTableName(job.jobs)} j, pg_catalog.pg_stat_bgwriter s
+    WHERE j.job_id = $2 AND s.stats_reset >= j.created_at
+    AND EXISTS (SELECT FROM part p JOIN pg_catalog.pg_class c ON c.oid = p.oid WHERE c.relpersistence = 'u')`, [job.oid, job.jobId]);
+  return rows.length > 0;
+}
+
 export interface NewTable {
   readonly name: TableName;
   readonly columns: readonly TableColumn[];
