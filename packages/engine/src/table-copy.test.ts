@@ -262,3 +262,16 @@ test('a cancel in the middle of a stream ends it at once', async () => {
   assert.equal(fixture.db2.job('job-1').phase, 'aborted');
   assert.equal(fixture.openHandles, 0);
 });
+
+test('columns that change places while the plan is made are not taken for each other', async () => {
+  const fixture = new TableFixture();
+  fixture.db1.create('t', ['id#', 'first', 'second'], [['1', 'a', 'b']]);
+  fixture.db2.create('t', ['id#', 'first', 'second']);
+  let calls = 0;
+  fixture.db1.intercept = () => {
+    if (++calls === 2) fixture.db1.create('t', ['id#', 'second', 'first'], [['1', 'b', 'a']]);
+  };
+  const outcome = await fixture.run(tableJob(tableEnd('db1', 't'), tableEnd('db2', 't')));
+  assert.equal(codeOf(outcome), connectorErrors.SOURCE_CHANGED.code);
+  assert.deepEqual(fixture.db2.tables.get('t')?.rows, []);
+});

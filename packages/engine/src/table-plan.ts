@@ -34,7 +34,6 @@ export interface TableStep {
 export async function planFromTable(step: TableStep, table: TableSource, signal: AbortSignal): Promise<PlanDraft> {
   const { job, calls, sink, limits } = step;
   const { activity } = job;
-  const sourceColumns = await calls.repeated({ what: 'read the columns of the source', signal }, (callSignal) => table.columns(callSignal));
   const partitioning = { what: 'cut the source into partitions', limitMs: limits.partitionLimitMs, signal };
   const wish = {
     partitionsMax: isOneChunk(codecsOf(activity)) || isJsonArray(activity.sink.format)
@@ -42,6 +41,8 @@ export async function planFromTable(step: TableStep, table: TableSource, signal:
     snapshotBound: takesSnapshotBound(activity, sink),
   };
   const parts = await calls.repeated(partitioning, (callSignal) => table.partition(callSignal, wish));
+  // Not before: partitions are refused when columns are not those that they were made of, so that these are.
+  const sourceColumns = await calls.repeated({ what: 'read the columns of the source', signal }, (callSignal) => table.columns(callSignal));
   const { kind, consistency, snapshotKey, partitions } = parts;
   const [first] = partitions;
   if (first === undefined) throw new Error('the source gave no partition');
