@@ -4,6 +4,7 @@ import { readArchiveFolders } from './compression.ts';
 import { readFilePattern } from './json-format.ts';
 import { type LogProperties, readLogProperties } from './log-properties.ts';
 import { type ObjectReader, valueOr } from './object-reader.ts';
+import { readSkipFiles, type SkipFilesProperties } from './skip-files.ts';
 import {
   findSpec, readSpecProperties, readSpecType, type SpecMatch, specObjects, type SpecPart, specTypes,
 } from './spec-object.ts';
@@ -50,6 +51,7 @@ export interface CopyProperties {
   readonly parallelCopies: number;
   readonly validateDataConsistency: boolean;
   readonly skipIncompatibleRows: boolean;
+  readonly skipFiles: SkipFilesProperties | undefined;
   readonly log: LogProperties | undefined;
 }
 
@@ -72,14 +74,14 @@ export function readCopyProperties(reader: ObjectReader, specs: readonly Connect
     reader.findings.warn(reader.at('enableSkipIncompatibleRow'), 'has no effect: Binary data has no rows');
   }
   reader.allow('stagingSettings');
-  reader.refuse(['skipErrorFile'], 'files are not skipped; a file that cannot be copied fails the copy');
+  const skipFiles = readSkipFiles(reader);
   const log = readLogProperties(reader, skipIncompatibleRows || skips.state === 'deferred');
   reader.refuse(['preserve', 'preserveRules'], 'attributes and permissions are not carried over');
   reader.finish();
   if (translator !== undefined && translator.translator.mappings.length > 0 && sink?.format === 'Binary') {
     reader.findings.problem(reader.at('translator'), 'maps columns, but Binary data has none; use DelimitedText datasets');
   }
-  return { source, sink, translator, parallelCopies, validateDataConsistency, skipIncompatibleRows, log };
+  return { source, sink, translator, parallelCopies, validateDataConsistency, skipIncompatibleRows, skipFiles, log };
 }
 
 const noRetryHere = 'transient errors of a store are always tried again; the policy of the activity counts further tries';

@@ -135,7 +135,7 @@ describe('pipelines', () => {
       'copyBehavior is "Merge"; allowed are PreserveHierarchy, FlattenHierarchy, MergeFiles',
     );
     wrong('typeProperties.enableStaging', true, 'enableStaging is not supported');
-    wrong('typeProperties.skipErrorFile', { fileMissing: true }, 'skipErrorFile is not supported');
+    wrong('typeProperties.skipErrorFile', { invalidFileName: true }, 'skipErrorFile.invalidFileName is not supported');
     wrong('typeProperties.logSettings', { enableCopyActivityLog: true }, 'logLocationSettings is missing');
     wrong('typeProperties.redirectIncompatibleRowSettings', { path: 'x' }, 'redirectIncompatibleRowSettings.linkedServiceName is missing');
     wrong('typeProperties.preserve', ['ACL'], 'preserve is not supported');

@@ -11,6 +11,7 @@ import { pathProblem, sinkFormat, sourceFormat } from './format-ends.ts';
 import { resolveLog } from './log-properties.ts';
 import { isObject, ObjectReader, propertyOf } from './object-reader.ts';
 import { readPolicy } from './pipeline.ts';
+import { resolveSkipFiles } from './skip-files.ts';
 import { specTypes } from './spec-object.ts';
 import { isSameTable, isTable, mixProblem, tableMappingProblem, tableProblems } from './table-ends.ts';
 import type {
@@ -166,18 +167,22 @@ class ActivityResolver {
     const { fileExtension } = copy.sink ?? {};
     const format = withArchiveFolders(sourceFormat(source.content.format, copy.source, copy.translator), archiveFolders);
     const sinkSettings = this.#settings(copy.sink?.store, sink, 'writeSettings');
-    return {
-      type: 'Copy',
+    const ends = {
       source: this.#copyEnd(source, this.#settings(copy.source?.store, source, 'readSettings'), format),
       // The engine names files by it where the sink dataset gives no file name.
       sink: this.#copyEnd(
         sink, fileExtension === undefined ? sinkSettings : { ...sinkSettings, fileExtension }, sinkFormat(sink.content.format, copy.sink),
       ),
+    };
+    return {
+      type: 'Copy',
+      ...ends,
       ...(copy.translator === undefined || sink.content.format.type === 'Binary' ? {} : { translator: copy.translator.translator }),
       ...(additionalColumns.length === 0 ? {} : { additionalColumns }),
       parallelCopies: copy.parallelCopies,
       validateDataConsistency: copy.validateDataConsistency,
       ...(copy.skipIncompatibleRows && sink.content.format.type !== 'Binary' ? { skipIncompatibleRows: true } : {}),
+      ...resolveSkipFiles(copy.skipFiles, ends, this.#findings),
       ...this.#log(copy),
     };
   }

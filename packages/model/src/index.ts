@@ -22,7 +22,7 @@ export type {
   RegisterRequest, RegisterResponse, RunningReport, StoreClaim,
 } from './node-messages.ts';
 export type {
-  ChunkRange, ChunkRef, Cutting, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject, TableColumn,
+  ChunkRange, ChunkRef, Cutting, FileSkipReason, Mark, Phase, Plan, PlanTarget, Representation, SourceKind, SourceObject, TableColumn,
 } from './plan.ts';
 export {
   type Consistency, type Guarantee, type Receipt, type ReceiptChunk, receiptChunksMax, receiptDigest, type ReceiptTarget,

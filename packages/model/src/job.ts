@@ -1,5 +1,6 @@
 import type { DataFormat, Translator } from './formats.ts';
 import type { JsonObject } from './json.ts';
+import type { FileSkipReason } from './plan.ts';
 
 /** Where a job comes from, as the user sees it. */
 export interface JobOrigin {
@@ -45,6 +46,8 @@ export interface CopyActivity {
   readonly validateDataConsistency: boolean;
   /** True: rows that cannot be read, converted or written are left out and counted. Else the first one fails the copy. */
   readonly skipIncompatibleRows?: boolean;
+  /** Files that are left out and counted instead of failing the copy, by what was wrong with them. Absent: none. */
+  readonly skipFiles?: readonly FileSkipReason[];
   /** Where skipped rows and the session log go. Absent: nowhere. */
   readonly log?: CopyLog;
 }

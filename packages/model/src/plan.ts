@@ -93,6 +93,9 @@ export interface ChunkRef {
   readonly chunk: number;
 }
 
+/** Why a file was left out: it was gone, could not be read for want of permissions, or was another one than that of the plan. */
+export type FileSkipReason = 'missing' | 'forbidden' | 'changed';
+
 /** The sink's durable note that a chunk is in. The first writer wins. */
 export interface Mark extends ChunkRef {
   readonly attemptId: string;
@@ -101,6 +104,11 @@ export interface Mark extends ChunkRef {
   readonly rows: number;
   /** Rows of the source that were left out because they could not be read, converted or written. Absent: none. */
   readonly rowsSkipped?: number;
+  /**
+   * The chunk's file was left out, and this is why: it is read no more, whatever its other marks say, and nothing of it is published. Such
+   * a mark stands for no bytes and, under `sequential` cutting, reaches to the end of the sources.
+   */
+  readonly fileSkipped?: FileSkipReason;
   /** 16 hex digits; what it is depends on the representation. */
   readonly hash: string;
   /**

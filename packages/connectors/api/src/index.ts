@@ -3,7 +3,7 @@ export type {
   Source, StreamFormat, TableIntake, TablePartitions, TableSource, TextStream,
 } from './connector.ts';
 export { connectorErrors } from './errors.ts';
-export { chooseMarks, missingChunks, plannedChunks } from './mark-chain.ts';
+export { chooseMarks, isSkippedFile, missingChunks, plannedChunks } from './mark-chain.ts';
 export { checkedObjectPath, checkedPath, comparePaths, isOwnPath, joinPath } from './object-path.ts';
 export { checkedFolder, type ObjectSelection, selectObjects, textOf } from './object-selection.ts';
 export { mapParallel } from './map-parallel.ts';

@@ -8,7 +8,8 @@
  *    9 – 24   attempt
  *   25 – 28   writer: random, new each time a chunk is opened
  *   29 – 30   part
- *   31 – 60   in the last part: rows 5, hash 8, source start 6, source end 6, why the file is skipped 1, skipped rows 4; else zeros
+ *   31 – 60   in the last part: rows 5, hash 8, source start 6, source end 6, skipped rows 5 (its highest values say why
+ *              the file is skipped instead); else zeros
  *
  * No two requests for a last part have the same id: neither when an attempt writes a chunk again, nor when it repeats a request whose
  * answer was lost. So a request that the service executes late cannot restore a list that has been committed.
@@ -22,8 +23,9 @@ const idBytes = 61;
 const version = 2;
 const lastFlag = 1;
 const fillerFlag = 2;
-/** By the number that stands for them; 0: the file is not skipped. */
-const skipReasons: readonly (FileSkipReason | undefined)[] = [undefined, 'missing', 'forbidden', 'changed'];
+/** In place of a number of skipped rows: from here on. */
+const skipReasons: readonly FileSkipReason[] = ['missing', 'forbidden', 'changed'];
+const skipReasonsFrom = 2 ** 40 - 16;
 
 export const partsPerChunkMax = 0x1_0000;
 
@@ -75,8 +77,9 @@ export function encodeBlockId(scope: Buffer, facts: BlockFacts): string {
     id.write(last.hash, 36, 'hex');
     write(id, 44, 6, last.sourceStart, 'source position');
     write(id, 50, 6, last.sourceEnd, 'source position');
-    id[56] = skipReasons.indexOf(last.fileSkipped);
-    write(id, 57, 4, last.rowsSkipped ?? 0, 'number of rows');
+    const { rowsSkipped = 0, fileSkipped } = last;
+    if (rowsSkipped >= skipReasonsFrom) throw baseErrors.UNEXPECTED.create({ reason: `${rowsSkipped} skipped rows are too many` });
+    write(id, 56, 5, fileSkipped === undefined ? rowsSkipped : skipReasonsFrom + skipReasons.indexOf(fileSkipped), 'number of rows');
   }
   return id.toString('base64');
 }
@@ -90,10 +93,10 @@ export function decodeBlockId(scope: Buffer, name: string): BlockFacts | undefin
     chunk: id.readUInt16BE(7), attemptId: id.toString('hex', 9, 25), writer: id.toString('hex', 25, 29), part: id.readUInt16BE(29),
   };
   if ((first & lastFlag) === 0) return facts;
-  const fileSkipped = skipReasons[id[56] ?? 0];
-  const rowsSkipped = id.readUIntBE(57, 4);
+  const rowsSkipped = id.readUIntBE(56, 5);
+  const fileSkipped = skipReasons[rowsSkipped - skipReasonsFrom];
   const last = {
-    rows: id.readUIntBE(31, 5), ...(rowsSkipped === 0 ? {} : { rowsSkipped }), ...(fileSkipped === undefined ? {} : { fileSkipped }),
+    rows: id.readUIntBE(31, 5), ...(fileSkipped === undefined ? rowsSkipped === 0 ? {} : { rowsSkipped } : { fileSkipped }),
     hash: id.toString('hex', 36, 44), sourceStart: id.readUIntBE(44, 6), sourceEnd: id.readUIntBE(50, 6),
     filler: (first & fillerFlag) !== 0, tryNumber: (first >> 2) & 3,
   };

@@ -11,11 +11,15 @@ const hex = (digits: number): fc.Arbitrary<string> => fc.string({
 });
 const lastFacts = fc.record({
   rows: fc.nat({ max: 2 ** 40 - 1 }), hash: hex(16), sourceStart: fc.nat({ max: 2 ** 48 - 1 }), sourceEnd: fc.nat({ max: 2 ** 48 - 1 }),
-  filler: fc.boolean(), tryNumber: fc.nat({ max: 3 }), rowsSkipped: fc.integer({ min: 1, max: 2 ** 40 - 1 }),
+  filler: fc.boolean(), tryNumber: fc.nat({ max: 3 }), rowsSkipped: fc.integer({ min: 1, max: 2 ** 40 - 17 }),
 }, { noNullPrototype: true, requiredKeys: ['rows', 'hash', 'sourceStart', 'sourceEnd', 'filler', 'tryNumber'] });
+const skippedFacts = fc.record({
+  rows: fc.constant(0), hash: hex(16), sourceStart: fc.nat({ max: 2 ** 48 - 1 }), sourceEnd: fc.nat({ max: 2 ** 48 - 1 }),
+  filler: fc.constant(true), tryNumber: fc.nat({ max: 3 }), fileSkipped: fc.constantFrom('missing', 'forbidden', 'changed'),
+}, { noNullPrototype: true });
 const identity = { chunk: fc.nat({ max: 65_535 }), attemptId: hex(32), writer: hex(8), part: fc.nat({ max: 65_535 }) };
 const plain = { noNullPrototype: true };
-const facts: fc.Arbitrary<BlockFacts> = fc.oneof(fc.record(identity, plain), fc.record({ ...identity, last: lastFacts }, plain));
+const facts: fc.Arbitrary<BlockFacts> = fc.oneof(fc.record(identity, plain), fc.record({ ...identity, last: fc.oneof(lastFacts, skippedFacts) }, plain));
 
 test('what is put into a block id comes out of it, and only for its own job and target', () => {
   fc.assert(fc.property(facts, (given) => {

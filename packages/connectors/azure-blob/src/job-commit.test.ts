@@ -5,6 +5,7 @@ import { connectorErrors } from '@dmg/connector-api';
 import type { Plan, Receipt } from '@dmg/model';
 import type { BlobCalls } from './blob-calls.ts';
 import { BlobSink } from './blob-sink.ts';
+import { decodeBlockId, encodeBlockId, scopeOf } from './block-id.ts';
 import { azureBlobErrors } from './errors.ts';
 import { JobBlob } from './job-blob.ts';
 import { GatedBlobCalls, ModelBlobs } from './testing/model-blobs.ts';
@@ -219,4 +220,18 @@ test('an abort that died with its empty blob standing takes it away when it is r
   assert.equal(blobs.get('a'), '');
   assert.equal((await sinkOf(2).state(signal)).phase, 'aborted');
   assert.equal(blobs.get('a'), undefined);
+});
+
+test('a file that was skipped after the receipt was drafted is not published: the receipt is drafted again; its blocks are discarded', async () => {
+  const { blobs, sinkOf, plan } = await prepared(['a', 'b']);
+  const name = blobs.blocks('b', 'uncommitted')[0]?.name ?? '';
+  const id = decodeBlockId(scopeOf({ jobId: 'job', generation: 1, target: 1 }), name);
+  assert.ok(id?.last);
+  // Of an attempt that did not see the chunk of the other when it looked, and comes later in the order of attempts.
+  const skip = { ...id, attemptId: 'f'.repeat(32), last: { ...id.last, filler: true, fileSkipped: 'missing' as const } };
+  blobs.stage('b', encodeBlockId(scopeOf({ jobId: 'job', generation: 1, target: 1 }), skip), ' ');
+  await assert.rejects(sinkOf(1).finish(plan, receipt, signal), (error) => hasCode(error, connectorErrors.MARKS_MISSING.code));
+  const skipping = { ...receipt, filesSkipped: 1 };
+  assert.deepEqual(await sinkOf(1).finish(plan, skipping, signal), skipping);
+  assert.deepEqual([blobs.get('a'), blobs.get('b'), blobs.blocks('b', 'uncommitted')], ['content', undefined, []]);
 });

@@ -42,7 +42,7 @@
  *  - Cleaning up removes what an ender or starter has just prepared: their link finds its source gone, and they read again.
  */
 import { baseErrors, newId, type Random } from '@dmg/base';
-import type { Plan, Receipt } from '@dmg/model';
+import type { FileSkipReason, Plan, Receipt } from '@dmg/model';
 import type { WorkFiles } from './work-files.ts';
 
 export type JobEnd = { readonly phase: 'done'; readonly receipt: Receipt } | { readonly phase: 'aborted' };

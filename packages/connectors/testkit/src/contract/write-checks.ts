@@ -56,6 +56,34 @@ export const writeChecks: readonly ContractCheck[] = [
     },
   },
   {
+    name: 'a target whose file was skipped is not published, whatever else of it is marked, and no later attempt decides otherwise',
+    async run(bench) {
+      const wanted = ['new', 'other', 'whole'].map((path) => ({ path, chunks: [bytesOf(`${path} one`), bytesOf(`${path} two`)] }));
+      await bench.fixture.put('other', bytesOf('as it was'));
+      const sink = await bench.sink('a');
+      const plan = await sink.insertPlan(await planFor(bench, sink, wanted), bench.signal);
+      for (const target of [0, 1]) {
+        await copyChunk(sink, plan, { target, chunk: 0 }, wanted[target]?.chunks[0] ?? bytesOf(''));
+        const writer = await sink.openChunk(plan, { target, chunk: 1 }, bench.signal);
+        const [sourceStart, sourceEnd] = [wanted[target]?.chunks[0]?.length ?? 0, contentOf(wanted[target] ?? { path: '', chunks: [] }).length];
+        const facts = { bytes: 0, rows: 0, hash: '0'.repeat(16), sourceStart, sourceEnd, fileSkipped: 'changed' as const };
+        assert.equal(await writer.mark(facts, { part: 0, bytes: bytesOf('') }, bench.signal), 'marked');
+      }
+      const later = await bench.sink('b');
+      for (const [target, { chunks }] of wanted.entries()) {
+        for (const [chunk, bytes] of chunks.entries()) {
+          await copyChunk(later, plan, { target, chunk }, bytes, chunk === 0 ? 0 : chunks[0]?.length ?? 0);
+        }
+      }
+      const marks = await allMarks(later, plan);
+      assert.deepEqual(marks.map((mark) => mark.fileSkipped), [undefined, 'changed', undefined, 'changed', undefined, undefined]);
+      await later.finish(plan, { ...receiptOf('b'), filesSkipped: 2 }, bench.signal);
+      assert.deepEqual((await bench.fixture.paths()).toSorted(), ['other', 'whole']);
+      assertBytes(await bench.fixture.get('other'), bytesOf('as it was'), 'other');
+      assert.equal((await sink.finish(plan, receiptOf('a'), bench.signal)).filesSkipped, 2);
+    },
+  },
+  {
     name: 'hostile names come through sink and source unchanged',
     async run(bench) {
       const wanted = hostileNames.map((name) => ({ path: `n/${name}`, chunks: [bytesOf(name)] }));
