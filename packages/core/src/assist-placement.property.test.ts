@@ -49,7 +49,10 @@ test('assistants keep to slots, nodes and wishes, and leave no wanted slot unuse
       assert.equal(new Set(assists.map(({ index }) => index)).size, assists.length, 'two have one place');
       assert.ok(assists.every(({ index }) => index >= 1));
       const keepers = mine.filter(({ step }) => step === 'keep').length;
-      assert.ok(keepers <= (lead.snapshotHeld && after.length === keepers ? 1 : 0), 'a keeper beside others, or without a snapshot');
+      const elsewhere = after.filter(({ nodeId }) => nodeId !== lead.nodeId).length;
+      assert.ok(keepers <= (lead.snapshotHeld && elsewhere === keepers ? 1 : 0), 'a keeper beside others, or without a snapshot');
+      const couldKeep = places.some(({ nodeId, status }) => status === 'Online' && nodeId !== lead.nodeId && !lead.ineligible.has(nodeId));
+      if (lead.snapshotHeld && couldKeep) assert.ok(elsewhere > 0, 'the snapshot would end with one node');
       if (waiting > 0 || assists.length >= lead.assistantsWanted) continue;
       for (const [nodeId, left] of free) {
         const could = nodeId !== lead.nodeId && !lead.ineligible.has(nodeId) && !assists.some((one) => one.nodeId === nodeId);

@@ -8,7 +8,7 @@ import type { PlacementNode } from './placement.ts';
  *
  * Assistants take what nobody else wants: slots of Online nodes, and none while a job waits for a slot. The copy that has fewest gets the
  * next one, the older copy first, on the freest node. A keeper takes no slot; a copy whose snapshot would end with its node gets one while
- * no other node reads under that snapshot.
+ * no other node reads under that snapshot. One that is where the lead has come to does not count: it would end with it.
  *
  * Invariants: a node never gets more assistants than it has free slots; of one job at most one copies on a node, the one that leads
  * included; no copy has more assistants than it asked for; nothing is placed where nothing was asked for.
@@ -77,7 +77,7 @@ class Case {
   }
 
   get wantsKeeper(): boolean {
-    return this.#lead.snapshotHeld && this.#assistants.length === 0;
+    return this.#lead.snapshotHeld && !this.#assistants.some(({ nodeId }) => nodeId !== this.#lead.nodeId);
   }
 
   candidates(nodes: readonly PlacementNode[], step: AssistStep): readonly PlacementNode[] {

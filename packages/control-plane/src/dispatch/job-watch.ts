@@ -28,6 +28,9 @@ interface Watched {
   readonly assistedMs: Map<string, number>;
 }
 
+/** A node that has anything to do reports every second; one that has been silent for so long assists nobody. */
+const assistedGapMs = 5_000;
+
 /**
  * What is known of the jobs that have not ended, from the nodes' alive reports: which of them run, how far they are, and which
  * nobody knows any more. In memory only; a restart begins every waiting time afresh.
@@ -62,10 +65,9 @@ export class JobWatch {
 
   /** Names of the nodes that copy beside the one that leads the job, as far as they were heard of lately. */
   assistantsOf(jobId: string): readonly string[] {
-    const { clock, resend } = this.#options;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#options.clock.monotonicMs();
     const assisted = [...(this.#jobs.get(jobId)?.assistedMs ?? [])];
-    return assisted.filter(([, atMs]) => nowMs - atMs <= resend.contactGapMs).map(([nodeName]) => nodeName).sort();
+    return assisted.filter(([, atMs]) => nowMs - atMs <= assistedGapMs).map(([nodeName]) => nodeName).sort();
   }
 
   /**
