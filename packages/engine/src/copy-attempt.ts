@@ -78,9 +78,6 @@ class CopyAttempt {
       return state.receipt;
     }
     if (state.phase === 'aborted') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
-    if (job.activity.validateDataConsistency) {
-      this.#kit.logger.warn({ verification: 'acknowledged' }, 'targets are not read again: the receipt says which verification was done');
-    }
     const source = await this.#kit.ends.source(signal);
     await this.#kit.ends.logs.ready(signal);
     const { attemptId, secrets } = this.#options;

@@ -84,6 +84,12 @@ export const engineErrors = defineErrors('ENGINE', {
     fix: 'Leave multilineRows out of the source dataset, or correct the file: a row must not go on behind a row delimiter. '
       + 'Rows that are in the table already are those of whole chunks; remove them before the next run.',
   },
+  INCONSISTENT: {
+    category: 'system', retry: 'never', scope: 'job',
+    message: 'Cannot publish {path}: its chunk {chunk} (up to byte {endByte}) does not lie at the sink as it was written.',
+    fix: 'Look at the disks and the other programs of the store: something changed the bytes after they had been written. Then run the '
+      + 'pipeline again; nothing of this run was published.',
+  },
   MARKS_VANISH: {
     category: 'system', retry: 'never', scope: 'attempt',
     message: 'Cannot finish job {jobId}: chunks were missing at the sink after they had been written, {rounds} times in a row.',

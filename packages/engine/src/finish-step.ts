@@ -2,6 +2,7 @@ import { connectorErrors } from '@dmg/connector-api';
 import type { Mark, PlanTarget, Receipt } from '@dmg/model';
 import type { CopyContext } from './copy-context.ts';
 import { readMarks } from './copy-step.ts';
+import { rereadTargets } from './reread.ts';
 import { draftReceipt, tiledMarks } from './tiling.ts';
 
 /**
@@ -14,7 +15,8 @@ export async function finishCopy(context: CopyContext, finishedBy: Receipt['fini
   const marks = plan.targets.map((target) => tiledMarks(plan, target, read[target.target] ?? []));
   for (const target of plan.targets) checkParts(context, target, marks[target.target] ?? []);
   progress.resumed(marks.flat(), plan.targets.length);
-  const receipt = draftReceipt({ plan, marks, atomicPublish: sink.atomicPublish, finishedBy, finishedAtMs: clock.wallMs() });
+  const verification = await rereadTargets(context, marks, signal);
+  const receipt = draftReceipt({ plan, marks, verification, atomicPublish: sink.atomicPublish, finishedBy, finishedAtMs: clock.wallMs() });
   await context.logs.prepare({ plan, marks, receipt }, signal);
   // At a table that is staged, its script runs at the end, and all rows are moved.
   // Publishing is one call for all targets: each of them costs the store some round trips, and its bytes may have to be moved.

@@ -1,5 +1,10 @@
 import { type Mark, type Plan, type Receipt, receiptChunksMax, type ReceiptTarget } from '@dmg/model';
 
+/** True where the hashes of marks are CRC-32 of the bytes as they were written. */
+export function hashesBytes(plan: Plan): boolean {
+  return plan.representation === 'bytes' && plan.targets.every(({ cutting }) => cutting.kind !== 'sequential');
+}
+
 /** What a receipt says of every chunk, so that it can be checked later; nothing where they are many. */
 export function receiptTargets(plan: Plan, marks: readonly (readonly Mark[])[]): Pick<Receipt, 'targets' | 'hashOf'> {
   const chunks = plan.targets.reduce((sum, target) => sum + (marks[target.target]?.length ?? 0), 0);
@@ -12,6 +17,5 @@ export function receiptTargets(plan: Plan, marks: readonly (readonly Mark[])[]):
       bytes, rows, ...(rowsSkipped === undefined ? {} : { rowsSkipped }), hash,
     })),
   }));
-  const copiesBytes = plan.representation === 'bytes' && plan.targets.every(({ cutting }) => cutting.kind !== 'sequential');
-  return { targets, hashOf: copiesBytes ? 'writtenBytes' : 'content' };
+  return { targets, hashOf: hashesBytes(plan) ? 'writtenBytes' : 'content' };
 }

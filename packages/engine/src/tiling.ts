@@ -114,6 +114,8 @@ export interface ReceiptRequest {
   /** Marks of each target, in order of target, as `tiledMarks` returned them. */
   readonly marks: readonly (readonly Mark[])[];
   readonly atomicPublish: 'yes' | 'renameOnly' | 'none';
+  /** Default `acknowledged`. */
+  readonly verification?: Receipt['verification'];
   readonly finishedBy: Receipt['finishedBy'];
   readonly finishedAtMs: number;
 }
@@ -134,7 +136,7 @@ export function draftReceipt(request: ReceiptRequest): Receipt {
     jobId: plan.jobId,
     generation: plan.generation,
     guarantee: request.atomicPublish === 'yes' && isRepeatable(plan) ? 'exactlyOnce' : 'atLeastOnce',
-    verification: 'acknowledged',
+    verification: request.verification ?? 'acknowledged',
     consistency: consistencyOf(plan, marks),
     filesRead: copied.reduce((total, target) => total + (target.cutting.kind === 'streams' ? 0 : target.sources.length), 0),
     filesWritten: copied.filter((target) => target.columns === undefined).length,

@@ -219,6 +219,12 @@ export interface Sink {
   /** `form`: `own` where the rows of a table come in its own form; text, or a file's bytes, where it is left out. */
   openChunk(plan: Plan, ref: ChunkRef, signal: AbortSignal, form?: 'own'): Promise<ChunkWriter>;
   /**
+   * Opens what `finish` is going to publish as this target, all of whose chunks are marked, to be read again as it lies at the sink, not
+   * by the connection that wrote it. Undefined: publishing has begun or the job has ended, which `finish` tells. Absent where nothing
+   * can be read before it is published.
+   */
+  openStaged?(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<StagedTarget | undefined>;
+  /**
    * Publishes every target, but those that are skipped (`isSkippedFile`), and sets the phase `done` with the receipt; returns the receipt that stands. Marks missing →
    * `MARKS_MISSING` (the engine copies them and calls again). Phase aborted → `JOB_CLOSED`. Target changed by a stranger since the
    * plan was made → `TARGET_CHANGED`. A target that was published and then taken away by a consumer is not published again.
@@ -231,6 +237,13 @@ export interface Sink {
    * say, is the job aborted with some of its targets published.) Safe to repeat.
    */
   abort(signal: AbortSignal): Promise<SinkState>;
+  close(): Promise<void>;
+}
+
+/** A target that waits to be published. */
+export interface StagedTarget {
+  /** Fills `into` from `position` on and returns how many bytes it read: fewer only at the end. */
+  read(position: number, into: Uint8Array, signal: AbortSignal): Promise<number>;
   close(): Promise<void>;
 }
 

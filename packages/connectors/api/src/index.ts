@@ -1,5 +1,6 @@
 export type {
   ChunkFacts, ChunkWriter, Connector, ConnectorContext, OwnForm, PartitionWish, SharedSnapshots, Sink, SinkJob, SinkLimits, SinkState,
+  StagedTarget,
   Source, StreamFormat, TableIntake, TablePartitions, TableSource, TextStream,
 } from './connector.ts';
 export { connectorErrors } from './errors.ts';

@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 import { baseErrors, type DmgError, type Logger, newId, type Random } from '@dmg/base';
 import {
   checkedObjectPath, type ChunkWriter, connectorErrors, joinPath, mapParallel, missingChunks, type Sink, type SinkJob, type SinkLimits,
-  type SinkState,
+  type SinkState, type StagedTarget,
 } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import { errorCode, fromFileError } from './errors.ts';
 import { FileChunk } from './file-chunk.ts';
-import { abortJob, callsAtOnce, finishJob, type PublishOptions, readMarks } from './job-finish.ts';
+import { abortJob, callsAtOnce, finishJob, type PublishOptions, readMarks, stagedPath } from './job-finish.ts';
 import type { JobFolder, JobRecord, OpenRecord } from './job-folder.ts';
+import { openStagedFile } from './staged-file.ts';
 import type { StoreRoot } from './store-root.ts';
 import { checkTargetNames } from './target-names.ts';
 import { baseOf, TargetPublisher } from './target-publisher.ts';
@@ -103,6 +104,14 @@ export class FileSink implements Sink {
     });
     this.#chunks.add(chunk);
     return chunk;
+  }
+
+  async openStaged(_plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<StagedTarget | undefined> {
+    signal.throwIfAborted();
+    const record = this.#open ?? (await this.#read());
+    if (record.phase !== 'open') return undefined;
+    const path = await stagedPath(this.#publishing(signal), record, target);
+    return path === undefined ? undefined : openStagedFile(path, target.path, this.#options.root.host);
   }
 
   async finish(_plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {

@@ -77,6 +77,15 @@ export async function abortJob(options: PublishOptions, undone: (error: DmgError
   throw baseErrors.UNEXPECTED.create({ reason: 'a job begins and ends all the time' });
 }
 
+/** Path of the file that is going to be renamed to a target, joined where it is made of several parts. Undefined: the job has ended. */
+export async function stagedPath(options: PublishOptions, record: OpenRecord, target: PlanTarget): Promise<string | undefined> {
+  const { job, publisher, locate, signal } = options;
+  const marks = await readMarks(job, record.work, target, signal);
+  if (missingChunks(target, marks.map(({ mark }) => mark)) > 0) return undefined;
+  const entry = await publisher.prepare(record.work, target, await locate(target), marks.map(({ entry: own }) => own));
+  return entry === undefined ? undefined : `${record.work}/parts/${entry.part}`;
+}
+
 /** What is to be renamed for a target; nothing where its file was left out. */
 type Prepared = MarkEntry | 'skipped';
 

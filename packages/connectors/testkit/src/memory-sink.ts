@@ -1,6 +1,6 @@
 import { hasCode } from '@dmg/base';
 import { checkedObjectPath, chooseMarks, connectorErrors, isSkippedFile, joinPath, missingChunks } from '@dmg/connector-api';
-import type { ChunkFacts, ChunkWriter, Sink, SinkJob, SinkLimits, SinkState } from '@dmg/connector-api';
+import type { ChunkFacts, ChunkWriter, Sink, SinkJob, SinkLimits, SinkState, StagedTarget } from '@dmg/connector-api';
 import type { ChunkRef, Mark, Plan, PlanTarget, Receipt } from '@dmg/model';
 import type { MemoryJob, MemoryStore } from './memory-store.ts';
 
@@ -70,6 +70,17 @@ export class MemorySink implements Sink {
     });
     this.#writers.add(writer);
     return writer;
+  }
+
+  async openStaged(_plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<StagedTarget | undefined> {
+    await this.#enter('marks', signal);
+    const job = this.#job;
+    if (job.phase !== 'open' || job.publishedTargets.has(target.target)) return undefined;
+    const bytes = Buffer.concat(this.#marksOf(target).map((mark) => job.marks.get(`${mark.target}.${mark.chunk}`)?.bytes ?? Buffer.alloc(0)));
+    return {
+      read: (position, into) => Promise.resolve(bytes.copy(into, 0, position, position + into.length)),
+      close: () => Promise.resolve(),
+    };
   }
 
   async finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt> {

@@ -84,6 +84,34 @@ export const writeChecks: readonly ContractCheck[] = [
     },
   },
   {
+    name: 'what waits to be published can be read again, as one, where the sink offers it',
+    async run(bench) {
+      const { partBytes } = bench.fixture;
+      const wanted = [[], [5], [partBytes + 3, 7, 0]].map((chunks, index) => ({
+        path: `staged-${index}`, chunks: (chunks.length === 0 ? [0] : chunks).map((size, chunk) => patternBytes(size, index * 10 + chunk)),
+      }));
+      const { sink, plan } = await prepared(bench, 'a', wanted);
+      if (sink.openStaged === undefined) return;
+      const reader = await bench.sink('b');
+      for (const target of plan.targets) {
+        const staged = await reader.openStaged?.(plan, target, bench.signal);
+        assert.ok(staged !== undefined);
+        const expected = contentOf(wanted[target.target] ?? { path: '', chunks: [] });
+        const found = new Uint8Array(expected.length + 10);
+        let count = 0;
+        for (let read = -1; read !== 0; count += read) read = await staged.read(count, found.subarray(count, count + 1000), bench.signal);
+        assertBytes(found.subarray(0, count), expected, target.path);
+        await staged.close();
+      }
+      assert.deepEqual(await bench.fixture.paths(), []);
+      await sink.finish(plan, receiptOf('a'), bench.signal);
+      for (const target of wanted) assertBytes(await bench.fixture.get(target.path), contentOf(target), target.path);
+      const [first] = plan.targets;
+      assert.ok(first !== undefined);
+      assert.equal(await (await bench.sink('c')).openStaged?.(plan, first, bench.signal), undefined);
+    },
+  },
+  {
     name: 'hostile names come through sink and source unchanged',
     async run(bench) {
       const wanted = hostileNames.map((name) => ({ path: `n/${name}`, chunks: [bytesOf(name)] }));
