@@ -4,6 +4,7 @@ import { type Clock, isDmgError, type Logger, withDeadline } from '@dmg/base';
 import { Client, type Connection } from 'pg';
 import type { ConnectionSettings, SslMode } from './connection-settings.ts';
 import { fromPostgresError, sqlStateOf } from './errors.ts';
+import { reusingSocket } from './reusing-socket.ts';
 
 export interface SessionOptions {
   readonly settings: ConnectionSettings;
@@ -286,6 +287,8 @@ function clientConfig(options: SessionOptions, encryption: Encryption): Construc
     // As a function, so that the driver looks neither into the environment nor for a password file.
     password: () => settings.password.reveal(),
     ssl: tls[encryption],
+    // What TLS reads is decrypted into memory of its own.
+    ...(encryption === 'plain' ? { stream: reusingSocket } : {}),
     application_name: options.tag,
     keepAlive: true,
     keepAliveInitialDelayMillis: keepAliveDelayMs,

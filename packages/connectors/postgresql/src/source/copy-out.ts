@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Connection } from 'pg';
+import { isReusing } from '../reusing-socket.ts';
 
 /** Code of a CopyData message. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const copyData = 0x64;
@@ -111,6 +112,8 @@ export class CopyOut {
     this.#stream = stream;
     this.#parse = parse as (bytes: Buffer) => void;
     this.#attached = true;
+    // Bytes are taken at once; what is kept or handed on is copied.
+    if (isReusing(stream)) stream.sharesBlock = true;
     stream.on('data', this.#onData);
     stream.off('data', this.#parse);
     connection.query(this.#sql);
@@ -137,8 +140,11 @@ export class CopyOut {
   #detach(): void {
     if (!this.#attached) return;
     this.#attached = false;
-    this.#stream?.on('data', this.#parse);
-    this.#stream?.off('data', this.#onData);
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    if (isReusing(stream)) stream.sharesBlock = false;
+    stream.on('data', this.#parse);
+    stream.off('data', this.#onData);
   }
 
   readonly #onData = (bytes: Buffer): void => {
@@ -163,7 +169,7 @@ export class CopyOut {
     let at = 0;
     while (at < bytes.length) {
       if (!this.#attached) {
-        this.#parse(bytes.subarray(at));
+        this.#parse(Buffer.from(bytes.subarray(at)));
         return;
       }
       if (this.#headerDone < headerBytes) {
@@ -174,7 +180,7 @@ export class CopyOut {
         at += taken;
         this.#left -= taken;
         if (at < end) {
-          this.#rest = bytes.subarray(at);
+          this.#rest = Buffer.from(bytes.subarray(at));
           this.#stream?.pause();
           return;
         }
@@ -207,7 +213,7 @@ export class CopyOut {
   }
 
   #forward(bytes: Buffer): number {
-    this.#parse(bytes);
+    this.#parse(Buffer.from(bytes));
     return bytes.length;
   }
 
