@@ -164,6 +164,79 @@ test('a run that fails tells its activity, the cause and the remedy, and its exi
   assert.match(activity.error.fix, /Check the folder/);
 });
 
+/** Two copies into one folder: rows of which one is redirected, and files of which every byte is read again, with a session log. */
+async function applyToleratingCopies(root: string): Promise<void> {
+  const folder = await tempDir(scope);
+  const define = (kind: string, name: string, properties: object): Promise<void> =>
+    writeFile(join(folder, `${kind}.${name}.json`), JSON.stringify({ name, properties }));
+  const reference = (referenceName: string, type: string): object => ({ referenceName, type: `${type}Reference` });
+  const store = reference('tolerant', 'LinkedService');
+  const dataset = (name: string, type: string, location: object, more: object = {}): Promise<void> => define('dataset', name, {
+    type, linkedServiceName: store, typeProperties: { location: { type: 'FileServerLocation', ...location }, ...more },
+  });
+  const copy = (name: string, ends: [string, string], type: string, more: object, dependsOn: object[] = []): object => ({
+    name, type: 'Copy', dependsOn,
+    inputs: [reference(ends[0], 'Dataset')], outputs: [reference(ends[1], 'Dataset')],
+    typeProperties: { source: { type: `${type}Source` }, sink: { type: `${type}Sink` }, ...more },
+  });
+  await define('linked-service', 'tolerant', {
+    type: 'FileServer', typeProperties: { host: root }, connectVia: reference('local', 'IntegrationRuntime'),
+  });
+  await dataset('rows-in', 'DelimitedText', { folderPath: 'in', fileName: 'rows.csv' }, { firstRowAsHeader: true });
+  await dataset('rows-out', 'DelimitedText', { folderPath: 'out', fileName: 'rows.csv' }, { firstRowAsHeader: true });
+  await dataset('raw-in', 'Binary', { folderPath: 'raw' });
+  await dataset('raw-out', 'Binary', { folderPath: 'out' });
+  const rows = copy('rows', ['rows-in', 'rows-out'], 'DelimitedText', {
+    enableSkipIncompatibleRow: true, redirectIncompatibleRowSettings: { linkedServiceName: store, path: 'bad' },
+  });
+  const raw = copy('raw', ['raw-in', 'raw-out'], 'Binary', {
+    validateDataConsistency: true, skipErrorFile: { fileMissing: true, dataInconsistency: true },
+    logSettings: { copyActivityLogSettings: { logLevel: 'Info' }, logLocationSettings: { linkedServiceName: store, path: 'logs' } },
+  }, [{ activity: 'rows', dependencyConditions: ['Succeeded'] }]);
+  await define('pipeline', 'tolerant', { activities: [rows, raw] });
+  await ask('apply', '-f', folder);
+}
+
+test('what a copy left out, where its logs stand and how it was verified is in the output; its receipt can be verified later', async () => {
+  const root = await tempDir(scope);
+  await mkdir(join(root, 'in'));
+  await mkdir(join(root, 'raw'));
+  await writeFile(join(root, 'in/rows.csv'), 'id,name\n1,a\n2,b,c\n3,d\n');
+  await writeFile(join(root, 'raw/data.bin'), Buffer.alloc(300_000, 'data '));
+  await applyToleratingCopies(root);
+  const run = await ask<Run & { activities: { activityName: string; output: Record<string, unknown> }[] }>('run', 'tolerant', '--wait');
+  assert.equal(run.status, 'Succeeded');
+  const [rows, raw] = ['rows', 'raw'].map((name) => run.activities.find(({ activityName }) => activityName === name)?.output);
+  assert.ok(rows !== undefined && raw !== undefined);
+  const common = [
+    'dataRead', 'dataWritten', 'filesRead', 'filesWritten', 'filesSkipped', 'sourcePeakConnections', 'sinkPeakConnections', 'copyDuration',
+    'throughput', 'errors', 'effectiveIntegrationRuntime', 'usedParallelCopies', 'durationInQueue', 'executionDetails', 'billingReference',
+    'perfRecommendation', 'dataConsistencyVerification', 'receipt',
+  ];
+  assert.deepEqual([...common, 'rowsRead', 'rowsCopied', 'rowsSkipped', 'redirectRowPath'].filter((name) => rows[name] === undefined), []);
+  assert.deepEqual([...common, 'logFilePath'].filter((name) => raw[name] === undefined), []);
+  assert.deepEqual([rows['rowsRead'], rows['rowsCopied'], rows['rowsSkipped'], raw['filesSkipped']], [3, 2, 1, 0]);
+  assert.deepEqual(rows['dataConsistencyVerification'], { VerificationResult: 'NotVerified' });
+  assert.deepEqual(raw['dataConsistencyVerification'], { VerificationResult: 'Verified', InconsistentData: 'None' });
+  const logOf = async (path: unknown): Promise<string> => {
+    const [name = ''] = await readdir(join(root, String(path)));
+    return readFile(join(root, String(path), name), 'utf8');
+  };
+  assert.match(await logOf(rows['redirectRowPath']), /^OriginalRow,.*\n"2,b,c",DMG_FORMATS_/);
+  assert.match(await logOf(raw['logFilePath']), /,Info,FileRead,data\.bin,.*\n.*,Info,FileWrite,data\.bin,/);
+
+  const file = join(root, 'receipts.json');
+  await writeFile(file, JSON.stringify(await ask('receipt', 'show', run.runId)));
+  const verify = ['receipt', 'verify', file, '--reread', join(root, 'out')];
+  assert.equal((await ask<{ verified: boolean }>(...verify)).verified, true);
+  const changed = await readFile(join(root, 'out/data.bin'));
+  changed[1000] = 0;
+  await writeFile(join(root, 'out/data.bin'), changed);
+  const { code, out } = await dmg(verify);
+  assert.equal(code, 1);
+  assert.match(out, /data\.bin: chunk 0.* has other bytes/);
+});
+
 /** A pipeline `long` whose copy takes minutes; its source takes no space. */
 async function applyLongCopy(): Promise<void> {
   const files = await tempDir(scope);
