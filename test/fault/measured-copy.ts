@@ -6,6 +6,8 @@ import type { CopySide } from '../harness/copy-run.ts';
 import type { Region } from '../harness/patterned-source.ts';
 import type { CopyMeasurement, MeasuredCopy } from './measured-copy-process.ts';
 
+const compileCache = fileURLToPath(new URL('../../node_modules/.cache/dmg-test', import.meta.url));
+
 /** What a copy may take above its idle process, however much it copies. */
 export const memoryBytesMax = 150_000_000;
 
@@ -17,6 +19,8 @@ export async function measureCopy(copy: { source: CopySide; sink: CopySide; regi
   };
   const main = fileURLToPath(new URL('measured-copy-process.ts', import.meta.url));
   const flags = executorMemoryFlags(64 + memoryBytesMax / 1e6);
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, main, JSON.stringify(task)], { maxBuffer: 64 * 1024 * 1024 });
+  // Compiling the connectors takes longer than a small copy.
+  const options = { maxBuffer: 64 * 1024 * 1024, env: { NODE_COMPILE_CACHE: compileCache, ...process.env } };
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, main, JSON.stringify(task)], options);
   return JSON.parse(stdout) as CopyMeasurement;
 }

@@ -22,7 +22,7 @@ function judge(t: TestContext, verdicts: readonly FilesVerdict[]): void {
 
 test('many files arrive whole and once: folder to container, back, and folder to folder', async (t) => {
   const verdicts: FilesVerdict[] = [];
-  await thereAndBack(stores, { blobs: 200, files: 1000 }, (verdict) => verdicts.push(verdict));
+  await thereAndBack(stores, { blobs: 60, files: 400 }, (verdict) => verdicts.push(verdict));
   assert.equal(verdicts.length, 3);
   judge(t, verdicts);
 });
@@ -35,9 +35,9 @@ test('what a store would name otherwise, or cannot hold, is refused before anyth
   judge(t, verdicts);
 });
 
-test('files are flattened and merged', async (t) => judge(t, await copyBehaviors(stores, 45)));
+test('files are flattened and merged', async (t) => judge(t, await copyBehaviors(stores, 18)));
 
-test('wildcards select what their rules say', async (t) => judge(t, await wildcards(stores, { patternsMax: 4 })));
+test('wildcards select what their rules say', async (t) => judge(t, await wildcards(stores, { patternsMax: 2 })));
 
 test('a file that is changed or vanishes while it is read is told, and nothing is to be seen', async (t) => {
   judge(t, await changes(stores, ['small']));

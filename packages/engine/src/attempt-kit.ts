@@ -7,6 +7,7 @@ import type { CopyContext, SourceEnd } from './copy-context.ts';
 import { defaultEngineLimits, type EngineLimits } from './engine-limits.ts';
 import { FileSkips } from './file-skips.ts';
 import { ProgressTally } from './progress-tally.ts';
+import { isOfSmallFiles, smallFilesAtOnce } from './small-files.ts';
 import { rowBufferBytes } from './row-copy.ts';
 import { StoreCalls } from './store-calls.ts';
 import { StoreEnds } from './store-ends.ts';
@@ -54,9 +55,11 @@ export async function copyContext(
   const { job: { activity }, attemptId, clock } = options;
   const { plan, sink } = standing;
   const { calls, limits, logger, progress, ends } = kit;
+  // A sink says how many parts with all their bytes it can use.
+  const parts = isOfSmallFiles(plan) ? Math.max(smallFilesAtOnce, sink.limits.parallelParts) : Math.max(1, sink.limits.parallelParts);
   return {
     ...standing, attemptId, activity, underSnapshot: false, exchange: await exchangeFor(options, kit, standing, signal), calls,
-    pool: poolFor(plan, options.memoryBytes ?? defaultMemoryBytes), partSlots: new ByteCredits(Math.max(1, sink.limits.parallelParts)),
+    pool: poolFor(plan, options.memoryBytes ?? defaultMemoryBytes), partSlots: new ByteCredits(parts),
     progress, clock, logger, limits, logs: ends.logs, skips: new FileSkips(activity.skipFiles),
   };
 }

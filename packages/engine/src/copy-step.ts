@@ -10,6 +10,7 @@ import { forEachParallel } from './parallel.ts';
 import { copyRange } from './range-copy.ts';
 import { copyRows } from './row-copy.ts';
 import { copyRowRange } from './row-range-copy.ts';
+import { isOfSmallFiles, smallFilesAtOnce } from './small-files.ts';
 import { copyStream } from './stream-copy.ts';
 
 const parallelCopiesMax = 64;
@@ -18,10 +19,13 @@ const parallelMarks = 8;
 /** Part buffers of one stream: one is filled while two are on their way. */
 const streamOutputsMax = 3;
 
-/** How many chunks are copied at once: what the activity asks for, or by default two per core, 4 to 16. */
-export function parallelCopiesOf(requested: number, cores: number = availableParallelism()): number {
+/**
+ * How many chunks are copied at once: what the activity asks for; by default two per core, 4 to 16. Small files that go as they are
+ * cost little else than waiting for calls: 16 of them go at once, however few the cores are.
+ */
+export function parallelCopiesOf(requested: number, plan: Plan, cores: number = availableParallelism()): number {
   if (requested > 0) return Math.min(requested, parallelCopiesMax);
-  return Math.min(16, Math.max(4, 2 * cores));
+  return isOfSmallFiles(plan) ? smallFilesAtOnce : Math.min(16, Math.max(4, 2 * cores));
 }
 
 /** Marks of every target of the plan, in order of target, read afresh from the sink. */
@@ -57,7 +61,7 @@ export async function copyMissing(
   context: CopyContext, marks: readonly (readonly Mark[])[] | undefined, part: CopyPart, signal: AbortSignal,
 ): Promise<void> {
   const { activity, progress, sink, clock } = context;
-  const ownMax = Math.min(parallelCopiesOf(activity.parallelCopies), sink.limits.parallelChunks ?? parallelCopiesMax);
+  const ownMax = Math.min(parallelCopiesOf(activity.parallelCopies, context.plan), sink.limits.parallelChunks ?? parallelCopiesMax);
   const allowed = (): number => runnersOf(activity.parallelCopies, ownMax, { index: part.index, of: Math.max(1, part.of()) });
   const queue = new CopyQueue({ context, marks, index: part.index, of: part.of, parallel: ownMax });
   const count = Math.min(ownMax, queue.size);

@@ -62,11 +62,12 @@ export class FileChunk implements ChunkWriter {
     const { job, attemptId, part, partBytes, work } = this.#options;
     signal.throwIfAborted();
     await this.#write(last.bytes, last.part * partBytes);
-    await this.#settle(facts, last);
-    signal.throwIfAborted();
     const entry: MarkEntry = { part, attemptId, ...facts };
-    this.#marking = true;
-    const standing = await job.mark(work, this.#options.mark, entry);
+    const standing = await job.mark(work, this.#options.mark, entry, async () => {
+      await this.#settle(facts, last);
+      signal.throwIfAborted();
+      this.#marking = true;
+    });
     this.#marking = false;
     if (standing === undefined) return this.#options.ended();
     this.#kept = standing.part === part;

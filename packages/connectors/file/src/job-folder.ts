@@ -139,12 +139,16 @@ export class JobFolder {
   }
 
   /**
-   * Marks `name` with a part that is complete and synced. Returns the mark that stands: the caller's, or that of whoever was first.
-   * Undefined: the job has ended.
+   * Marks `name` with a part that is complete and synced, or is once `settle` resolves: what is to be linked is written meanwhile, since
+   * a small file costs little else than waiting for the disk. Returns the mark that stands: the caller's, or that of whoever was
+   * first. Undefined: the job has ended.
    */
-  async mark(work: string, name: string, entry: MarkEntry): Promise<MarkEntry | undefined> {
+  async mark(work: string, name: string, entry: MarkEntry, settle?: () => Promise<void>): Promise<MarkEntry | undefined> {
     const facts = `${work}/parts/${entry.part}.facts`;
-    if (!(await this.#files.writeNew(facts, encode(entry)))) return undefined;
+    const [written, settled] = await Promise.allSettled([this.#files.writeNew(facts, encode(entry)), settle?.()]);
+    if (settled.status === 'rejected') throw settled.reason;
+    if (written.status === 'rejected') throw written.reason;
+    if (!written.value) return undefined;
     await this.#files.syncFolder(`${work}/parts`);
     const linked = await this.#files.link(facts, `${work}/marks/${name}`);
     if (linked === 'gone') return undefined;
