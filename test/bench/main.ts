@@ -5,15 +5,19 @@ import { copyBench } from './copy-bench.ts';
 import { dispatchBench } from './dispatch-bench.ts';
 import { failoverBench } from './failover-bench.ts';
 import type { BenchLine } from './result.ts';
+import { scaleOutBench } from './scale-out-bench.ts';
 
-const help = `npm run bench -- copy|dispatch|failover [options]
+const help = `npm run bench -- copy|dispatch|failover|scale-out [options]
 
 Measures beside peers in the same run, interleaved; medians. Exit code 0 when it ran, whatever it found.
 
   copy        file → blob beside the bare SDK and rclone; CSV → CSV; PostgreSQL ↔ CSV, PostgreSQL → PostgreSQL beside psql; memory
   dispatch    jobs a second beside the bare loop of the queue's client and BullMQ; time from message to start
   failover    from the end of a dispatcher to the first job that the next one gives away; what hosts and executors take
-  --runs N    repetitions of each case of copy and dispatch (default 5)
+  scale-out   one copy of PostgreSQL to one CSV blob by 1, 2 and 4 nodes; the source is limited to 4 MB/s for each connection, by a
+              proxy of the bench: a limit made here, so that nodes decide and not the machine (with the defaults some 12 minutes)
+  --runs N    repetitions of each case of copy and dispatch (default 5), of scale-out (default 3)
+  --megabytes N  scale-out: size of the table (default 480, two minutes by one node; less shows more of the start)
   --only X    copy: files or tables (default both)
   --large     copy: also ten gigabytes of a table, for the memory (some minutes, 12 GB of disk)
   --nodes N   nodes of the gateway (default: 1 for dispatch, 4 for failover)
@@ -24,7 +28,7 @@ Measures beside peers in the same run, interleaved; medians. Exit code 0 when it
   --json      one JSON line a case
 `;
 
-const benches = ['copy', 'dispatch', 'failover'] as const;
+const benches = ['copy', 'dispatch', 'failover', 'scale-out'] as const;
 
 function usage(complaint?: string): never {
   process.stderr.write(complaint === undefined ? help : `bench: ${complaint}\n\n${help}`);
@@ -39,7 +43,7 @@ function readArguments() {
       allowPositionals: true,
       options: {
         runs: number, nodes: number, kills: number, freezes: number, stops: number, seed: number, only: number, large: flag, json: flag,
-        help: flag,
+        megabytes: number, help: flag,
       },
     });
   } catch (error) {
@@ -53,7 +57,7 @@ const [name] = positionals;
 const bench = benches.find((known) => known === name);
 if (bench === undefined) usage(name === undefined ? 'which one?' : `there is no ${name}`);
 
-function whole(option: 'runs' | 'nodes' | 'kills' | 'freezes' | 'stops' | 'seed', least: number, otherwise: number): number {
+function whole(option: 'runs' | 'nodes' | 'kills' | 'freezes' | 'stops' | 'seed' | 'megabytes', least: number, otherwise: number): number {
   const value = values[option] === undefined ? otherwise : Number(values[option]);
   if (!Number.isInteger(value) || value < least) usage(`--${option} is a whole number of at least ${least}`);
   return value;
@@ -90,6 +94,9 @@ try {
       break;
     case 'dispatch':
       await dispatchBench(scope, { runs: whole('runs', 1, 5), nodes: whole('nodes', 1, 1), print, say });
+      break;
+    case 'scale-out':
+      await scaleOutBench(scope, { runs: whole('runs', 1, 3), megabytes: whole('megabytes', 8, 480), print, say });
       break;
     case 'failover': {
       const strikes = { kill: whole('kills', 0, 5), freeze: whole('freezes', 0, 3), stop: whole('stops', 0, 3) };
