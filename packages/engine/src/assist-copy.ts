@@ -88,7 +88,7 @@ class Assistant {
   }
 
   #onFailure(error: unknown): void {
-    this.#failures++;
+    if (!hasCode(error, connectorErrors.CHUNK_BUSY.code)) this.#failures++;
     if (!isTransient(error) || this.#failures >= failuresMax) throw error;
     this.#kit.logger.warn({ reason: firstLine(error) }, 'a chunk could not be copied and is left to others');
   }

@@ -63,6 +63,13 @@ export class StoreCalls {
         if (options.signal.aborted || !isTransient(error)) throw error;
         if (stage === 'chunk' && this.#options.repeatsChunks === false) throw error;
         const nowMs = clock.monotonicMs();
+        if (hasCode(error, connectorErrors.CHUNK_BUSY.code)) {
+          // Whoever writes it gets on: that is no failure, however long it takes.
+          firstFailureMs = undefined;
+          repetition = -1;
+          await sleep(clock, limits.backoff.firstMs, options.signal);
+          continue;
+        }
         firstFailureMs ??= nowMs;
         const failingMs = nowMs - firstFailureMs;
         if (failingMs >= limits.retryForMs && repetition >= limits.retriesMin) throw error;

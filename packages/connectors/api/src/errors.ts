@@ -54,6 +54,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     fix: 'Run the pipeline again. A copy survives the loss if its sink can begin anew (such as writeMode staged), or if the table has a '
       + 'unique key and onSnapshotLost of the source is perChunk.',
   },
+  /** Another attempt is writing it, and gets on: no failure, but something to come back to. */
+  CHUNK_BUSY: {
+    category: 'transient', retry: 'backoff', scope: 'attempt',
+    message: 'Cannot write chunk {chunk} of {path} now: another attempt of this job is writing it.',
+    fix: 'Nothing needs to be done: it is looked at again until the other attempt has written it, or has stopped.',
+  },
   TOO_LARGE: {
     category: 'config', retry: 'never', scope: 'job',
     message: 'Cannot write {path}: {sizeBytes} bytes are more than {store} takes ({limitBytes}).',

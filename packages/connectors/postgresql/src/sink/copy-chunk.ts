@@ -39,7 +39,8 @@ export async function openCopyChunk(options: CopyChunkOptions, signal: AbortSign
   const session = await sessions.take(signal);
   try {
     const call = { what: 'write', path: target.path, signal };
-    const { inserted, ...standing } = await sessions.endingBlockers(session, { patienceMs: blockerPatienceMs }, async () => {
+    const busy = (): Error => connectorErrors.CHUNK_BUSY.create({ path: target.path, chunk: ref.chunk });
+    const { inserted, ...standing } = await sessions.awaitingWriter(session, { patienceMs: blockerPatienceMs, busy }, async () => {
       await begin(session, call);
       return tables.insertMark(session, plan, ref, attemptId, signal);
     });

@@ -87,6 +87,29 @@ test('A writer that is frozen in the middle of its rows is ended too, but never 
   await stranger.query('COMMIT');
 });
 
+test('A writer whose rows get on is not ended: who waits for its chunk is told so, and finds it written.', async (t) => {
+  const bench = new SinkBench(t, server);
+  const plan = await begun(bench, 1);
+  const slow = await bench.sink({ attempt: 'slow' }).openChunk(plan, { target: 0, chunk: 0 }, never);
+  // More than a server reads at once, so that it counts.
+  const block = rowsText(Array.from({ length: 2000 }, (_, row) => [row, 'x'.repeat(100)]));
+  const waiting = bench.sink({ attempt: 'next', blockerPatienceMs: 300 }).openChunk(plan, { target: 0, chunk: 0 }, never)
+    .then(() => undefined, (error: unknown) => error);
+  let part = 0;
+  let refused: unknown;
+  void waiting.then((error) => {
+    refused = error ?? 'opened';
+  });
+  while (refused === undefined) {
+    await slow.writePart(part++, Uint8Array.from(block), never);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.ok(hasCode(refused, connectorErrors.CHUNK_BUSY.code), String(refused));
+  const facts = { ...factsOf(new Uint8Array(), part * 2000), bytes: part * block.length };
+  assert.equal(await slow.mark(facts, { part, bytes: new Uint8Array() }, never), 'marked');
+  assert.equal(await writeChunk(bench.sink({ attempt: 'next' }), plan, { target: 0, chunk: 0 }, [[1, 'next']]), 'already');
+});
+
 test('The COMMIT of an old attempt that comes after the abort changes nothing.', async (t) => {
   const bench = new SinkBench(t, server);
   const plan = await begun(bench, 1);

@@ -29,6 +29,9 @@ export interface Patience {
   readonly sparing?: 'atWork';
 }
 
+/** A writer is looked at so often within the patience: it gets on when it has more rows than at the look before. */
+const looksAtWriter = 2;
+
 /** The sessions of one sink: opened when needed, lent to one task at a time, kept for the next one, and all ended by `close`. */
 export class SinkSessions {
   readonly #options: SinkSessionsOptions;
@@ -85,11 +88,15 @@ export class SinkSessions {
    * (DESIGN-RULES 14).
    */
   async endingBlockers<T>(session: Session, patience: Patience, work: () => Promise<T>): Promise<T> {
+    return this.#looking(patience.patienceMs, () => this.#endBlockers(session, patience), work);
+  }
+
+  async #looking<T>(everyMs: number, look: () => Promise<void>, work: () => Promise<T>): Promise<T> {
     let timer: Timer | undefined;
     let over = false;
     const arm = (): void => {
-      timer = this.#options.clock.after(patience.patienceMs, () => {
-        const search = this.#endBlockers(session, patience).finally(() => {
+      timer = this.#options.clock.after(everyMs, () => {
+        const search = look().finally(() => {
           this.#searches.delete(search);
           if (!over) arm();
         });
@@ -102,6 +109,26 @@ export class SinkSessions {
     } finally {
       over = true;
       timer?.cancel();
+    }
+  }
+
+  /**
+   * Runs `work`, which waits for a chunk that another attempt may be writing. A writer whose rows get on is left alone: `session` is
+   * abandoned after the patience, and `busy` says what is thrown. Any other is ended.
+   */
+  async awaitingWriter<T>(session: Session, options: { patienceMs: number; busy: () => Error }, work: () => Promise<T>): Promise<T> {
+    const seen = new Map<string, string>();
+    let isBusy = false;
+    let looks = 0;
+    const look = async (): Promise<void> => {
+      isBusy = await this.#getsOn(session, seen);
+      if (isBusy) await session.abandon();
+      else if (++looks >= looksAtWriter) await this.#endBlockers(session, {});
+    };
+    try {
+      return await this.#looking(Math.ceil(options.patienceMs / looksAtWriter), look, work);
+    } catch (error) {
+      throw isBusy ? options.busy() : error;
     }
   }
 
@@ -127,8 +154,29 @@ export class SinkSessions {
     return `{${[...this.#all].map((session) => session.processId).join(',')}}`;
   }
 
+  /**
+   * True when a session that `waiting` waits for has taken rows since it was `seen` last; false also where that cannot be known, as
+   * before PostgreSQL 14. Never throws.
+   */
+  async #getsOn(waiting: Session, seen: Map<string, string>): Promise<boolean> {
+    const { signal } = new AbortController();
+    try {
+      const writers = await this.use(signal, (session) => session.query(
+        { what: 'look for the writer of a chunk at', signal },
+        `SELECT p.pid::text AS pid, p.bytes_processed::text AS bytes FROM pg_catalog.pg_stat_progress_copy p
+         WHERE p.pid = ANY (pg_blocking_pids($1::int))`, [waiting.processId],
+      ));
+      const getsOn = writers.some(({ pid, bytes }) => seen.has(pid ?? '') && seen.get(pid ?? '') !== bytes);
+      for (const { pid, bytes } of writers) seen.set(pid ?? '', bytes ?? '');
+      return getsOn;
+    } catch (error) {
+      this.#options.logger.debug({ reason: firstLine(error) }, 'the writer of a chunk could not be looked at');
+      return false;
+    }
+  }
+
   /** Never throws: whoever waits goes on waiting, up to its own limits. */
-  async #endBlockers(waiting: Session, { sparing }: Patience): Promise<void> {
+  async #endBlockers(waiting: Session, { sparing }: Pick<Patience, 'sparing'>): Promise<void> {
     const { logger, tagPrefix } = this.#options;
     const { signal } = new AbortController();
     try {
