@@ -3,7 +3,7 @@ import type { CopyActivity, CopyEnd, DelimitedTextFormat, Job, JsonObject } from
 import { MovingTable } from '../harness/moving-table.ts';
 import { binaryFolder, csvFolder, type CopyStage, expectedTable, rowsQuery, tableColumns } from './copy-stage.ts';
 
-export const copyKinds = ['table-file', 'file-table', 'table-table', 'files-blobs', 'blobs-files'] as const;
+export const copyKinds = ['table-file', 'file-table', 'table-table', 'table-staged', 'files-blobs', 'blobs-files'] as const;
 export type CopyKind = (typeof copyKinds)[number];
 
 /** One copy that is ready to be made, in places of its own. */
@@ -28,6 +28,9 @@ export const csv: DelimitedTextFormat = {
 /** What a copy of a table to a file makes. */
 export const csvTarget = 'rows.csv';
 const decoys = 100;
+/** Rows that an upsert finds in the table and replaces, where the source still has theirs. */
+export const staleRows = 500;
+export const staleVersion = -1;
 
 export interface CopyWish {
   readonly kind: CopyKind;
@@ -40,13 +43,17 @@ export interface CopyWish {
 export async function prepareCopy(stage: CopyStage, wish: CopyWish): Promise<PreparedCopy> {
   const { kind, name } = wish;
   const fromTable = kind.startsWith('table-');
-  const toTable = kind.endsWith('-table');
+  const toTable = kind.endsWith('-table') || kind === 'table-staged';
   if (fromTable || toTable) await stage.server.query(`CREATE SCHEMA ${name}; CREATE SCHEMA ${name}_sink`);
   const moving = fromTable ? await movingSource(stage, wish) : undefined;
   const source = sourceOf(stage, wish);
   const sink = sinkOf(stage, wish);
   if (toTable) {
     await stage.server.query(`CREATE TABLE ${name}_sink.rows (${tableColumns})`);
+    if (kind === 'table-staged') {
+      await stage.server.query(`ALTER TABLE ${name}_sink.rows ADD PRIMARY KEY (id);
+        INSERT INTO ${name}_sink.rows ${rowsQuery(1, staleRows, String(staleVersion))}`);
+    }
     if (!wish.appends) await stage.server.query(`INSERT INTO ${name}_sink.rows ${rowsQuery(-decoys, -1)}`);
   }
   return {
@@ -59,7 +66,7 @@ export async function prepareCopy(stage: CopyStage, wish: CopyWish): Promise<Pre
 }
 
 /** A new run of the copy's activity. */
-export function newJob({ activity }: PreparedCopy, random: Random): Job {
+export function newJob({ activity }: Pick<PreparedCopy, 'activity'>, random: Random): Job {
   return {
     formatVersion: 1, jobId: newId(random), gatewayId: 'test', tryNumber: 1, finalTry: false,
     origin: { factoryName: 'test', pipelineName: 'test', runId: 'test', activityName: 'test', activityRunId: 'test' },
@@ -111,6 +118,7 @@ function sourceOf(stage: CopyStage, { kind, name }: CopyWish): Side {
   switch (kind) {
     case 'table-file':
     case 'table-table':
+    case 'table-staged':
       return tableSide(stage, name, { partitionOption: 'DynamicRange', partitionSettings: { partitionColumnName: 'id' } });
     case 'file-table': return fileSide(stage, { folderPath: csvFolder }, csv, { recursive: true });
     case 'files-blobs': return fileSide(stage, { folderPath: binaryFolder }, { type: 'Binary' }, { recursive: true });
@@ -123,6 +131,7 @@ function sinkOf(stage: CopyStage, { kind, name, appends }: CopyWish): Side {
     case 'table-file': return fileSide(stage, { folderPath: `out/${name}`, fileName: csvTarget }, csv);
     case 'table-table':
     case 'file-table': return tableSide(stage, `${name}_sink`, appends ? {} : { preCopyScript: `TRUNCATE ${name}_sink.rows` });
+    case 'table-staged': return tableSide(stage, `${name}_sink`, { writeMethod: 'Upsert', upsertSettings: { keys: ['id'] } });
     case 'files-blobs': return blobSide(stage, name);
     case 'blobs-files': return fileSide(stage, { folderPath: `out/${name}` }, { type: 'Binary' });
   }

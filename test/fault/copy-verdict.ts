@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '@dmg/base';
 import type { AttemptOutcome, Plan, Receipt } from '@dmg/model';
 import { waitFor } from '../harness/wait-for.ts';
-import { csvTarget, expectedRows, type PreparedCopy } from './copy-kinds.ts';
+import { csvTarget, expectedRows, type PreparedCopy, staleRows, staleVersion } from './copy-kinds.ts';
 import { type CopyStage, tableColumns } from './copy-stage.ts';
 
 /** What is not as it must be at a sink: counted in rows where there are rows, else in files. */
@@ -78,14 +78,18 @@ async function judgeTable(
     }
   }
   for (const { plan, marks } of isDone ? jobs : []) problems.push(...marksMissing(plan, marks));
-  // The script ran with the plan, or not at all.
-  const marked = jobs.reduce((sum, { rows }) => sum + rows, 0);
-  const decoys = jobs.some(({ plan }) => plan !== null) ? 0 : copy.decoys;
-  const [count] = await server.query<{ rows: number; decoys: number }>(
-    `SELECT count(*) FILTER (WHERE id > 0)::int AS rows, count(*) FILTER (WHERE id < 0)::int AS decoys FROM ${table}`);
+  const isStaged = copy.kind === 'table-staged';
+  // Rows that were staged show with the end, all at once.
+  const marked = isStaged && !isDone ? 0 : jobs.reduce((sum, { rows }) => sum + rows, 0);
+  // The script ran with the plan, or not at all. An upsert has none.
+  const decoys = !isStaged && jobs.some(({ plan }) => plan !== null) ? 0 : copy.decoys;
+  const [count] = await server.query<{ rows: number; decoys: number; stale: number }>(`SELECT
+    count(*) FILTER (WHERE id > 0 AND version >= 0)::int AS rows, count(*) FILTER (WHERE id < 0)::int AS decoys,
+    count(*) FILTER (WHERE version = ${staleVersion})::int AS stale FROM ${table}`);
   if (count?.decoys !== decoys) problems.push(`${count?.decoys} rows from before are in the table, not ${decoys}`);
   if (count?.rows !== marked) problems.push(`${count?.rows} rows are in the table, and marks for ${marked}`);
-  await judgeRows(stage, copy, ending, findings, `(SELECT * FROM ${table} WHERE id > 0)`);
+  if (isStaged && !isDone && count?.stale !== staleRows) problems.push(`${count?.stale} rows are as before, not ${staleRows}`);
+  await judgeRows(stage, copy, ending, findings, `(SELECT * FROM ${table} WHERE id > 0 AND version >= 0)`);
 }
 
 /** Where the chunks were known from the start, each has its mark. */

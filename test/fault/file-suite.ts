@@ -1,5 +1,6 @@
 import type { CleanupContext } from '../harness/cleanup.ts';
 import { changes, copyBehaviors, wildcards } from './file-cases.ts';
+import { killedOnTheWay } from './killed-files.ts';
 import { describeFiles, type FilesVerdict, oddlyNamed, openFileStores, refusals, refused, thereAndBack } from './many-files.ts';
 
 export interface FileSuiteOptions {
@@ -21,6 +22,7 @@ export async function runFileSuite(context: CleanupContext, { files, seed, say }
   for (const verdict of await copyBehaviors(stores, 200)) note(verdict);
   for (const verdict of await wildcards(stores, { patternsMax: Infinity })) note(verdict);
   for (const verdict of await changes(stores, ['small', 'large'])) note(verdict);
+  for (const verdict of await killedOnTheWay(context, stores, files)) note(verdict);
   await thereAndBack(stores, { blobs: files, files }, note);
   return verdicts;
 }
