@@ -225,9 +225,10 @@ export interface Sink {
    */
   openStaged?(plan: Plan, target: PlanTarget, signal: AbortSignal): Promise<StagedTarget | undefined>;
   /**
-   * Publishes every target, but those that are skipped (`isSkippedFile`), and sets the phase `done` with the receipt; returns the receipt that stands. Marks missing →
-   * `MARKS_MISSING` (the engine copies them and calls again). Phase aborted → `JOB_CLOSED`. Target changed by a stranger since the
-   * plan was made → `TARGET_CHANGED`. A target that was published and then taken away by a consumer is not published again.
+   * Publishes every target, but those that are skipped (`isSkippedFile`), and sets the phase `done` with the receipt; returns the receipt
+   * that stands. Marks missing → `MARKS_MISSING` (the engine copies them and calls again). Phase aborted → `JOB_CLOSED`. Target changed by
+   * a stranger since the plan was made → `TARGET_CHANGED`. A target that was published and then taken away by a consumer is not published
+   * again.
    */
   finish(plan: Plan, receipt: Receipt, signal: AbortSignal): Promise<Receipt>;
   /**

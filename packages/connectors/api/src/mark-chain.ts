@@ -8,7 +8,8 @@ import { extentTotal } from './source-extents.ts';
  * others: once a file is skipped, it stays so, whoever comes later.
  */
 export function chooseMarks(target: PlanTarget, complete: readonly Mark[]): Mark[] {
-  const ordered = complete.toSorted((a, b) => a.chunk - b.chunk || skipFirst(a, b) || (a.attemptId < b.attemptId ? -1 : a.attemptId > b.attemptId ? 1 : 0));
+  const byAttempt = (a: Mark, b: Mark): number => (a.attemptId < b.attemptId ? -1 : a.attemptId > b.attemptId ? 1 : 0);
+  const ordered = complete.toSorted((a, b) => a.chunk - b.chunk || skipFirst(a, b) || byAttempt(a, b));
   const chosen: Mark[] = [];
   const chunks = plannedChunks(target);
   if (chunks !== undefined) {

@@ -19,7 +19,8 @@ const skippedFacts = fc.record({
 }, { noNullPrototype: true });
 const identity = { chunk: fc.nat({ max: 65_535 }), attemptId: hex(32), writer: hex(8), part: fc.nat({ max: 65_535 }) };
 const plain = { noNullPrototype: true };
-const facts: fc.Arbitrary<BlockFacts> = fc.oneof(fc.record(identity, plain), fc.record({ ...identity, last: fc.oneof(lastFacts, skippedFacts) }, plain));
+const facts: fc.Arbitrary<BlockFacts> = fc.oneof(
+  fc.record(identity, plain), fc.record({ ...identity, last: fc.oneof(lastFacts, skippedFacts) }, plain));
 
 test('what is put into a block id comes out of it, and only for its own job and target', () => {
   fc.assert(fc.property(facts, (given) => {

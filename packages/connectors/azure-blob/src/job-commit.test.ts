@@ -222,7 +222,7 @@ test('an abort that died with its empty blob standing takes it away when it is r
   assert.equal(blobs.get('a'), undefined);
 });
 
-test('a file that was skipped after the receipt was drafted is not published: the receipt is drafted again; its blocks are discarded', async () => {
+test('a file that was skipped after the receipt was drafted is not published but the receipt drafted again', async () => {
   const { blobs, sinkOf, plan } = await prepared(['a', 'b']);
   const name = blobs.blocks('b', 'uncommitted')[0]?.name ?? '';
   const id = decodeBlockId(scopeOf({ jobId: 'job', generation: 1, target: 1 }), name);

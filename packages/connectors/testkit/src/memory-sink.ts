@@ -76,7 +76,8 @@ export class MemorySink implements Sink {
     await this.#enter('marks', signal);
     const job = this.#job;
     if (job.phase !== 'open' || job.publishedTargets.has(target.target)) return undefined;
-    const bytes = Buffer.concat(this.#marksOf(target).map((mark) => job.marks.get(`${mark.target}.${mark.chunk}`)?.bytes ?? Buffer.alloc(0)));
+    const parts = this.#marksOf(target).map((mark) => job.marks.get(`${mark.target}.${mark.chunk}`)?.bytes ?? new Uint8Array());
+    const bytes = Buffer.concat(parts);
     return {
       read: (position, into) => Promise.resolve(bytes.copy(into, 0, position, position + into.length)),
       close: () => Promise.resolve(),

@@ -65,7 +65,8 @@ export const writeChecks: readonly ContractCheck[] = [
       for (const target of [0, 1]) {
         await copyChunk(sink, plan, { target, chunk: 0 }, wanted[target]?.chunks[0] ?? bytesOf(''));
         const writer = await sink.openChunk(plan, { target, chunk: 1 }, bench.signal);
-        const [sourceStart, sourceEnd] = [wanted[target]?.chunks[0]?.length ?? 0, contentOf(wanted[target] ?? { path: '', chunks: [] }).length];
+        const sourceStart = wanted[target]?.chunks[0]?.length ?? 0;
+        const sourceEnd = contentOf(wanted[target] ?? { path: '', chunks: [] }).length;
         const facts = { bytes: 0, rows: 0, hash: '0'.repeat(16), sourceStart, sourceEnd, fileSkipped: 'changed' as const };
         assert.equal(await writer.mark(facts, { part: 0, bytes: bytesOf('') }, bench.signal), 'marked');
       }
