@@ -21,7 +21,9 @@ export async function killedOnTheWay(context: CleanupContext, stores: FileStores
   const there = { source: fileSide(root, { folderPath: 'killed' }, recursive), sink: blobSide(blob, { folderPath: 'up' }) };
   const back = { source: blobSide(blob, { folderPath: 'up' }, recursive), sink: fileSide(root, { folderPath: 'killed-back' }) };
   return [
-    await killedCopy('files to blobs, killed on the way', { stores, pool, tree, ...there, look: () => readBlobs(client, container, 'up/') }),
+    await killedCopy('files to blobs, killed on the way', {
+      stores, pool, tree, ...there, look: () => readBlobs(client, container, 'up/'),
+    }),
     await killedCopy('blobs to files, killed on the way', {
       stores, pool, tree, ...back, look: () => readTree(join(root, 'killed-back')),
     }),

@@ -22,7 +22,7 @@ function judge(t: TestContext, verdicts: readonly FilesVerdict[]): void {
 
 test('many files arrive whole and once: folder to container, back, and folder to folder', async (t) => {
   const verdicts: FilesVerdict[] = [];
-  await thereAndBack(stores, { blobs: 60, files: 400 }, (verdict) => verdicts.push(verdict));
+  await thereAndBack(stores, { blobs: 30, files: 200 }, (verdict) => verdicts.push(verdict));
   assert.equal(verdicts.length, 3);
   judge(t, verdicts);
 });
@@ -35,7 +35,7 @@ test('what a store would name otherwise, or cannot hold, is refused before anyth
   judge(t, verdicts);
 });
 
-test('files are flattened and merged', async (t) => judge(t, await copyBehaviors(stores, 18)));
+test('files are flattened and merged', async (t) => judge(t, await copyBehaviors(stores, 9)));
 
 test('wildcards select what their rules say', async (t) => judge(t, await wildcards(stores, { patternsMax: 2 })));
 

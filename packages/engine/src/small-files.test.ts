@@ -9,7 +9,8 @@ function planOf(sizes: readonly number[], kind: 'ranges' | 'sequential' = 'range
     target, path: `f${target}`, base: 'absent', sources: [{ path: `f${target}`, sizeBytes, identity: '' }], cutting,
   }));
   return {
-    formatVersion: 1, jobId: 'j', generation: 1, activityDigest: '', sourceKind: 'addressable', partBytes: 1024, representation: 'bytes', targets,
+    formatVersion: 1, jobId: 'j', generation: 1, activityDigest: '', sourceKind: 'addressable', representation: 'bytes', partBytes: 1024,
+    targets,
   };
 }
 
