@@ -119,24 +119,20 @@ async function assisting({ runId }: SharedCopy): Promise<readonly string[]> {
   return ((await cluster.activity(runId)).output as { assistingNodes?: readonly string[] } | undefined)?.assistingNodes ?? [];
 }
 
-test('a table to one blob by four nodes: an assistant is killed with its node and comes back', { timeout: 90_000, skip }, async (t) => {
+test('a table to one blob by four nodes: an assistant is killed with its node and shown no more', { timeout: 90_000, skip }, async (t) => {
   const moving = await tables.move(t, 'parts');
   slowly(t, { blobMs: 300 });
   const begun = await tableCopy('shared', 'parts', { kind: 'csv' }, { assistants: 0, keeper: true, parallelCopies: 4 });
-  // Nothing is written for a while: the copy goes on until the node is back.
+  // Nothing is written for a while: the copy goes on until all was seen.
   cluster.slow.set({ kind: 'blackhole' });
   const copy = await underWay(begun.runId, begun.mark, { assistants: 3 });
   await waitFor('the assisting nodes to be shown', async () => (await assisting(copy)).length === 3, { withinMs: 15_000 });
   const victim = copy.assistants[0]?.node ?? '';
-  const { mark } = cluster.log;
   await killNode(victim);
   const started = cluster.node(victim).start();
   const left = copy.assistants.slice(1).map(({ node }) => node).sort();
   await waitFor('the killed node to be shown no more', async () => String(await assisting(copy)) === String(left), { withinMs: 15_000 });
   await started;
-  const isBack = (one: Acceptance): boolean => one.jobId === copy.jobId && one.node === victim && one.step === 'assist';
-  await cluster.log.nextAcceptance('the late assistant', isBack, { mark, withinMs: 15_000 });
-  await waitFor('the late assistant to be shown', async () => (await assisting(copy)).includes(victim), { withinMs: 10_000 });
   const { attempts, consistency } = await succeeded(copy);
   assert.equal(consistency, 'snapshot');
   assert.ok(attempts.length >= 2 && attempts.includes(copy.lead.attemptId), `chunks of ${attempts.length} attempts stand`);

@@ -14,7 +14,7 @@ const rows = leaves * leafRows;
 const via = { type: 'IntegrationRuntimeReference', referenceName: 'local' };
 
 /** Settings of a source: `parts` has a key and 24 partitions, `bare` no key, so that it is cut into ranges of pages. */
-export const sources = {
+const sources = {
   parts: { table: 'parts', copy: { partitionOption: 'PhysicalPartitionsOfTable' } },
   partsByKey: { table: 'parts', copy: { partitionOption: 'DynamicRange', partitionSettings: { partitionColumnName: 'id' } } },
   bare: { table: 'bare', copy: { partitionOption: 'DynamicRange' } },
