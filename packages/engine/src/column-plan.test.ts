@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { InterimType, TableColumn } from '@dmg/model';
+import type { InterimType, TableColumn, Translator } from '@dmg/model';
 import { planColumns, type SourceShape, tableTranslator } from './column-plan.ts';
 import { engineErrors } from './errors.ts';
 import { translatorOf } from './testing/table-fixture.ts';
@@ -74,9 +74,28 @@ test('whoever resumes pairs the same columns from the plan alone', () => {
   const mappings = [{ source: { ordinal: 2 }, sink: { ordinal: 4 } }, { source: { name: 'a' }, sink: { ordinal: 1 } }];
   const columns = planColumns(translatorOf(mappings), file(['a', 'b']), target);
   assert.deepEqual(tableTranslator(translatorOf(mappings), { source: undefined, sink: columns })?.mappings, [
-    { source: { ordinal: 2 }, sink: { name: 'at' } }, { source: { name: 'a' }, sink: { name: 'Id' } },
+    { source: { ordinal: 2 }, sink: { name: 'at', held: { of: 'time', scale: 6 } } }, { source: { name: 'a' }, sink: { name: 'Id' } },
   ]);
-  assert.equal(tableTranslator(undefined, { source: undefined, sink: columns }), undefined);
+  assert.equal(tableTranslator(undefined, { source: undefined, sink: columns.slice(1) }), undefined);
+});
+
+test('without conversion settings digits that the sink would cut off are looked for, where the source may have them', () => {
+  const of = (type: InterimType, nativeType: string): TableColumn => ({ name: 'c', type, nativeType, nullable: true });
+  const held = (sink: TableColumn, source?: TableColumn, settings?: Partial<Translator>): unknown =>
+    tableTranslator(settings === undefined ? undefined : translatorOf([], settings), {
+      sink: [sink], source: source === undefined ? undefined : [source],
+    })?.mappings[0]?.sink.held;
+  const two = of('Decimal', 'numeric(12,2)');
+  assert.deepEqual(held(two), { of: 'number', scale: 2 });
+  assert.deepEqual(held(two, of('Decimal', 'numeric(12,4)')), { of: 'number', scale: 2 });
+  assert.deepEqual(held(two, of('Decimal', 'numeric')), { of: 'number', scale: 2 });
+  assert.deepEqual(held(two, of('String', 'text')), { of: 'number', scale: 2 });
+  assert.deepEqual(held(of('DateTime', 'date'), of('DateTime', 'timestamp without time zone')), { of: 'time', scale: -1 });
+  for (const source of [two, of('Decimal', 'numeric(9,1)'), of('Int64', 'bigint')]) assert.equal(held(two, source), undefined);
+  assert.equal(held(of('Decimal', 'numeric')), undefined);
+  assert.equal(held(of('String', 'text')), undefined);
+  const allowed = { typeConversion: true, typeConversionSettings: { allowDataTruncation: true, treatBooleanAsNumber: false } };
+  assert.equal(held(two, of('Decimal', 'numeric'), allowed), undefined);
 });
 
 test('a value is converted only where the activity says how', () => {

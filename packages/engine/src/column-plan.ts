@@ -1,5 +1,5 @@
 import { compileMapping, isConvertible, type SourceColumns, sourceColumnName } from '@dmg/formats';
-import type { ColumnMapping, ColumnRef, InterimType, TableColumn, Translator, TypeConversionSettings } from '@dmg/model';
+import type { ColumnMapping, ColumnRef, HeldDigits, InterimType, TableColumn, Translator, TypeConversionSettings } from '@dmg/model';
 import { columnScale, readsServerText } from './column-scale.ts';
 import { engineErrors } from './errors.ts';
 
@@ -120,9 +120,8 @@ function sourceListed(source: SourceShape): string {
 }
 
 /** Types whose text is the same in every store, so that nothing is converted where both ends have one of them. */
-const plainTypes: readonly InterimType[] = [
-  'String', 'Guid', 'Byte', 'SByte', 'Int16', 'UInt16', 'Int32', 'UInt32', 'Int64', 'UInt64',
-];
+const wholeTypes: readonly InterimType[] = ['Byte', 'SByte', 'Int16', 'UInt16', 'Int32', 'UInt32', 'Int64', 'UInt64'];
+const plainTypes: readonly InterimType[] = ['String', 'Guid', ...wholeTypes];
 
 /**
  * The mapping as a transcoder or a server carries it out, where one end is a table or both. A value is converted only where the
@@ -146,7 +145,7 @@ export function tableTranslator(
     if (sinkColumn === undefined) return typed;
     return { source: typed.source, sink: { ...withoutOrdinal(typed.sink), name: sinkColumn.name } };
   });
-  const converts = effective.some(({ source, sink }) => source.type !== undefined || sink.type !== undefined);
+  const converts = effective.some(({ source, sink }) => [source.type, sink.type, sink.held].some((asked) => asked !== undefined));
   if (explicit.length === 0 && !converts) return undefined;
   const { allowDataTruncation, treatBooleanAsNumber, culture } = translator?.typeConversionSettings ?? noSettings;
   return {
@@ -157,13 +156,14 @@ export function tableTranslator(
 }
 
 /** Ordinals of a table count its columns, those of a mapping what it writes. */
-function withoutOrdinal({ type, format, culture, text, scale }: ColumnRef): ColumnRef {
+function withoutOrdinal({ type, format, culture, text, scale, held }: ColumnRef): ColumnRef {
   return {
     ...(type === undefined ? {} : { type }),
     ...(format === undefined ? {} : { format }),
     ...(culture === undefined ? {} : { culture }),
     ...(text === undefined ? {} : { text }),
     ...(scale === undefined ? {} : { scale }),
+    ...(held === undefined ? {} : { held }),
   };
 }
 
@@ -182,7 +182,9 @@ function withTypes(mapping: ColumnMapping, ends: Ends): ColumnMapping {
   const { type: sinkType, ...sink } = mapping.sink;
   const given = { source: sourceType, sink: sinkType };
   const scale = strictScale(ends);
-  if (scale === undefined && isCarried(mapping, ends)) return { source, sink };
+  const held = heldDigits(ends);
+  const checked = held === undefined ? sink : { ...sink, held };
+  if (scale === undefined && isCarried(mapping, ends)) return { source, sink: checked };
   // Formats of the settings are for the text of a file: a table's end writes and reads its own.
   const read = sourceColumn === undefined ? source.format ?? formatFor(ends.settings, sinkType ?? sinkColumn?.type) : source.format;
   const write = sinkColumn === undefined ? sink.format ?? formatFor(ends.settings, sourceType ?? sourceColumn?.type) : sink.format;
@@ -194,6 +196,7 @@ function withTypes(mapping: ColumnMapping, ends: Ends): ColumnMapping {
   // A server's text is that of its column's type; as String it may stay what it is.
   if (given.sink !== undefined && given.sink !== 'String') given.source ??= sourceColumn?.type;
   const typed = given.source !== undefined || given.sink !== undefined;
+  if (!typed && read === undefined && write === undefined) return { source, sink: checked };
   return {
     source: {
       ...source, ...(given.source === undefined ? {} : { type: given.source }), ...(read === undefined ? {} : { format: read }),
@@ -204,6 +207,22 @@ function withTypes(mapping: ColumnMapping, ends: Ends): ColumnMapping {
       ...(typed && readsServerText(sinkColumn) ? { text: 'server' } : {}), ...(scale === undefined ? {} : { scale }),
     },
   };
+}
+
+/**
+ * Digits that text may have which goes to the sink's server as it stands: without conversion settings nothing may be cut off either. A
+ * source column that holds no more needs no look at its text.
+ */
+function heldDigits({ sourceColumn, sinkColumn, settings }: Ends): HeldDigits | undefined {
+  if (settings !== undefined || sinkColumn === undefined) return undefined;
+  const scale = columnScale(sinkColumn);
+  if (scale === undefined) return undefined;
+  if (sourceColumn !== undefined) {
+    if (wholeTypes.includes(sourceColumn.type) && scale >= 0) return undefined;
+    const most = sourceColumn.type === 'String' ? Infinity : columnScale(sourceColumn) ?? Infinity;
+    if (sourceColumn.nativeType === sinkColumn.nativeType || most <= scale) return undefined;
+  }
+  return { of: sinkColumn.type === 'Decimal' ? 'number' : 'time', scale };
 }
 
 /** Scale that values are held to: where nothing may be cut off, and the sink's server would do it without a word. */

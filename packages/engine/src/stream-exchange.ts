@@ -53,7 +53,7 @@ export function exchangeOf(request: ExchangeRequest): StreamExchange {
   const types = sourceColumns.map((column) => column.type);
   const mapped = compileMapping(translator, withAddedColumns({ count: names.length, names }, added, path), path);
   const transcoding: StreamExchange = { way: 'transcode', read: source.text, write, choice: undefined, names, types, translator, added };
-  if (added.length === 0 && isWritableEncoding(write.encodingName) && mapped.every((column) => column.converter === undefined)) {
+  if (added.length === 0 && isWritableEncoding(write.encodingName) && mapped.every(({ converter, held }) => converter === undefined && held === undefined)) {
     const indexes = mapped.map((column) => column.sourceIndex);
     const whole = indexes.length === names.length && indexes.every((sourceIndex, index) => sourceIndex === index);
     // What a server writes without quotes has escapes (a letter for a line break) that only servers read.

@@ -1,4 +1,4 @@
-import type { ColumnMapping, ColumnRef, Translator } from '@dmg/model';
+import type { ColumnMapping, ColumnRef, HeldDigits, Translator } from '@dmg/model';
 import { compileConverter, type Converter } from './conversion/converter.ts';
 import { formatErrors } from './errors.ts';
 
@@ -20,6 +20,8 @@ export interface CompiledColumn {
   readonly sinkType: string;
   /** Undefined: bytes are copied unchanged. */
   readonly converter: Converter | undefined;
+  /** Bytes that are copied unchanged must not have more digits. */
+  readonly held?: HeldDigits;
   /** Value of a column that is the same in every row, converted. */
   readonly constant?: Uint8Array;
 }
@@ -46,11 +48,13 @@ export function compileMapping(translator: Translator | undefined, source: Sourc
     const sourceIndex = findColumn(mapping.source, source, fileName);
     const sourceName = sourceColumnName(source, sourceIndex);
     const sourceType = mapping.source.type ?? 'String';
+    const { held } = mapping.sink;
     return {
       sourceIndex, sourceName, sourceType,
       sinkName: mapping.sink.name ?? sourceName,
       sinkType: mapping.sink.type ?? sourceType,
       converter: converterOf(mapping, translator),
+      ...(held === undefined ? {} : { held }),
     };
   });
   const names = columns.map((column) => column.sinkName);

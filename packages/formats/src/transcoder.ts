@@ -3,6 +3,7 @@ import { type DmgError, isDmgError } from '@dmg/base';
 import type { Translator } from '@dmg/model';
 import { type AddedColumn, resolveAddedColumn, withAddedColumns } from './added-columns.ts';
 import { ByteBuffer } from './byte-buffer.ts';
+import { digitLoss } from './conversion/digit-check.ts';
 import { formatErrors } from './errors.ts';
 import { checkTranslator, type CompiledColumn, compileMapping } from './mapping.ts';
 import { fieldEscaped, fieldLiteral, fieldNull, fieldQuoted, type RecordBatch } from './record-batch.ts';
@@ -155,6 +156,7 @@ class RowTranscoder implements Transcoder {
       if ((flag & fieldNull) !== 0) {
         writer.writeNull();
       } else if ((flag & fieldEscaped) === 0 && column.converter === undefined) {
+        if (column.held !== undefined) this.#checkDigits(batch, record, field, column);
         const written = writer.writeValue(bytes, starts[field] as number, ends[field] as number, (flag & fieldLiteral) !== 0);
         if (!written) throw this.#unwritable(batch, record, field, column);
       } else {
@@ -221,6 +223,12 @@ class RowTranscoder implements Transcoder {
       end = this.#converted.end;
     }
     if (!this.#writer.writeValue(bytes, start, end, false)) throw this.#unwritable(batch, record, field, column);
+  }
+
+  #checkDigits(batch: RecordBatch, record: number, field: number, column: CompiledColumn): void {
+    if (column.held === undefined) return;
+    const problem = digitLoss(column.held, this.#reader.bytes, batch.starts[field] as number, batch.ends[field] as number);
+    if (problem !== undefined) throw this.#invalid(batch, record, field, column, problem.reason);
   }
 
   /** No row can be written, so that none can be left out for it. */

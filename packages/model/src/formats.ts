@@ -80,6 +80,12 @@ export const interimTypes = [
 ] as const;
 export type InterimType = (typeof interimTypes)[number];
 
+/** What a server's column holds; `scale`: digits behind the point, or of seconds; -1 for a date without time of day. */
+export interface HeldDigits {
+  readonly of: 'number' | 'time';
+  readonly scale: number;
+}
+
 export interface ColumnRef {
   readonly name?: string;
   /** From 1. */
@@ -91,6 +97,8 @@ export interface ColumnRef {
   readonly text?: 'server';
   /** Set by the engine, for a sink: digits behind the point that its column holds, -1 where it holds dates without a time of day. */
   readonly scale?: number;
+  /** Set by the engine: digits that the column holds of text that is not converted. */
+  readonly held?: HeldDigits;
 }
 
 export interface ColumnMapping {

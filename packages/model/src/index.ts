@@ -8,8 +8,8 @@ export type {
 export type { ConnectorSpec, ObjectSpec, PropertySpec, TablesSpec } from './connector-spec.ts';
 export {
   type BinaryFormat, type ColumnMapping, type ColumnRef, type Compression, compressionTypes, type DataFormat, type DelimitedTextFormat,
-  type InterimType, interimTypes, type JsonFormat, jsonFilePatterns, type RowFormat, type TableFormat, textEncodingNames, type Translator,
-  type TypeConversionSettings,
+  type HeldDigits, type InterimType, interimTypes, type JsonFormat, jsonFilePatterns, type RowFormat, type TableFormat, textEncodingNames,
+  type Translator, type TypeConversionSettings,
 } from './formats.ts';
 export {
   type AdditionalColumn, type AdditionalValue, type CopyActivity, type CopyEnd, type CopyLog, type EncryptedSecret, isEncryptedSecret,
