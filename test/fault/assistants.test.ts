@@ -9,8 +9,8 @@ import { blobHashes, makeFiles, waitForEnd } from './rig.ts';
 import { SharedTables, type SourceName, type TableTarget } from './shared-tables.ts';
 
 // One copy by all nodes at once, of tables that move and of files, while nodes are killed and frozen, and while it is cancelled.
-// The two longest ones run where DMG_TEST_LONG=1 is set: half a minute each.
-const skip = process.env['DMG_TEST_LONG'] === '1' ? false : 'only with DMG_TEST_LONG=1';
+// The two longest ones, half a minute each, are for `npm run fault -- --suite nodes`.
+const longTest: typeof test | undefined = process.env['DMG_TEST_LONG'] === '1' ? test : undefined;
 const names = ['node-1', 'node-2', 'node-3', 'node-4'];
 const megabyte = 1024 * 1024;
 const files = 12;
@@ -119,7 +119,7 @@ async function assisting({ runId }: SharedCopy): Promise<readonly string[]> {
   return ((await cluster.activity(runId)).output as { assistingNodes?: readonly string[] } | undefined)?.assistingNodes ?? [];
 }
 
-test('a table to one blob by four nodes: an assistant is killed with its node and shown no more', { timeout: 90_000, skip }, async (t) => {
+longTest?.('a table to one blob by four nodes: an assistant is killed with its node and shown no more', { timeout: 90_000 }, async (t) => {
   const moving = await tables.move(t, 'parts');
   slowly(t, { blobMs: 300 });
   const begun = await tableCopy('shared', 'parts', { kind: 'csv' }, { assistants: 0, keeper: true, parallelCopies: 4 });
@@ -194,7 +194,7 @@ test('a table without a key: its keeper is killed, then its lead, the snapshot l
   await restarted;
 });
 
-test('all who hold a snapshot are killed at once: a copy begins anew, goes on or fails, as told', { timeout: 90_000, skip }, async (t) => {
+longTest?.('all who hold a snapshot are killed at once: a copy begins anew, goes on or fails, as told', { timeout: 90_000 }, async (t) => {
   await cluster.waitForStatus('Online', names);
   const [bare, parts] = [await tables.move(t, 'bare'), await tables.move(t, 'partsByKey')];
   slowly(t, { blobMs: 1200, tableMs: 250 });

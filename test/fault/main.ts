@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { randomInt } from 'node:crypto';
 import { firstLine, seededRandom } from '@dmg/base';
@@ -24,6 +27,7 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
                   frozen: a node whose every peer is frozen: its calls end, it stops when told to, and goes on with the others
                   calm: four nodes on busy cores, for --minutes; nobody may be taken for dead
                   parsers: mutated text against a reference, then fields and compressed files of a gigabyte, without a gateway
+                  nodes: one copy on four nodes, its leads, assistants and keepers of its snapshot killed, frozen and cancelled
                   files: many small files between folders and containers, odd names, changes while they are read; without a gateway
                   copy: copies between PostgreSQL, files and blobs; their processes, sessions, stores and replies are killed, frozen or late
                   types: values of every type of PostgreSQL at its boundaries, to tables and files and back; without a gateway
@@ -40,7 +44,7 @@ Breaks a gateway under load at seeded moments; every job must end once, with its
   --json          one line of JSON for each round, and one for the end of the cluster's
 `;
 
-const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'files', 'copy', 'types', 'all'] as const;
+const suites = ['cluster', 'kills', 'frozen', 'calm', 'parsers', 'nodes', 'files', 'copy', 'types', 'all'] as const;
 
 function usage(complaint?: string): never {
   if (complaint === undefined) process.stdout.write(help);
@@ -154,6 +158,15 @@ async function runParsers(): Promise<number> {
   return verdict.problems.length;
 }
 
+/** The tests of one copy on several nodes, with those that take too long for `npm test`. */
+async function runNodes(): Promise<number> {
+  const file = fileURLToPath(new URL('./assistants.test.ts', import.meta.url));
+  const env = { ...process.env, DMG_TEST_LONG: '1' };
+  const tests = spawn(process.execPath, ['--test', file], { stdio: ['ignore', 'inherit', 'inherit'], env });
+  const [code] = await once(tests, 'exit') as [number | null];
+  return code === 0 ? 0 : 1;
+}
+
 async function runTypes(): Promise<number> {
   const own = new CleanupScope();
   scope.after(() => own.close());
@@ -189,6 +202,7 @@ process.stderr.write(`seed ${seed}\n`);
 let bad = 0;
 try {
   if (suite === 'parsers' || suite === 'all') bad += await runParsers();
+  if (suite === 'nodes' || suite === 'all') bad += await runNodes();
   if (suite === 'files' || suite === 'all') bad += await runFiles();
   if (suite === 'copy' || suite === 'all') bad += await runCopies();
   if (suite === 'types' || suite === 'all') bad += await runTypes();

@@ -5,11 +5,11 @@ import { parallelShare } from './chunk-order.ts';
 import type { CopyContext } from './copy-context.ts';
 import { CopyQueue } from './copy-queue.ts';
 import type { CopyUnit } from './copy-units.ts';
-import { skipFile } from './file-skips.ts';
 import { forEachParallel } from './parallel.ts';
 import { copyRange } from './range-copy.ts';
 import { copyRows } from './row-copy.ts';
 import { copyRowRange } from './row-range-copy.ts';
+import { skipFile } from './skip-file.ts';
 import { isOfSmallFiles, smallFilesAtOnce } from './small-files.ts';
 import { copyStream } from './stream-copy.ts';
 

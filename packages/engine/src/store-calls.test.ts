@@ -10,7 +10,8 @@ test('a chunk that another attempt writes is come back to for as long as it take
   const calls = new StoreCalls({ clock: systemClock, random: seededRandom(1), logger: silentLogger, meter: silentMeter, limits });
   const busy = connectorErrors.CHUNK_BUSY.create({ path: 't', chunk: 3 });
   const away = connectorErrors.UNREACHABLE.create({ store: 's', reason: 'x' });
-  const run = (errors: Error[]): Promise<string> => calls.repeating('chunk', { what: 'x', signal: new AbortController().signal }, async () => {
+  const options = { what: 'x', signal: new AbortController().signal };
+  const run = (errors: Error[]): Promise<string> => calls.repeating('chunk', options, async () => {
     const error = errors.shift();
     if (error !== undefined) throw error;
     return 'written';

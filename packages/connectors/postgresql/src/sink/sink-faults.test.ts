@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, type TestContext, test } from 'node:test';
-import { firstLine, hasCode, isDmgError } from '@dmg/base';
+import { firstLine, hasCode, isDmgError, sleep, systemClock } from '@dmg/base';
 import { connectorErrors, type Sink } from '@dmg/connector-api';
 import type { Plan } from '@dmg/model';
 import { postgresqlErrors } from '../errors.ts';
@@ -96,14 +96,15 @@ test('A writer whose rows get on is not ended: who waits for its chunk is told s
   const waiting = bench.sink({ attempt: 'next', blockerPatienceMs: 300 }).openChunk(plan, { target: 0, chunk: 0 }, never)
     .then(() => undefined, (error: unknown) => error);
   let part = 0;
-  let refused: unknown;
-  void waiting.then((error) => {
-    refused = error ?? 'opened';
+  let isOver = false;
+  const refusal = waiting.finally(() => {
+    isOver = true;
   });
-  while (refused === undefined) {
+  while (!isOver) {
     await slow.writePart(part++, Uint8Array.from(block), never);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(systemClock, 20);
   }
+  const refused = await refusal;
   assert.ok(hasCode(refused, connectorErrors.CHUNK_BUSY.code), String(refused));
   const facts = { ...factsOf(new Uint8Array(), part * 2000), bytes: part * block.length };
   assert.equal(await slow.mark(facts, { part, bytes: new Uint8Array() }, never), 'marked');
