@@ -10,6 +10,7 @@ import { SharedTables, type SourceName, type TableTarget } from './shared-tables
 
 // One copy by all nodes at once, of tables that move and of files, while nodes are killed and frozen, and while it is cancelled.
 // The two longest ones, half a minute each, are for `npm run fault -- --suite nodes`.
+const longest = { timeout: 90_000 };
 const longTest: typeof test | undefined = process.env['DMG_TEST_LONG'] === '1' ? test : undefined;
 const names = ['node-1', 'node-2', 'node-3', 'node-4'];
 const megabyte = 1024 * 1024;
@@ -119,7 +120,7 @@ async function assisting({ runId }: SharedCopy): Promise<readonly string[]> {
   return ((await cluster.activity(runId)).output as { assistingNodes?: readonly string[] } | undefined)?.assistingNodes ?? [];
 }
 
-longTest?.('a table to one blob by four nodes: an assistant is killed with its node and shown no more', { timeout: 90_000 }, async (t) => {
+void longTest?.('a table to one blob by four nodes: an assistant is killed with its node and shown no more', longest, async (t) => {
   const moving = await tables.move(t, 'parts');
   slowly(t, { blobMs: 300 });
   const begun = await tableCopy('shared', 'parts', { kind: 'csv' }, { assistants: 0, keeper: true, parallelCopies: 4 });
@@ -194,7 +195,7 @@ test('a table without a key: its keeper is killed, then its lead, the snapshot l
   await restarted;
 });
 
-longTest?.('all who hold a snapshot are killed at once: a copy begins anew, goes on or fails, as told', { timeout: 90_000 }, async (t) => {
+void longTest?.('all who hold a snapshot are killed at once: a copy begins anew, goes on or fails, as told', longest, async (t) => {
   await cluster.waitForStatus('Online', names);
   const [bare, parts] = [await tables.move(t, 'bare'), await tables.move(t, 'partsByKey')];
   slowly(t, { blobMs: 1200, tableMs: 250 });

@@ -53,12 +53,13 @@ export function exchangeOf(request: ExchangeRequest): StreamExchange {
   const types = sourceColumns.map((column) => column.type);
   const mapped = compileMapping(translator, withAddedColumns({ count: names.length, names }, added, path), path);
   const transcoding: StreamExchange = { way: 'transcode', read: source.text, write, choice: undefined, names, types, translator, added };
-  if (added.length === 0 && isWritableEncoding(write.encodingName) && mapped.every(({ converter, held }) => converter === undefined && held === undefined)) {
+  const isPlain = added.length === 0 && mapped.every(({ converter, held }) => converter === undefined && held === undefined);
+  if (isPlain && isWritableEncoding(write.encodingName)) {
     const indexes = mapped.map((column) => column.sourceIndex);
     const whole = indexes.length === names.length && indexes.every((sourceIndex, index) => sourceIndex === index);
     // What a server writes without quotes has escapes (a letter for a line break) that only servers read.
-    const isPlain = write.type === 'Json' || (request.intake === undefined && write.quoteChar === '');
-    const passing = isPlain ? undefined : passingFormat(source, write);
+    const hasEscapes = write.type === 'Json' || (request.intake === undefined && write.quoteChar === '');
+    const passing = hasEscapes ? undefined : passingFormat(source, write);
     const kept = mapped.every((column, index) => keepsText(sourceColumns[column.sourceIndex], sinkColumns?.[index]));
     if (passing !== undefined && kept && (whole || source.openColumns !== undefined)) {
       const sinkNames = mapped.map((column) => column.sinkName);

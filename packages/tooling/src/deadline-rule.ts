@@ -42,6 +42,10 @@ export const otherDeadlines: readonly { readonly path: string; readonly text: st
     why: 'a name in the kernel of this machine: it answers at once whether somebody holds it, and the holder has no part in it',
   },
   {
+    path: 'packages/connectors/postgresql/src/reusing-socket.ts', text: 'new Socket({',
+    why: 'it makes a socket and no call; connecting, reading and writing have their deadlines in client.ts and copy-stream.ts',
+  },
+  {
     path: 'packages/protocol/src/codec/cluster-service.ts', text: 'ClusterCaller',
     why: 'it makes a class and no call; the channel and the streams made with it have their deadlines in link-stream.ts',
   },
