@@ -11,7 +11,7 @@ import { runTests } from './test-run.ts';
  */
 
 /** At least as many tests must be found. Raise it, rounded down, whenever a good number of tests has been added. */
-const testCountMin = 1600;
+const testCountMin = 2150;
 const fileLimitMs = 5 * 60_000;
 
 const { values, positionals } = parseArgs({
