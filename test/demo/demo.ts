@@ -240,7 +240,7 @@ function createAct(nodes: DemoNodes, rest: Rest, table: LiveTable, { lineitem, s
       say(text);
     },
     drain: async (node) => void (await rest.call('POST', `/integrationRuntimes/${gatewayName}/nodes/${node}/drain`, drainRequest)),
-    mayInterrupt: (copies) => lineitem.mayInterrupt(copies),
+    mayInterrupt: (node, copies) => lineitem.mayInterrupt(node, copies),
   });
 }
 

@@ -39,7 +39,7 @@ function stage(next: string | undefined): Stage {
     },
     say: (text) => void said.push(text),
     drain: (name) => Promise.resolve(void drained.push(name)),
-    mayInterrupt: (copies) => Promise.resolve(!copies.some(({ activity }) => activity === 'fragile')),
+    mayInterrupt: (name, copies) => Promise.resolve(!copies.some(({ activity, node: at }) => activity === 'fragile' && at === name)),
   });
   return { act, said, drained, restarted, leads };
 }
@@ -49,9 +49,9 @@ test('the dispatcher is killed while it copies, the copy goes on elsewhere, the 
   const online = [node('a'), node('b', { isDispatcher: true }), node('c')];
   await act.see(online, [copy('one', 'a', 5), copy('two', 'b', 0)], false);
   assert.deepEqual(said, [], 'nothing is under way on the dispatcher yet');
-  await act.see(online, [copy('fragile', 'a', 5), copy('two', 'b', 7_000_000)], false);
+  await act.see(online, [copy('fragile', 'b', 5), copy('two', 'b', 7_000_000)], false);
   assert.deepEqual(said, [], 'a copy must not be interrupted yet');
-  await act.see(online, [copy('one', 'a', 5), copy('two', 'b', 7_000_000)], false);
+  await act.see(online, [copy('fragile', 'a', 5), copy('two', 'b', 7_000_000)], false);
   assert.deepEqual(said.slice(0, 2), ['kill -9 of the whole process group of b: the dispatcher, with 1 copies running on it', 'KILL b']);
   assert.deepEqual([act.failover?.killed, act.failover?.successor], ['b', 'c']);
   await act.see(online, [copy('two', 'b', 7_000_000)], false);
@@ -63,6 +63,8 @@ test('the dispatcher is killed while it copies, the copy goes on elsewhere, the 
   const after = [node('a', { running: 1 }), node('b'), node('c', { isDispatcher: true })];
   await act.see(after, [], true);
   assert.match(said.at(-1) ?? '', /^b is back by itself after/);
+  await act.see(after, [copy('fragile', 'a', 5)], false);
+  assert.deepEqual(drained, []);
   await act.see(after, [], true);
   assert.deepEqual(drained, ['a']);
   await act.see([node('a', { running: 1, status: 'Limited' }), ...after.slice(1)], [], true);

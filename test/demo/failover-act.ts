@@ -29,8 +29,8 @@ export interface FailoverActOptions {
   readonly nodes: DemoNodes;
   readonly say: (text: string) => void;
   readonly drain: (node: string) => Promise<void>;
-  /** False while copies are at something that a kill would spoil for good. */
-  readonly mayInterrupt: (copies: readonly CopyPicture[]) => Promise<boolean>;
+  /** False while copies are at something on this node that its death would spoil for good. */
+  readonly mayInterrupt: (node: string, copies: readonly CopyPicture[]) => Promise<boolean>;
 }
 
 const successorLimitMs = 15_000;
@@ -86,7 +86,7 @@ export class FailoverAct {
       case 'before': return this.#mayKill(copies, isLast);
       case 'killing': return;
       case 'killed': return this.#mayBeBack(nodes);
-      case 'back': return this.#drainOne(nodes);
+      case 'back': return this.#drainOne(nodes, copies);
       case 'draining': return this.#mayBeDrained(nodes);
       case 'drained': return;
     }
@@ -100,7 +100,7 @@ export class FailoverAct {
     const there = under.filter(({ node }) => node === leader.node);
     const isPatient = systemClock.monotonicMs() - this.#startedMs < patienceMs;
     if (!isLast && !there.some(({ bytes }) => bytes >= bytesMin) && (isPatient || under.length === 0)) return;
-    if (!isLast && !(await this.#options.mayInterrupt(copies))) return;
+    if (!isLast && !(await this.#options.mayInterrupt(leader.node, copies))) return;
     this.#step = 'killing';
     this.#interrupted = new Map(there.map((copy) => [copy.activity, copy]));
     say(`kill -9 of the whole process group of ${leader.node}: the dispatcher, with ${there.length} copies running on it`);
@@ -142,9 +142,9 @@ export class FailoverAct {
     this.#step = 'back';
   }
 
-  async #drainOne(nodes: readonly NodePicture[]): Promise<void> {
+  async #drainOne(nodes: readonly NodePicture[], copies: readonly CopyPicture[]): Promise<void> {
     const victim = nodes.find(({ name, isDispatcher }) => !isDispatcher && name !== this.#failover?.killed);
-    if (victim === undefined) return;
+    if (victim === undefined || !(await this.#options.mayInterrupt(victim.name, copies))) return;
     this.#drained = victim.name;
     this.#step = 'draining';
     this.#options.say(`draining ${victim.name}: it takes no more jobs, what runs may finish for ${drainGraceSeconds} s`);

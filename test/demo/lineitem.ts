@@ -99,12 +99,14 @@ export class Lineitem {
   }
 
   /**
-   * True once the snapshot of every copy from the table is held on a second node, or the copy has ended: from then on the rows are of
-   * one moment whichever node dies. Before, the copy would go on with rows of later moments, and its receipt would say so.
+   * True unless a copy from the table runs on the node whose snapshot is not held on a second node yet: with the node it would be lost,
+   * the copy would go on with rows of later moments, and its receipt would say so.
    */
-  async mayInterrupt(copies: readonly CopyPicture[]): Promise<boolean> {
+  async mayInterrupt(node: string, copies: readonly CopyPicture[]): Promise<boolean> {
     const ofTable = tableCopies.filter(({ from }) => from.kind === 'table').map(({ activity }) => activity);
     const open = copies.filter(({ activity, state }) => ofTable.includes(activity) && ['Queued', 'InProgress'].includes(state));
+    if (open.some((copy) => copy.node === '')) return false; // It may have begun there a moment ago.
+    if (!open.some((copy) => copy.node === node)) return true;
     const heldTwice = await this.server.admin(`SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'dmg:s:%'
       GROUP BY split_part(application_name, ':', 3) HAVING count(*) > 1`);
     return heldTwice.length >= open.length;
