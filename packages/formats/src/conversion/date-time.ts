@@ -266,7 +266,11 @@ function timeSpanOf(negative: boolean, parts: Pick<Parts, 'day' | 'hour' | 'minu
 /** Why a time cannot be written with so many digits of a second (-1: not even a time of day); undefined when nothing is lost. */
 export function timeLoss(tick: number, scale: number): Problem | undefined {
   const unit = scale < 0 ? ticksPerDay : 10 ** Math.max(0, 7 - scale);
-  if (tick % unit === 0) return undefined;
+  return tick % unit === 0 ? undefined : finerThan(scale);
+}
+
+/** The problem of a time with more digits of a second than the column holds. */
+export function finerThan(scale: number): Problem {
   return new Problem(scale < 0 ? 'the column holds no time of day' : `the column holds ${scale} digits of a second`);
 }
 

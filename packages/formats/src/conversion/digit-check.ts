@@ -1,4 +1,5 @@
 import type { HeldDigits } from '@dmg/model';
+import { finerThan } from './date-time.ts';
 import { checkScale, parseExact } from './number.ts';
 import { Problem } from './value.ts';
 
@@ -48,8 +49,7 @@ function timeLoss(scale: number, bytes: Uint8Array, start: number, end: number):
     if (byte === point) fraction = index + 1;
     else if (byte !== colon && !isDigit(byte)) return undefined;
     else if (byte === colon || byte === zero) continue;
-    else if (scale < 0) return new Problem('the column holds no time of day');
-    else if (fraction >= 0 && index - fraction >= scale) return new Problem(`the column holds ${scale} digits of a second`);
+    else if (scale < 0 || (fraction >= 0 && index - fraction >= scale)) return finerThan(scale);
   }
   return undefined;
 }
