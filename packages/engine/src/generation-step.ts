@@ -25,13 +25,17 @@ export async function laterGeneration(
   if (!hasCode(error, connectorErrors.SNAPSHOT_LOST.code) || !mayRestart(step)) return undefined;
   const standing = await standingLater(step, plan, signal);
   if (standing !== undefined || !mayBegin) return standing;
-  logger.warn({ generation: plan.generation + 1, reason: firstLine(error) }, 'the snapshot is lost, the copy begins anew');
   const state = await calls.repeated({ what: 'read the state of the job at the sink', signal }, (callSignal) => sink.state(callSignal));
   if (state.phase !== 'open') throw connectorErrors.JOB_CLOSED.create({ jobId: job.jobId, phase: state.phase });
   const next = await planGeneration(step, plan.generation + 1, signal);
+  const { generation } = next;
+  if (generation > plan.generation) {
+    logger.warn({ generation, reason: firstLine(error) }, 'the snapshot is lost, the copy begins anew');
+    return next;
+  }
   // A sink that cannot take marked chunks back gives back the plan that stands.
   const goesOn = onSnapshotLost(job.activity, { sourceKind: plan.sourceKind, canRestart: false }) === 'perChunk';
-  return next.generation > plan.generation || goesOn ? next : undefined;
+  return goesOn ? next : undefined;
 }
 
 function mayRestart({ job, sink }: Pick<PlanStep, 'job' | 'sink'>): boolean {

@@ -1,7 +1,6 @@
 export type {
   ChunkFacts, ChunkWriter, Connector, ConnectorContext, OwnForm, PartitionWish, SharedSnapshots, Sink, SinkJob, SinkLimits, SinkState,
-  StagedTarget,
-  Source, StreamFormat, TableIntake, TablePartitions, TableSource, TextStream,
+  Source, StagedTarget, StreamFormat, TableIntake, TablePartitions, TableSource, TextStream,
 } from './connector.ts';
 export { connectorErrors } from './errors.ts';
 export { chooseMarks, isSkippedFile, missingChunks, plannedChunks } from './mark-chain.ts';
